@@ -1,0 +1,135 @@
+import { envSchema } from 'env-schema'
+import type { Static, TObject, TProperties, TSchema } from 'typebox'
+import { ENV_PREFIX } from './names.ts'
+
+/** Turns the text of one variable into what the program uses; throws an `Error` whose message says what is wrong. */
+export type Parser = (text: string) => unknown
+
+type Parsers<S extends TProperties> = { [K in keyof S]?: Parser }
+
+/** The configuration of a program: the schema's types, and for parsed variables what their parser returns. */
+export type Config<S extends TObject, P> = {
+  readonly [K in keyof Static<S>]: K extends keyof P
+    ? P[K] extends (text: string) => infer R
+      ? R
+      : Static<S>[K]
+    : Static<S>[K]
+}
+
+/** Thrown by {@link loadConfig}: every problem at once, one line each, each naming its variable. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads a program's configuration from environment variables.
+ *
+ * @param schema names without {@link ENV_PREFIX}, with types, bounds, defaults and descriptions
+ * @param parsers for variables whose text has a structure of its own
+ * @param env usually `process.env`; an empty value counts as not set
+ * @param check what must hold between variables: one line for each problem
+ * @throws {ConfigError} naming every variable that is missing or bad
+ */
+export function loadConfig<S extends TObject, const P extends Parsers<S['properties']>>(
+  schema: S,
+  parsers: P,
+  env: NodeJS.ProcessEnv,
+  check: (config: Config<S, P>) => string[] = () => [],
+): Config<S, P> {
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(schema.properties)) {
+    const text = env[ENV_PREFIX + name]
+    if (text !== undefined && text !== '') given[name] = text
+  }
+  const problems: string[] = []
+  const values = validate(schema, given, problems)
+  for (const [name, parse] of Object.entries(parsers) as [string, Parser][]) {
+    const text = values[name]
+    if (typeof text !== 'string') continue
+    try {
+      values[name] = parse(text)
+    } catch (error) {
+      problems.push(`${ENV_PREFIX}${name}: ${(error as Error).message} (it is ${JSON.stringify(text)})`)
+    }
+  }
+  const config = Object.freeze(values) as Config<S, P>
+  // Only when each variable is good by itself: a check may use any of them.
+  if (problems.length === 0) problems.push(...check(config))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+interface AjvError {
+  instancePath: string
+  message?: string
+  keyword: string
+  params: { missingProperty?: string; allowedValues?: string[] }
+}
+
+function validate(schema: TObject, given: Record<string, string>, problems: string[]): Record<string, unknown> {
+  try {
+    // env-schema sets `additionalProperties` on what it is given, so it gets a copy.
+    return envSchema({ schema: { ...schema }, data: given, env: false }) as Record<string, unknown>
+  } catch (error) {
+    const { errors } = error as { errors?: AjvError[] }
+    if (!errors) throw error
+    const bad = new Set<string>()
+    for (const { instancePath, message, keyword, params } of errors) {
+      const name = keyword === 'required' ? (params.missingProperty ?? '') : instancePath.slice(1)
+      bad.add(name)
+      if (keyword === 'required') problems.push(`${ENV_PREFIX}${name} is required: ${describe(schema, name)}`)
+      else {
+        const allowed = params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
+        problems.push(`${ENV_PREFIX}${name} ${message}${allowed} (it is ${JSON.stringify(given[name])})`)
+      }
+    }
+    // The parsers still look at the rest, so that all problems are told at once.
+    return Object.fromEntries(Object.entries(given).filter(([name]) => !bad.has(name)))
+  }
+}
+
+function describe(schema: TObject, name: string): string {
+  return (schema.properties[name] as TSchema & { description?: string })?.description ?? ''
+}
+
+/** One line of a program's reference: what `--help` and docs/configuration.md show. */
+export interface SettingDoc {
+  readonly name: string
+  readonly type: string
+  readonly fallback: string
+  readonly description: string
+}
+
+/** The settings of a schema, in its order. */
+export function documentSettings(schema: TObject): SettingDoc[] {
+  const required = new Set<string>((schema as { required?: string[] }).required ?? [])
+  return Object.entries(schema.properties).map(([name, property]) => {
+    const {
+      type,
+      enum: values,
+      description = '',
+      default: fallback,
+    } = property as Record<string, unknown> & { description?: string }
+    return {
+      name: ENV_PREFIX + name,
+      type: Array.isArray(values) ? values.join(' | ') : String(type),
+      fallback: fallback === undefined ? (required.has(name) ? 'required' : '') : String(fallback),
+      description,
+    }
+  })
+}
+
+/** The text that `--help` prints. */
+export function helpText(program: string, purpose: string, schema: TObject): string {
+  const lines = documentSettings(schema).map(
+    ({ name, type, fallback, description }) =>
+      `  ${name} (${type}${fallback && `, ${fallback}`})\n      ${description}`,
+  )
+  return `${program}: ${purpose}\n\nConfigured by environment variables:\n\n${lines.join('\n')}\n`
+}

@@ -1,0 +1,80 @@
+import createError from '@fastify/error'
+
+/**
+ * The one table of errors: what a peer, a client or an operator sees. The code is the contract, the message is for people.
+ * `retryable` says whether the same request can succeed later without a change on the asker's side.
+ */
+export const ERRORS = {
+  MISSING_KEY: {
+    code: 'WSO_ERR_MISSING_KEY',
+    message: 'no user in this handshake; looked in %s',
+    status: 400,
+    retryable: false,
+  },
+  INVALID_KEY: {
+    code: 'WSO_ERR_INVALID_KEY',
+    message: 'the user in this handshake cannot be used: %s',
+    status: 400,
+    retryable: false,
+  },
+  NO_OWNER: {
+    code: 'WSO_ERR_NO_OWNER',
+    message: 'no member is known that could take this connection; are pods of the app ready?',
+    status: 503,
+    retryable: true,
+  },
+  UPSTREAM_UNREACHABLE: {
+    code: 'WSO_ERR_UPSTREAM_UNREACHABLE',
+    message: 'upstream %s cannot be reached: %s',
+    status: 502,
+    retryable: true,
+  },
+  UPSTREAM_TIMEOUT: {
+    code: 'WSO_ERR_UPSTREAM_TIMEOUT',
+    message: 'upstream %s did not answer the handshake within %s ms',
+    status: 504,
+    retryable: true,
+  },
+  UPGRADE_REQUIRED: {
+    code: 'WSO_ERR_UPGRADE_REQUIRED',
+    message: 'this port takes WebSocket handshakes; plain HTTP requests are not passed on',
+    status: 426,
+    retryable: false,
+  },
+  DRAINING: { code: 'WSO_ERR_DRAINING', message: 'this instance is shutting down', status: 503, retryable: true },
+  UNAUTHORIZED: {
+    code: 'WSO_ERR_UNAUTHORIZED',
+    message: 'the pod-to-pod token is missing or wrong',
+    status: 401,
+    retryable: false,
+  },
+  BAD_MESSAGE: {
+    code: 'WSO_ERR_BAD_MESSAGE',
+    message: 'not a message for this transport: %s',
+    status: 400,
+    retryable: false,
+  },
+  OFFLINE: { code: 'WSO_ERR_OFFLINE', message: 'the user is not connected to this pod', status: 404, retryable: true },
+  SLOW_CONSUMER: {
+    code: 'WSO_ERR_SLOW_CONSUMER',
+    message: 'the recipient does not read fast enough; its queue is full',
+    status: 429,
+    retryable: true,
+  },
+  BAD_REQUEST: { code: 'WSO_ERR_BAD_REQUEST', message: 'bad hook request: %s', status: 400, retryable: false },
+} as const
+
+/** Key of an entry of {@link ERRORS}. */
+export type ErrorName = keyof typeof ERRORS
+
+const constructors = Object.fromEntries(
+  Object.entries(ERRORS).map(([name, { code, message, status }]) => [name, createError(code, message, status)]),
+) as Record<ErrorName, ReturnType<typeof createError>>
+
+/** An error of {@link ERRORS}, as Fastify sends it: `code`, `statusCode`, and the message with its blanks filled in. */
+export function serviceError(
+  name: ErrorName,
+  ...args: (string | number)[]
+): Error & { code: string; statusCode?: number } {
+  return new constructors[name](...args)
+}

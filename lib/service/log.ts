@@ -1,0 +1,26 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type { Logger } from 'pino'
+
+/** Levels of the `LOG_LEVEL` setting, least to most. */
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const
+
+/**
+ * JSON lines on standard output: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line. Secrets of a
+ * handshake never reach a log.
+ */
+export function createLogger(
+  component: string,
+  instance: string,
+  level: string,
+  destination?: DestinationStream,
+): Logger {
+  const options = {
+    level,
+    base: { component, instance },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: ['headers.authorization', 'headers.cookie', 'headers["sec-websocket-protocol"]'],
+  }
+  return destination ? pino(options, destination) : pino(options)
+}

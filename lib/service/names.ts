@@ -1,0 +1,59 @@
+/**
+ * Every name that users and other programs see: labels, annotations, headers, ports, containers, the prefix of
+ * environment variables and of metrics. Declared here once; the reference pages in docs/ are generated from these.
+ */
+
+/** Prefix of the labels and annotations that users write and read. */
+export const DOMAIN = 'ws.operator'
+
+/** The label that turns ws-operator on for a Deployment; its value must be `"true"`. */
+export const ENABLE_LABEL = `${DOMAIN}/enable`
+
+/** Label on everything the hooks create: the Deployment it was made for. */
+export const TARGET_LABEL = `${DOMAIN}/target`
+
+/** Annotations that the operator writes on the Deployment. */
+export const STATUS_ANNOTATION = `${DOMAIN}/status`
+export const STATUS_MESSAGE_ANNOTATION = `${DOMAIN}/status-message`
+
+/** Group, version and kind of the custom resource that describes a balancer. */
+export const API_GROUP = DOMAIN
+export const API_VERSION = `${API_GROUP}/v1alpha1`
+export const BALANCER_KIND = 'WebSocketBalancer'
+
+/** Name of the sidecar container, and of its port in the pod, in Services and in EndpointSlices. */
+export const SIDECAR_CONTAINER = 'websocket-proxy'
+export const SIDECAR_PORT_NAME = 'ws-proxy'
+
+/** Header that carries the user (the routing key), UTF-8, from the balancer to the sidecar and from there to the app. */
+export const USER_HEADER = 'ws-user-id'
+
+/** Response headers of the handshake: the sidecar's pod, the balancer's pod, the member chosen. */
+export const INSTANCE_HEADER = 'x-ws-operator-instance'
+export const PROXY_INSTANCE_HEADER = 'x-ws-operator-proxy-instance'
+export const UPSTREAM_HOST_HEADER = 'x-ws-operator-upstream-host'
+
+/** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
+export const DELIVER_HEADER = 'x-ws-operator-deliver'
+
+/** Path of the HTTP transport between sidecars. */
+export const MESSAGE_PATH = '/message'
+
+/** Field of a text message that addresses it to another user, unless configured otherwise. */
+export const RECIPIENT_FIELD = 'recipientId'
+
+/** Ports, unless configured otherwise: what clients and peers connect to, health and metrics, and the app's own. */
+export const DEFAULT_PORT = 3000
+export const ALTERNATIVE_SIDECAR_PORT = 13_000
+export const DEFAULT_ADMIN_PORT = 9090
+export const DEFAULT_APP_PORT = 3001
+export const DEFAULT_HOOKS_PORT = 8080
+
+/** Prefix of every environment variable that configures a program. */
+export const ENV_PREFIX = 'WS_OPERATOR_'
+
+/** Prefix of every metric. */
+export const METRIC_PREFIX = 'ws_operator_'
+
+/** Default chain of places where a handshake names its user; the first hit wins. */
+export const DEFAULT_ROUTING_KEY = `header:${USER_HEADER},query:user`

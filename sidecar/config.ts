@@ -1,0 +1,54 @@
+import { Type } from 'typebox'
+import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
+import { loadConfig } from '../lib/service/config.ts'
+import { DEFAULT_APP_PORT, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
+import { baseSettings } from '../lib/service/settings.ts'
+import { wireSettings } from '../lib/wire/settings.ts'
+
+/** Which messages are looked at for a recipient: from clients, from the app, or both. */
+export const ROUTES = ['inbound', 'outbound', 'both'] as const
+
+/** Where an addressed message of a client ends: in the recipient's app connections, or at the recipient's clients. */
+export const DELIVERIES = ['app', 'client'] as const
+
+/** Everything a sidecar can be told, by environment. */
+export const sidecarSchema = Type.Object({
+  ...baseSettings(DEFAULT_PORT),
+  APP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the app.' }),
+  APP_PORT: Type.Integer({ minimum: 1, maximum: 65_535, default: DEFAULT_APP_PORT, description: 'Port of the app.' }),
+  SELF: Type.String({
+    description: "This sidecar's own member name, host:port, as other sidecars and the balancer see it.",
+  }),
+  ...routingSettings,
+  ROUTE: Type.Enum(ROUTES, {
+    default: 'inbound',
+    description: 'Messages that may be addressed: inbound (client to app), outbound (app to client) or both.',
+  }),
+  DELIVER: Type.Enum(DELIVERIES, {
+    default: 'app',
+    description:
+      "Where an addressed inbound message goes: into the app's connections of the recipient (app) or to the recipient's clients (client).",
+  }),
+  RECIPIENT_FIELD: Type.String({
+    default: RECIPIENT_FIELD,
+    minLength: 1,
+    description: 'Field of a JSON text message that names its recipient.',
+  }),
+  TOKEN: Type.String({
+    default: '',
+    description: 'Shared secret that sidecars show each other; empty: none is asked for.',
+  }),
+  DELIVER_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 600_000,
+    default: 5000,
+    description: 'Longest time one addressed message may take to its recipient.',
+  }),
+  ...wireSettings,
+})
+
+/** @throws {ConfigError} naming every bad variable */
+export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
+  loadConfig(sidecarSchema, routingParsers, env, checkRouting)
+
+export type SidecarConfig = ReturnType<typeof loadSidecarConfig>
