@@ -23,6 +23,7 @@ export const routingSettings = {
   }),
   SERVICE: Type.String({
     default: '',
+    pattern: '^([a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$',
     description: 'For kubernetes: namespace/name of the Service whose EndpointSlices are watched.',
   }),
   ROUTING_KEY: Type.String({

@@ -41,6 +41,12 @@ export const ERRORS = {
     status: 426,
     retryable: false,
   },
+  CLIENT_GONE: {
+    code: 'WSO_ERR_CLIENT_GONE',
+    message: 'the client left during its handshake',
+    status: 400,
+    retryable: true,
+  },
   DRAINING: { code: 'WSO_ERR_DRAINING', message: 'this instance is shutting down', status: 503, retryable: true },
   UNAUTHORIZED: {
     code: 'WSO_ERR_UNAUTHORIZED',

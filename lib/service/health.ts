@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import type { Metrics } from './metrics.ts'
 
 /** What a program says of itself: `undefined` when it is ready, else the reason why not, for a person to read. */
-export type Readiness = () => string | undefined
+export type Readiness = () => string | undefined | Promise<string | undefined>
 
 /**
  * The admin server of a program: `/healthz` (the process answers), `/readyz` (200, or 503 with the reason) and `/metrics`
@@ -12,7 +12,7 @@ export function buildAdmin(metrics: Metrics, notReady: Readiness): FastifyInstan
   const app = fastify({ logger: false, forceCloseConnections: true })
   app.get('/healthz', async () => 'ok\n')
   app.get('/readyz', async (_request, reply) => {
-    const reason = notReady()
+    const reason = await notReady()
     return reason === undefined ? 'ready\n' : reply.code(503).send(`${reason}\n`)
   })
   app.get('/metrics', async (_request, reply) =>

@@ -16,6 +16,12 @@ export const TARGET_LABEL = `${DOMAIN}/target`
 export const STATUS_ANNOTATION = `${DOMAIN}/status`
 export const STATUS_MESSAGE_ANNOTATION = `${DOMAIN}/status-message`
 
+/** What this system calls itself: the value of {@link MANAGED_BY_LABEL} on what it makes, and where it is installed. */
+export const OPERATOR = 'ws-operator'
+export const SYSTEM_NAMESPACE = 'ws-operator-system'
+export const HOOKS_NAME = 'ws-operator-hooks'
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by'
+
 /** Group, version and kind of the custom resource that describes a balancer. */
 export const API_GROUP = DOMAIN
 export const API_VERSION = `${API_GROUP}/v1alpha1`
@@ -24,6 +30,12 @@ export const BALANCER_KIND = 'WebSocketBalancer'
 /** Name of the sidecar container, and of its port in the pod, in Services and in EndpointSlices. */
 export const SIDECAR_CONTAINER = 'websocket-proxy'
 export const SIDECAR_PORT_NAME = 'ws-proxy'
+
+/** Name of the headless Service of a Deployment's sidecars, unless an annotation names another. */
+export const headlessServiceName = (deployment: string): string => `${deployment}-ws-proxy-headless`
+
+/** Name of everything that is made for a WebSocketBalancer. */
+export const balancerChildName = (balancer: string): string => `${balancer}-balancer`
 
 /** Header that carries the user (the routing key), UTF-8, from the balancer to the sidecar and from there to the app. */
 export const USER_HEADER = 'ws-user-id'

@@ -1,0 +1,32 @@
+import fastify from 'fastify'
+import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
+import type { Deps, Service } from '../lib/service/program.ts'
+import { registerProxy, rewriteUpgrade } from '../lib/wire/proxy.ts'
+import type { BalancerConfig } from './config.ts'
+import { type Placement, planUpgrade } from './upgrade.ts'
+
+/** The balancer as a server that does not listen yet. */
+export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
+  const { log, metrics, instance } = deps
+  const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
+  const app = fastify({ logger: false, rewriteUrl: rewriteUpgrade })
+  const proxy = await registerProxy<Placement>(app, {
+    log,
+    metrics,
+    limits: {
+      handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
+      maxPayloadBytes: config.MAX_PAYLOAD_BYTES,
+      maxQueueBytes: config.MAX_QUEUE_BYTES,
+    },
+    plan: (request, path) => planUpgrade(config, discovery.members, instance, request, path),
+    opened: (_bridge, { user, member }) => log.debug({ user, member }, 'connected'),
+    closed: (_bridge, { user, member }, end) => log.debug({ user, member, ...end }, 'disconnected'),
+  })
+  await discovery.start()
+  app.addHook('onClose', () => discovery.stop())
+  return {
+    app,
+    notReady: () => (discovery.members.size === 0 ? 'no member is known: no pod of the app is ready yet' : undefined),
+    drain: deadline => proxy.drain(deadline),
+  }
+}

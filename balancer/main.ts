@@ -1,0 +1,13 @@
+import { runProgram } from '../lib/service/program.ts'
+import { buildApp } from './app.ts'
+import { balancerSchema, loadBalancerConfig } from './config.ts'
+
+if (import.meta.main) {
+  await runProgram({
+    name: 'balancer',
+    purpose: 'takes WebSocket clients and connects each user to the pod that owns them',
+    schema: balancerSchema,
+    load: loadBalancerConfig,
+    build: buildApp,
+  })
+}

@@ -1,0 +1,54 @@
+import type { Logger } from '../../service/log.ts'
+import type { Metrics } from '../../service/metrics.ts'
+import type { Member, MemberChange } from '../members.ts'
+import type { MemberSet } from '../rendezvous.ts'
+import type { DISCOVERIES } from '../settings.ts'
+import { dnsSource } from './dns.ts'
+import { fileSource } from './file.ts'
+import { kubernetesSource } from './kubernetes.ts'
+import { MemberWatch } from './member-watch.ts'
+import type { MemberSource } from './source.ts'
+import { staticSource } from './static.ts'
+
+/** Called after every change of the members. */
+export type MemberListener = (members: MemberSet, change: MemberChange) => void
+
+/** Who the members are, now and from now on. */
+export interface Discovery {
+  readonly members: MemberSet
+  /** Whether the source has answered at least once. */
+  readonly synced: boolean
+  /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */
+  start(): Promise<void>
+  /** Returns what ends the subscription. Not called for the members that there are already. */
+  onChange(listener: MemberListener): () => void
+  /** Resolves when nothing runs any more; the members stay readable. */
+  stop(): Promise<void>
+}
+
+/** The settings that say where members come from. */
+export interface DiscoveryConfig {
+  readonly DISCOVERY: (typeof DISCOVERIES)[number]
+  readonly MEMBERS: readonly Member[]
+  readonly MEMBERS_FILE: string
+  readonly SRV_DNS_RECORD: string
+  readonly SERVICE: string
+}
+
+/** The discovery that a program is configured with. */
+export function createDiscovery(config: DiscoveryConfig, deps: { log: Logger; metrics?: Metrics }): Discovery {
+  return new MemberWatch(sourceOf(config), { ...deps, source: config.DISCOVERY })
+}
+
+function sourceOf(config: DiscoveryConfig): MemberSource {
+  switch (config.DISCOVERY) {
+    case 'static':
+      return staticSource(config.MEMBERS)
+    case 'file':
+      return fileSource(config.MEMBERS_FILE)
+    case 'dns':
+      return dnsSource(config.SRV_DNS_RECORD)
+    case 'kubernetes':
+      return kubernetesSource(config.SERVICE)
+  }
+}

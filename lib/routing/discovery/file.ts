@@ -1,0 +1,73 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { assertUnique, type Member, parseMember } from '../members.ts'
+import type { MemberSource } from './source.ts'
+import { realTiming, type Timing } from './timing.ts'
+
+const MAX_FILE_BYTES = 1_048_576
+/** How often the file is looked at even without a hint: not every file system gives hints. */
+const RECHECK_MS = 5000
+/** After a hint, more of them follow in moments; a file that is not replaced at once is written by then. */
+const SETTLE_MS = 50
+
+/**
+ * Members from a file that holds a JSON array of `host:port[=weight]`. It is its folder that is watched, because a file is
+ * best replaced by renaming another over it, and Kubernetes replaces a ConfigMap by renaming a link next to it.
+ */
+export function fileSource(path: string, timing: Timing = realTiming): MemberSource {
+  return async (sink, signal) => {
+    let last: string | undefined
+    let hint = new AbortController()
+    let watcher: FSWatcher | undefined
+    signal.addEventListener('abort', () => hint.abort(), { once: true })
+    while (!signal.aborted) {
+      hint = new AbortController()
+      // Opened anew each time, before reading: the folder itself may have been replaced, and no change goes unseen.
+      watcher?.close()
+      watcher = watchFolder(dirname(path), () => hint.abort())
+      const found = await look(path)
+      const seen = JSON.stringify(found instanceof Error ? found.message : found)
+      if (seen !== last) {
+        last = seen
+        if (found instanceof Error) sink.failed(found)
+        else sink.answer(found)
+      }
+      await timing.sleep(RECHECK_MS, hint.signal)
+      await timing.sleep(SETTLE_MS, signal)
+    }
+    watcher?.close()
+  }
+}
+
+function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, onChange)
+    // Without hints, the regular look has to do.
+    return watcher.on('error', () => watcher.close())
+  } catch {
+    return undefined
+  }
+}
+
+async function look(path: string): Promise<Member[] | Error> {
+  try {
+    const { size } = await stat(path)
+    if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`)
+    return parseFile(await readFile(path, 'utf8'))
+  } catch (error) {
+    return new Error(`file of members ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** @throws {Error} that says what is wrong, and with which item */
+function parseFile(text: string): Member[] {
+  const items: unknown = JSON.parse(text)
+  if (!Array.isArray(items)) throw new Error('expected a JSON array of "host:port" or "host:port=weight"')
+  const members = items.map((item, index) => {
+    if (typeof item !== 'string') throw new Error(`item ${index} is ${JSON.stringify(item)}, expected "host:port"`)
+    return parseMember(item)
+  })
+  assertUnique(members)
+  return members
+}

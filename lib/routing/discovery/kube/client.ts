@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import { join } from 'node:path'
+
+/** Where the API server is, and what shows it who asks. */
+export interface KubeConfig {
+  readonly host: string
+  readonly port: number
+  readonly tokenFile: string
+  readonly caFile: string
+}
+
+/** Opens a response to read from; see {@link kubeClient}. */
+export type KubeGet = (path: string, signal: AbortSignal) => Promise<IncomingMessage>
+
+/** The API server refused: its HTTP status, and what it says about it. */
+export class KubeError extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.name = 'KubeError'
+    this.status = status
+  }
+}
+
+/** The connection has been silent for too long; whether anybody is there cannot be known. */
+export class IdleError extends Error {
+  override readonly name = 'IdleError'
+}
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+const RESPONSE_TIMEOUT_MS = 10_000
+/** The API server sends a bookmark about every minute, so a watch is never silent for longer. */
+const IDLE_TIMEOUT_MS = 90_000
+const KEEP_ALIVE_MS = 10_000
+const MAX_REFUSAL_LENGTH = 65_536
+
+/** @throws {Error} outside of a pod */
+export function inClusterConfig(env: NodeJS.ProcessEnv = process.env, folder: string = SERVICE_ACCOUNT): KubeConfig {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  if (!host || !port) {
+    throw new Error('KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod of a cluster')
+  }
+  return { host, port: Number(port), tokenFile: join(folder, 'token'), caFile: join(folder, 'ca.crt') }
+}
+
+/**
+ * A client for GET requests to the API server. Token and CA are read again for each request: the kubelet replaces the token before it
+ * expires. Resolves with the response to a 200, to be read at once; a response that is silent for too long fails with
+ * {@link IdleError}.
+ */
+export function kubeClient(
+  config: KubeConfig,
+  { idleTimeoutMs = IDLE_TIMEOUT_MS, responseTimeoutMs = RESPONSE_TIMEOUT_MS } = {},
+): KubeGet {
+  return async (path, signal) => {
+    const [token, ca] = await Promise.all([readFile(config.tokenFile, 'utf8'), readFile(config.caFile, 'utf8')])
+    const headers = { accept: 'application/json', authorization: `Bearer ${token.trim()}` }
+    // A connection for each request: there are few, and one that has been idle may be dead.
+    const options = { host: config.host, port: config.port, path, headers, ca, signal, agent: false }
+    let response: IncomingMessage | undefined
+    response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const call = request(options, resolve)
+      call.on('error', reject)
+      call.on('socket', socket => socket.setKeepAlive(true, KEEP_ALIVE_MS))
+      call.setTimeout(responseTimeoutMs)
+      call.on('timeout', () => {
+        if (response) response.destroy(new IdleError(`silent for ${idleTimeoutMs} ms`))
+        else call.destroy(new Error(`no answer within ${responseTimeoutMs} ms`))
+      })
+      call.end()
+    })
+    response.socket.setTimeout(idleTimeoutMs)
+    if (response.statusCode !== 200) throw await refusal(response)
+    return response
+  }
+}
+
+/** The text of a response, up to `limit` characters. */
+export async function readText(response: IncomingMessage, limit: number): Promise<string> {
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += chunk
+    if (text.length > limit) throw new Error(`the answer has more than ${limit} characters`)
+  }
+  return text
+}
+
+async function refusal(response: IncomingMessage): Promise<KubeError> {
+  const status = response.statusCode ?? 0
+  let said = await readText(response, MAX_REFUSAL_LENGTH).catch(error => String(error))
+  try {
+    said = JSON.parse(said).message ?? said
+  } catch {
+    // Something in between answered, and not in JSON; its text is all there is.
+  }
+  return new KubeError(status, `the API server answered ${status}: ${said.trim().slice(0, 300)}`)
+}

@@ -1,0 +1,149 @@
+import type { IncomingMessage } from 'node:http'
+import { Backoff, type Timing } from '../timing.ts'
+import { IdleError, KubeError, type KubeGet, readText } from './client.ts'
+
+/** What every object of the API has, as far as it matters here. */
+export interface KubeObject {
+  readonly metadata: { readonly name: string; readonly resourceVersion?: string }
+}
+
+interface WatchEvent<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'
+  readonly object: T & { readonly code?: number; readonly message?: string }
+}
+
+export interface Collection<T> {
+  readonly get: KubeGet
+  /** Path of one namespace's objects of one resource. */
+  readonly path: string
+  readonly labelSelector: string
+  readonly timing: Timing
+  /** All objects there are, after the list and after each change. */
+  onItems(items: readonly T[]): void
+  onError(error: Error): void
+}
+
+const GONE = 410
+const MAX_LIST_LENGTH = 64 * 1_048_576
+const MAX_EVENT_LENGTH = 8 * 1_048_576
+const WATCH_SECONDS = 240
+const WATCH_JITTER_SECONDS = 60
+/** A watch that ends by itself before this is treated like a failure, else a broken server would be asked in a tight loop. */
+const SHORT_WATCH_MS = 1000
+
+/**
+ * Keeps a copy of a collection: list, then watch from the list's resource version, again from the last version seen when a
+ * watch ends (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It lists again only where
+ * the version is too old (410) or what came cannot be trusted. Failures are told and tried again with a back-off; the
+ * copy stays until the next list.
+ */
+export class CollectionWatch<T extends KubeObject> {
+  readonly #collection: Collection<T>
+  readonly #backoff: Backoff
+  #items = new Map<string, T>()
+  /** Where the next watch goes on; `undefined`: list first. */
+  #version: string | undefined
+
+  constructor(collection: Collection<T>) {
+    this.#collection = collection
+    this.#backoff = new Backoff(collection.timing)
+  }
+
+  /** Resolves when the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#version === undefined) await this.#list(signal)
+        await this.#watch(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        const stale = error instanceof KubeError && error.status === GONE
+        if (stale) this.#version = undefined
+        else this.#collection.onError(error as Error)
+        await this.#backoff.wait(signal)
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const response = await this.#get({}, signal)
+    const list = parse<{ items?: T[] | null; metadata?: { resourceVersion?: string } }>(
+      await readText(response, MAX_LIST_LENGTH),
+    )
+    const version = list.metadata?.resourceVersion
+    if (!version) throw new Error('the API server answered with something that is no list')
+    this.#items = new Map((list.items ?? []).map(item => [item.metadata.name, item]))
+    this.#version = version
+    this.#tell()
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { timing } = this.#collection
+    const started = timing.now()
+    const response = await this.#get(
+      {
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(WATCH_SECONDS + Math.floor(timing.random() * (WATCH_JITTER_SECONDS + 1))),
+        resourceVersion: this.#version ?? '',
+      },
+      signal,
+    )
+    try {
+      await this.#follow(response)
+    } catch (error) {
+      if (!(error instanceof IdleError)) throw error
+    }
+    if (timing.now() - started < SHORT_WATCH_MS) await this.#backoff.wait(signal)
+    else this.#backoff.reset()
+  }
+
+  async #follow(response: IncomingMessage): Promise<void> {
+    let rest = ''
+    for await (const chunk of response.setEncoding('utf8')) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      if (rest.length > MAX_EVENT_LENGTH) throw new Error(`an event has more than ${MAX_EVENT_LENGTH} characters`)
+      let changed = false
+      for (const line of lines) if (line.trim() !== '') changed = this.#apply(line) || changed
+      // Once for all events that came together: an endpoint that moves from one slice to another is not seen as gone.
+      if (changed) this.#tell()
+    }
+    if (rest.trim() !== '') throw new Error('the watch was cut in the middle of an event')
+  }
+
+  /** Returns whether the copy has changed. */
+  #apply(line: string): boolean {
+    const version = this.#version
+    // Should anything be wrong with this event, changes may be missing from here on.
+    this.#version = undefined
+    const { type, object } = parse<WatchEvent<T>>(line)
+    if (type === 'ERROR') {
+      throw new KubeError(object.code ?? 0, `the watch failed: ${object.message ?? line.slice(0, 300)}`)
+    }
+    const { name } = object.metadata
+    if (type === 'DELETED') this.#items.delete(name)
+    else if (type === 'ADDED' || type === 'MODIFIED') this.#items.set(name, object)
+    else if (type !== 'BOOKMARK') throw new Error(`the watch sent an event of unknown type ${JSON.stringify(type)}`)
+    this.#version = object.metadata.resourceVersion ?? version
+    this.#backoff.reset()
+    return type !== 'BOOKMARK'
+  }
+
+  #get(params: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    const { get, path, labelSelector } = this.#collection
+    return get(`${path}?${new URLSearchParams({ labelSelector, ...params })}`, signal)
+  }
+
+  #tell(): void {
+    this.#collection.onItems([...this.#items.values()])
+  }
+}
+
+function parse<R>(text: string): R {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Error(`the API server sent broken JSON: ${(error as Error).message}`, { cause: error })
+  }
+}

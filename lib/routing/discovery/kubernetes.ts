@@ -1,0 +1,38 @@
+import { SIDECAR_PORT_NAME } from '../../service/names.ts'
+import { type EndpointSlice, membersOfSlices } from './endpoint-slices.ts'
+import { inClusterConfig, type KubeGet, kubeClient } from './kube/client.ts'
+import { CollectionWatch } from './kube/watch.ts'
+import type { MemberSource } from './source.ts'
+import { realTiming, type Timing } from './timing.ts'
+
+interface Options {
+  /** How to reach the API server; by default as a pod of its cluster does. */
+  readonly get?: KubeGet
+  readonly timing?: Timing
+}
+
+/**
+ * Members from the EndpointSlices of a Service: changes are known within milliseconds, but the pod's service account must be
+ * allowed to list and watch `endpointslices` in that namespace.
+ *
+ * @param service `namespace/name`
+ */
+export function kubernetesSource(
+  service: string,
+  { get = getInCluster, timing = realTiming }: Options = {},
+): MemberSource {
+  const [namespace = '', name = ''] = service.split('/')
+  return async (sink, signal) => {
+    await new CollectionWatch<EndpointSlice>({
+      get,
+      path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
+      labelSelector: `kubernetes.io/service-name=${name}`,
+      timing,
+      onItems: slices => sink.answer(membersOfSlices(slices, SIDECAR_PORT_NAME)),
+      onError: error => sink.failed(new Error(`EndpointSlices of ${service}: ${error.message}`, { cause: error })),
+    }).run(signal)
+  }
+}
+
+// Configured at each request, so that a process outside of a cluster says so in its log instead of ending.
+const getInCluster: KubeGet = async (path, signal) => kubeClient(inClusterConfig())(path, signal)

@@ -1,0 +1,128 @@
+import type { Logger } from '../../service/log.ts'
+import type { Metrics } from '../../service/metrics.ts'
+import { diffMembers, type Member } from '../members.ts'
+import { MemberSet } from '../rendezvous.ts'
+import type { Discovery, MemberListener } from './discovery.ts'
+import type { MemberSource } from './source.ts'
+
+interface Options {
+  /** Name of the kind of source, for logs. */
+  readonly source: string
+  readonly log: Logger
+  readonly metrics?: Metrics
+}
+
+/**
+ * Follows a source of members, and keeps the one rule that all of them share: an empty or failed answer never empties a list
+ * that is known. Pods that a source has lost sight of mostly still work, and with no member nobody is served.
+ */
+export class MemberWatch implements Discovery {
+  #members = MemberSet.empty
+  #synced = false
+  /** What was wrong with the last answer: told once, not at each attempt. */
+  #problem: string | undefined
+  #running: Promise<void> | undefined
+  readonly #source: MemberSource
+  readonly #log: Logger
+  readonly #abort = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  readonly #listeners = new Set<MemberListener>()
+  readonly #count: (reason: 'empty' | 'failed') => void
+
+  constructor(source: MemberSource, { source: kind, log, metrics }: Options) {
+    this.#source = source
+    this.#log = log.child({ discovery: kind })
+    const watch = this
+    metrics?.gauge('members', 'Members known to this instance.', {
+      collect() {
+        this.set(watch.members.size)
+      },
+    })
+    const ignored = metrics?.counter(
+      'discovery_ignored_total',
+      'Answers of the discovery that changed nothing because they were empty or failed, by reason.',
+      { labelNames: ['reason'] },
+    )
+    this.#count = reason => ignored?.inc({ reason })
+  }
+
+  get members(): MemberSet {
+    return this.#members
+  }
+
+  get synced(): boolean {
+    return this.#synced
+  }
+
+  start(): Promise<void> {
+    this.#running ??= this.#run()
+    return this.#first.promise
+  }
+
+  onChange(listener: MemberListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    this.#first.resolve()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const sink = {
+      answer: (members: readonly Member[]) => this.#answer(members),
+      failed: (error: Error) => this.#failed(error),
+    }
+    await this.#source(sink, this.#abort.signal)
+  }
+
+  #answer(members: readonly Member[]): void {
+    if (this.#abort.signal.aborted) return
+    this.#synced = true
+    if (members.length === 0) this.#ignore('empty', 'it knows no member')
+    else {
+      if (this.#problem !== undefined) this.#log.info({ after: this.#problem }, 'discovery works again')
+      this.#problem = undefined
+      this.#set(members)
+    }
+    this.#first.resolve()
+  }
+
+  #failed(error: Error): void {
+    if (this.#abort.signal.aborted) return
+    this.#ignore('failed', error.message)
+    this.#first.resolve()
+  }
+
+  #ignore(reason: 'empty' | 'failed', problem: string): void {
+    this.#count(reason)
+    const level = problem === this.#problem ? 'debug' : 'warn'
+    this.#problem = problem
+    this.#log[level]({ reason, kept: this.#members.size }, `discovery: ${problem}; the members known so far are kept`)
+  }
+
+  #set(members: readonly Member[]): void {
+    const change = diffMembers(this.#members.members, members)
+    if (change.added.length + change.removed.length + change.changed.length === 0) return
+    this.#members = MemberSet.of(members)
+    const names = (list: readonly Member[]) => list.map(({ name }) => name)
+    this.#log.info(
+      {
+        added: names(change.added),
+        removed: names(change.removed),
+        changed: names(change.changed),
+        members: this.#members.size,
+      },
+      'members changed',
+    )
+    for (const listener of this.#listeners) {
+      try {
+        listener(this.#members, change)
+      } catch (error) {
+        this.#log.error({ err: error }, 'a listener for members failed')
+      }
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+
+/** One instance of the app that can own users. */
+export interface Member {
+  /** `host:port`, IPv6 hosts in brackets: the identity that is hashed, the same wherever and however it was discovered. */
+  readonly name: string
+  /** A DNS name or an IP address, lower case, without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Share of the users relative to other members; 1 unless said otherwise. */
+  readonly weight: number
+}
+
+/** What is different between two lists of members; `changed` holds members, as they are now, whose weight is another. */
+export interface MemberChange {
+  readonly added: readonly Member[]
+  readonly removed: readonly Member[]
+  readonly changed: readonly Member[]
+}
+
+const PATTERN = /^(\[[^[\]]+\]|[^:=[\]]+):([0-9]{1,5})(?:=(.*))?$/
+const DNS_NAME =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
+// Few digits, so that every language reads the same number from the same text.
+const WEIGHT = /^[0-9]{1,6}(?:\.[0-9]{1,6})?$/
+
+/**
+ * A member from its parts. IPv6 addresses get their one canonical spelling (RFC 5952), because the name is what is hashed.
+ *
+ * @param host a DNS name or an IP address, without brackets
+ * @throws {Error} that says which part is wrong
+ */
+export function createMember(host: string, port: number, weight = 1): Member {
+  const canonical = canonicalHost(host)
+  if (canonical === undefined) throw new Error(`"${host}" is neither a host name nor an IP address`)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`port ${port} is not between 1 and 65535`)
+  if (!(weight > 0 && weight < 1e6)) throw new Error(`weight ${weight} is not above 0 and below 1000000`)
+  const name = `${isIPv6(canonical) ? `[${canonical}]` : canonical}:${port}`
+  return Object.freeze({ name, host: canonical, port, weight })
+}
+
+function canonicalHost(text: string): string | undefined {
+  // A zone ("%eth0") means something on one machine only.
+  if (isIPv6(text)) return text.includes('%') ? undefined : new SocketAddress({ address: text, family: 'ipv6' }).address
+  const host = text.toLowerCase()
+  // Digits and dots that are no IPv4 address would be a typing error, never a name that resolves.
+  if (isIPv4(host)) return host
+  return DNS_NAME.test(host) && !/^[0-9.]+$/.test(host) ? host : undefined
+}
+
+/**
+ * Reads `host:port` or `host:port=weight`; an IPv6 host is in brackets.
+ *
+ * @throws {Error} that quotes the text and says what is wrong with it
+ */
+export function parseMember(text: string): Member {
+  const match = PATTERN.exec(text.trim())
+  if (!match) throw new Error(`bad member "${text}": expected host:port or host:port=weight, an IPv6 host in brackets`)
+  const [, host = '', port, weight] = match
+  if (weight !== undefined && !WEIGHT.test(weight)) {
+    throw new Error(
+      `bad member "${text}": the weight must be a number above 0, with at most 6 digits on each side of the point`,
+    )
+  }
+  const bracketed = host.startsWith('[')
+  const address = bracketed ? host.slice(1, -1) : host
+  if (bracketed && !isIPv6(address)) throw new Error(`bad member "${text}": "${address}" is not an IPv6 address`)
+  try {
+    return createMember(address, Number(port), weight === undefined ? 1 : Number(weight))
+  } catch (error) {
+    throw new Error(`bad member "${text}": ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/**
+ * Reads members separated by commas; empty text is no member.
+ *
+ * @throws {Error} that names the first item that is bad or occurs twice
+ */
+export function parseMembers(text: string): Member[] {
+  if (text.trim() === '') return []
+  const members = text.split(',').map(parseMember)
+  assertUnique(members)
+  return members
+}
+
+/** @throws {Error} naming the first member that occurs twice */
+export function assertUnique(members: readonly Member[]): void {
+  const seen = new Set<string>()
+  for (const { name } of members) {
+    if (seen.has(name)) throw new Error(`member "${name}" occurs twice`)
+    seen.add(name)
+  }
+}
+
+/** The text that {@link parseMember} reads. */
+export function formatMember(member: Member): string {
+  return member.weight === 1 ? member.name : `${member.name}=${member.weight}`
+}
+
+/** What has to happen to get from one list of members to another; the order within a list means nothing. */
+export function diffMembers(before: readonly Member[], after: readonly Member[]): MemberChange {
+  const old = new Map(before.map(member => [member.name, member]))
+  const current = new Set(after.map(member => member.name))
+  return {
+    added: after.filter(member => !old.has(member.name)),
+    removed: before.filter(member => !current.has(member.name)),
+    changed: after.filter(member => old.has(member.name) && old.get(member.name)?.weight !== member.weight),
+  }
+}
