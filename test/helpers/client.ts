@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { type ClientOptions, WebSocket } from 'ws'
 import type { Scope } from './stack.ts'
 import { waitFor } from './wait.ts'
@@ -16,45 +15,78 @@ export interface Client {
   send(data: string | Buffer): void
 }
 
-/** Connects, and waits until the handshake is done. Rejects with `status` where it was refused. */
-export async function connect(
+/** What a refused handshake was answered. */
+export interface Refusal {
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+export interface ConnectOptions extends Omit<ClientOptions, 'headers'> {
+  user?: string
+  path?: string
+  protocols?: string[]
+  headers?: Record<string, string | string[]>
+}
+
+/** Connects, and waits until the handshake is done; a refusal is an error. */
+export async function connect(t: Scope, target: number | string, options: ConnectOptions = {}): Promise<Client> {
+  const result = await handshake(t, target, options)
+  if ('body' in result) throw new Error(`refused with ${result.status}: ${result.body}`)
+  return result
+}
+
+/** Connects where the handshake must be refused. */
+export async function refusal(t: Scope, target: number | string, options: ConnectOptions = {}): Promise<Refusal> {
+  const result = await handshake(t, target, options)
+  if (!('body' in result)) throw new Error('the handshake was accepted')
+  return result
+}
+
+async function handshake(
   t: Scope,
   target: number | string,
-  {
-    user,
-    path = '/',
-    protocols,
-    ...options
-  }: ClientOptions & { user?: string; path?: string; protocols?: string[] } = {},
-): Promise<Client> {
+  { user, path = '/', protocols, headers = {}, ...options }: ConnectOptions,
+): Promise<Client | Refusal> {
   const base = typeof target === 'number' ? `ws://127.0.0.1:${target}` : target
-  const headers = { ...(user !== undefined && { 'ws-user-id': user }), ...options.headers }
-  const socket = new WebSocket(`${base}${path}`, protocols ?? [], { perMessageDeflate: false, ...options, headers })
+  const socket = new WebSocket(`${base}/`, protocols ?? [], {
+    perMessageDeflate: false,
+    ...options,
+    headers: { ...(user !== undefined && { 'ws-user-id': user }), ...headers } as Record<string, string>,
+    // The constructor would normalise the path.
+    finishRequest: request => {
+      request.path = path
+      request.end()
+    },
+  })
   const messages: { data: Buffer; binary: boolean }[] = []
   let response: IncomingMessage | undefined
   socket.on('message', (data: Buffer, binary: boolean) => messages.push({ data, binary }))
   socket.on('upgrade', message => {
     response = message
   })
-  const closed = once(socket, 'close').then(([code, reason]) => ({ code: code as number, reason: String(reason) }))
+  const closed = new Promise<{ code: number; reason: string }>(resolve =>
+    socket.once('close', (code, reason) => resolve({ code, reason: String(reason) })),
+  )
   t.teardown(() => socket.terminate())
-  await new Promise<void>((resolve, reject) => {
-    socket.once('open', resolve)
+  const refused = await new Promise<Refusal | undefined>((resolve, reject) => {
+    socket.once('open', () => resolve(undefined))
     socket.on('error', reject)
-    socket.once('unexpected-response', (_request, refusal: IncomingMessage) => {
-      const chunks: Buffer[] = []
-      refusal.on('data', chunk => chunks.push(chunk))
-      refusal.on('end', () =>
-        reject(
-          Object.assign(new Error(`refused with ${refusal.statusCode}`), {
-            status: refusal.statusCode,
-            headers: refusal.headers,
-            body: Buffer.concat(chunks).toString(),
-          }),
-        ),
-      )
+    socket.once('unexpected-response', (_request, answer: IncomingMessage) => {
+      answer
+        .toArray()
+        .then(
+          chunks =>
+            resolve({
+              status: answer.statusCode,
+              headers: answer.headers,
+              body: Buffer.concat(chunks as Buffer[]).toString(),
+            }),
+          reject,
+        )
     })
   })
+  if (refused) return refused
   return {
     socket,
     response: response as IncomingMessage,
