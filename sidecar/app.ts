@@ -54,7 +54,6 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   }
 
   const app = fastify({ logger: false, rewriteUrl: rewriteUpgrade })
-  await messageRoute(app, registry, config.TOKEN, config.MAX_PAYLOAD_BYTES)
   const proxy = await registerProxy<Identity>(app, {
     log,
     metrics,
@@ -77,6 +76,8 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       log.debug({ user, ...end }, 'disconnected')
     },
   })
+  // After the proxy, whose error handler it shares.
+  await messageRoute(app, registry, config.TOKEN, config.MAX_PAYLOAD_BYTES)
   await discovery.start()
   app.addHook('onClose', async () => {
     transport.close()

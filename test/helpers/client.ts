@@ -73,17 +73,15 @@ async function handshake(
     socket.once('open', () => resolve(undefined))
     socket.on('error', reject)
     socket.once('unexpected-response', (_request, answer: IncomingMessage) => {
-      answer
-        .toArray()
-        .then(
-          chunks =>
-            resolve({
-              status: answer.statusCode,
-              headers: answer.headers,
-              body: Buffer.concat(chunks as Buffer[]).toString(),
-            }),
-          reject,
-        )
+      answer.toArray().then(
+        chunks =>
+          resolve({
+            status: answer.statusCode,
+            headers: answer.headers,
+            body: Buffer.concat(chunks as Buffer[]).toString(),
+          }),
+        reject,
+      )
     })
   })
   if (refused) return refused

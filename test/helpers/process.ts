@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Scope } from './stack.ts'
+import { waitFor } from './wait.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A program of ours as a process of its own. */
+export interface ProgramProcess {
+  readonly child: ChildProcess
+  readonly port: number
+  readonly adminPort: number
+  /** Lines it has logged, parsed. */
+  readonly logs: Record<string, unknown>[]
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+}
+
+/** Starts `hooks`, `sidecar` or `balancer` on free ports and waits until it listens. */
+export async function startProgram(
+  t: Scope,
+  name: 'hooks' | 'sidecar' | 'balancer',
+  env: Record<string, string | number> = {},
+): Promise<ProgramProcess> {
+  const settings = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'debug', ...env }
+  const child = spawn(process.execPath, [`${root}/${name}/main.ts`], {
+    env: {
+      ...process.env,
+      ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)])),
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }))
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    return exited
+  })
+  const logs: Record<string, unknown>[] = []
+  let rest = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) logs.push(JSON.parse(line))
+  })
+  const listening = () =>
+    logs.find(line => line['msg'] === 'listening') as { address: { port: number }; admin: { port: number } } | undefined
+  await waitFor(() => listening() !== undefined || child.exitCode !== null, `${name} listens`)
+  const ports = listening()
+  if (!ports) throw new Error(`${name} ended with ${child.exitCode}`)
+  return { child, port: ports.address.port, adminPort: ports.admin.port, logs, exited }
+}

@@ -1,0 +1,103 @@
+import t from 'tap'
+import { startApp } from '../helpers/app.ts'
+import { connect } from '../helpers/client.ts'
+import { membersFile, type Running, startSidecar } from '../helpers/stack.ts'
+
+const post = async (
+  sidecar: Running,
+  body: Buffer | string,
+  headers: Record<string, string> = {},
+  path = '/message',
+) => {
+  const answer = await fetch(`http://127.0.0.1:${sidecar.port}${path}`, {
+    method: 'POST',
+    body,
+    headers: { 'ws-user-id': 'bob', ...headers },
+  })
+  return {
+    status: answer.status,
+    error: answer.status === 204 ? undefined : (JSON.parse(await answer.text()).error as string),
+  }
+}
+const text = (payload: string) => Buffer.concat([Buffer.of(1), Buffer.from(payload)])
+
+t.test('delivers into the app’s connections of the user, or to the user’s clients', async t => {
+  const app = await startApp(t, { onConnection: () => {} })
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const bob = await connect(t, sidecar.port, { user: 'bob' })
+
+  t.strictSame(await post(sidecar, text('to the app')), { status: 204, error: undefined })
+  t.strictSame(await post(sidecar, Buffer.of(2, 0, 255)), { status: 204, error: undefined })
+  t.strictSame(
+    app.received.map(({ data, binary }) => [data.toString('latin1'), binary]),
+    [
+      ['to the app', false],
+      ['\0\xff', true],
+    ],
+  )
+  t.strictSame(await post(sidecar, text('to the client'), { 'x-ws-operator-deliver': 'client' }), {
+    status: 204,
+    error: undefined,
+  })
+  await bob.received(1)
+  t.strictSame(bob.texts, ['to the client'])
+})
+
+t.test('a user who is not connected here: 404', async t => {
+  const sidecar = await startSidecar(t, 9, await membersFile())
+  t.strictSame(await post(sidecar, text('x')), { status: 404, error: 'WSO_ERR_OFFLINE' })
+})
+
+t.test('bad input is refused with what is wrong, and touches nobody', async t => {
+  const app = await startApp(t, { onConnection: () => {} })
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { MAX_PAYLOAD_BYTES: 10 })
+  const bob = await connect(t, sidecar.port, { user: 'bob' })
+  const bad = { status: 400, error: 'WSO_ERR_BAD_MESSAGE' }
+  t.strictSame(await post(sidecar, ''), bad, 'empty')
+  t.strictSame(await post(sidecar, Buffer.of(8, 3, 232)), bad, 'opcode 8 would close the connection')
+  t.strictSame(await post(sidecar, Buffer.of(9)), bad, 'a ping')
+  t.strictSame(await post(sidecar, Buffer.of(1, 0xff)), bad, 'a text that is not UTF-8')
+  t.strictSame(await post(sidecar, text('x'), { 'ws-user-id': '' }), bad, 'nobody')
+  t.strictSame(await post(sidecar, text('x'), { 'x-ws-operator-deliver': 'pigeon' }), bad, 'delivered how')
+  t.equal((await post(sidecar, text('x'.repeat(10)))).status, 204, 'the largest')
+  t.equal((await post(sidecar, text('x'.repeat(11)))).status, 413, 'too large')
+  t.equal(app.received.length, 1)
+  t.equal(bob.socket.readyState, bob.socket.OPEN)
+})
+
+t.test('with a token, only who shows it may deliver', async t => {
+  const app = await startApp(t, { onConnection: () => {} })
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { TOKEN: 's3cret' })
+  await connect(t, sidecar.port, { user: 'bob' })
+  t.strictSame(await post(sidecar, text('x')), { status: 401, error: 'WSO_ERR_UNAUTHORIZED' })
+  t.strictSame(await post(sidecar, text('x'), { authorization: 'Bearer s3cre' }), {
+    status: 401,
+    error: 'WSO_ERR_UNAUTHORIZED',
+  })
+  t.equal((await post(sidecar, text('x'), { authorization: 'Bearer s3cret' })).status, 204)
+})
+
+t.test('an app that does not read: 429, once its queue is full', async t => {
+  const app = await startApp(t, { onConnection: socket => socket.pause() })
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { MAX_QUEUE_BYTES: 100_000 })
+  await connect(t, sidecar.port, { user: 'bob' })
+  const body = text('x'.repeat(1_000_000))
+  const abort = new AbortController()
+  t.teardown(() => abort.abort())
+  // Those before wait until the app reads; the one that finds the queue full is refused at once.
+  const statuses = Array.from({ length: 20 }, () =>
+    fetch(`http://127.0.0.1:${sidecar.port}/message`, {
+      method: 'POST',
+      body,
+      headers: { 'ws-user-id': 'bob' },
+      signal: abort.signal,
+    }).then(
+      answer => answer.status,
+      () => 0,
+    ),
+  )
+  t.equal(
+    await Promise.race(statuses.map(async status => ((await status) === 429 ? 429 : new Promise<number>(() => {})))),
+    429,
+  )
+})
