@@ -1,0 +1,248 @@
+/** Opcodes of RFC 6455 §5.2. */
+export const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const
+
+/** What one call of {@link FrameReader.read} came to. */
+export const STEP = {
+  /** All bytes are used up, in the middle of a header or a payload. */
+  MORE: 0,
+  /** A header is complete; its payload follows. */
+  HEADER: 1,
+  /** A payload is complete, and with it the frame. */
+  END: 2,
+  /** A header is complete, and with it the frame: its payload is empty. */
+  EMPTY: 3,
+  /** The bytes are no frames of RFC 6455, or a message is too large: see `error`. Nothing can be read any more. */
+  ERROR: 4,
+} as const
+
+/** Most bytes of a frame's header: two, an eight-byte length, a four-byte mask. */
+const MAX_HEADER_BYTES = 14
+
+/** Largest payload of a control frame (RFC 6455 §5.5). */
+const MAX_CONTROL_BYTES = 125
+
+/**
+ * Reads the headers of WebSocket frames (RFC 6455 §5.2) in a stream of bytes, however it is cut into chunks, and keeps track of
+ * where messages begin and end. It copies nothing and allocates nothing, except where a header is cut in two.
+ */
+export class FrameReader {
+  /** Of the frame whose header was read last. */
+  opcode = 0
+  fin = true
+  /** Payload length in bytes. */
+  length = 0
+  /** Masking key, its first byte in the highest bits; 0 where frames are not masked. */
+  mask = 0
+  /** Bytes of the frame's header. */
+  headerBytes = 0
+  /** Bytes of the payload that are still to come. */
+  remaining = 0
+  /** Opcode of the message that is under way, 0 between two messages. */
+  message = 0
+  /** Bytes that this message has so far, its current frame included. */
+  messageBytes = 0
+  /** Messages that were read to their end. */
+  messages = 0
+  /** 0, or the close code for what is wrong with the stream: 1002 (protocol error) or 1009 (too big). */
+  error = 0
+
+  readonly #masked: boolean
+  readonly #maxMessageBytes: number
+  #inFrame = false
+  #partial: Buffer | undefined
+  #partialBytes = 0
+
+  /**
+   * @param masked what the sender has to do: a client masks each frame, a server none (RFC 6455 §5.1)
+   * @param maxMessageBytes a larger message is an error, known from its header on
+   */
+  constructor(masked: boolean, maxMessageBytes: number) {
+    this.#masked = masked
+    this.#maxMessageBytes = maxMessageBytes
+  }
+
+  /** Whether the next byte begins a frame: only here may a control frame of somebody else be put in. */
+  get betweenFrames(): boolean {
+    return !this.#inFrame && this.#partialBytes === 0
+  }
+
+  /** Whether the next byte begins a frame and no message is under way: only here may a message be put in. */
+  get betweenMessages(): boolean {
+    return this.betweenFrames && this.message === 0
+  }
+
+  /** Where the read stopped, as an offset into the chunk. */
+  position = 0
+
+  /**
+   * Reads on from `offset`, to the end of the next header or payload. Goes on where the chunk before ended.
+   *
+   * @returns a {@link STEP}; `position` says how far it came
+   */
+  read(chunk: Buffer, offset: number): number {
+    if (this.#inFrame) return this.#readPayload(chunk, offset)
+    if (this.error !== 0) return STEP.ERROR
+    if (this.#partialBytes > 0) return this.#readCutHeader(chunk, offset)
+    const step = this.#readHeader(chunk, offset, chunk.length)
+    if (step === STEP.MORE) this.#keep(chunk, offset)
+    return step
+  }
+
+  /**
+   * Reads a whole chunk where nobody asks for single frames.
+   *
+   * @returns `false` when something is wrong: see `error`
+   */
+  skim(chunk: Buffer): boolean {
+    let offset = 0
+    while (offset < chunk.length) {
+      if (this.read(chunk, offset) === STEP.ERROR) return false
+      offset = this.position
+    }
+    return true
+  }
+
+  #readPayload(chunk: Buffer, offset: number): number {
+    const available = chunk.length - offset
+    if (available < this.remaining) {
+      this.remaining -= available
+      this.position = chunk.length
+      return STEP.MORE
+    }
+    this.position = offset + this.remaining
+    this.remaining = 0
+    this.#inFrame = false
+    this.#endFrame()
+    return STEP.END
+  }
+
+  #endFrame(): void {
+    if (!this.fin || this.opcode >= OPCODE.CLOSE) return
+    this.message = 0
+    this.messageBytes = 0
+    this.messages++
+  }
+
+  #readHeader(chunk: Buffer, offset: number, end: number): number {
+    if (end - offset < 2) return STEP.MORE
+    const first = chunk[offset] as number
+    const second = chunk[offset + 1] as number
+    const short = second & 0x7f
+    const lengthBytes = short < 126 ? 0 : short === 126 ? 2 : 8
+    const masked = second >= 0x80
+    const bytes = 2 + lengthBytes + (masked ? 4 : 0)
+    // What is wrong is told as soon as it is seen, not when the rest of the header has come.
+    const opcode = first & 0x0f
+    const fin = first >= 0x80
+    if ((first & 0x70) !== 0 || masked !== this.#masked || this.#misplaced(opcode, fin, short)) return this.#fail(1002)
+    if (end - offset < bytes) return STEP.MORE
+    let length = short
+    if (lengthBytes === 2) {
+      length = chunk.readUInt16BE(offset + 2)
+      if (length < 126) return this.#fail(1002)
+    } else if (lengthBytes === 8) {
+      const high = chunk.readUInt32BE(offset + 2)
+      length = high * 2 ** 32 + chunk.readUInt32BE(offset + 6)
+      // The highest bit must be 0, and the shortest form must be used (RFC 6455 §5.2).
+      if (high >= 2 ** 31 || length < 65_536) return this.#fail(1002)
+    }
+    if (opcode < OPCODE.CLOSE) {
+      if (this.messageBytes + length > this.#maxMessageBytes) return this.#fail(1009)
+      if (opcode !== OPCODE.CONTINUATION) this.message = opcode
+      this.messageBytes += length
+    }
+    this.opcode = opcode
+    this.fin = fin
+    this.length = length
+    this.remaining = length
+    this.mask = masked ? chunk.readUInt32BE(offset + bytes - 4) : 0
+    this.headerBytes = bytes
+    this.position = offset + bytes
+    this.#inFrame = length > 0
+    if (length > 0) return STEP.HEADER
+    this.#endFrame()
+    return STEP.EMPTY
+  }
+
+  /** Opcodes that do not exist, fragments out of order, control frames that are long or fragmented (RFC 6455 §5.4, §5.5). */
+  #misplaced(opcode: number, fin: boolean, short: number): boolean {
+    if (opcode >= OPCODE.CLOSE) return opcode > OPCODE.PONG || !fin || short > MAX_CONTROL_BYTES
+    if (opcode === OPCODE.CONTINUATION) return this.message === 0
+    return opcode > OPCODE.BINARY || this.message !== 0
+  }
+
+  #fail(code: number): number {
+    this.error = code
+    return STEP.ERROR
+  }
+
+  #keep(chunk: Buffer, offset: number): void {
+    this.#partial ??= Buffer.alloc(MAX_HEADER_BYTES)
+    this.#partialBytes += chunk.copy(this.#partial, this.#partialBytes, offset)
+    this.position = chunk.length
+  }
+
+  #readCutHeader(chunk: Buffer, offset: number): number {
+    const partial = this.#partial as Buffer
+    const before = this.#partialBytes
+    const have = before + chunk.copy(partial, before, offset)
+    const step = this.#readHeader(partial, 0, have)
+    if (step === STEP.MORE) {
+      this.#partialBytes = have
+      this.position = chunk.length
+    } else {
+      this.#partialBytes = 0
+      this.#partial = undefined
+      this.position = offset + this.headerBytes - before
+    }
+    return step
+  }
+}
+
+/**
+ * Masks or unmasks bytes in place (RFC 6455 §5.3).
+ *
+ * @param mask as {@link FrameReader.mask}
+ * @param phase how many bytes of the payload came before
+ */
+export function applyMask(bytes: Buffer, mask: number, phase = 0): void {
+  if (mask === 0) return
+  const k = [mask >>> 24, (mask >>> 16) & 0xff, (mask >>> 8) & 0xff, mask & 0xff]
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (k[(i + phase) & 3] as number)
+}
+
+/**
+ * One whole frame.
+ *
+ * @param mask `undefined` for a server's frame
+ */
+export function encodeFrame(opcode: number, payload: Buffer, mask?: number): Buffer {
+  const lengthBytes = payload.length < 126 ? 0 : payload.length < 65_536 ? 2 : 8
+  const headerBytes = 2 + lengthBytes + (mask === undefined ? 0 : 4)
+  const frame = Buffer.allocUnsafe(headerBytes + payload.length)
+  frame[0] = 0x80 | opcode
+  frame[1] = (mask === undefined ? 0 : 0x80) | (lengthBytes === 0 ? payload.length : lengthBytes === 2 ? 126 : 127)
+  if (lengthBytes === 2) frame.writeUInt16BE(payload.length, 2)
+  else if (lengthBytes === 8) frame.writeBigUInt64BE(BigInt(payload.length), 2)
+  payload.copy(frame, headerBytes)
+  if (mask !== undefined) {
+    frame.writeUInt32BE(mask, headerBytes - 4)
+    applyMask(frame.subarray(headerBytes), mask)
+  }
+  return frame
+}
+
+/** Payload of a close frame (RFC 6455 §5.5.1); no code: empty. The reason is cut to what fits, at a character. */
+export function encodeClose(code?: number, reason = ''): Buffer {
+  if (code === undefined) return Buffer.alloc(0)
+  let text = Buffer.from(reason)
+  if (text.length > MAX_CONTROL_BYTES - 2) {
+    let end = MAX_CONTROL_BYTES - 2
+    while (((text[end] as number) & 0xc0) === 0x80) end--
+    text = text.subarray(0, end)
+  }
+  const payload = Buffer.allocUnsafe(2 + text.length)
+  payload.writeUInt16BE(code, 0)
+  text.copy(payload, 2)
+  return payload
+}
