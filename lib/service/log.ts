@@ -5,6 +5,9 @@ export type { Logger } from 'pino'
 /** Levels of the `LOG_LEVEL` setting, least to most. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
+/** Sub-protocols are among them because that is how browsers send tokens. */
+const SECRET_HEADERS = ['authorization', 'cookie', 'sec-websocket-protocol']
+
 /**
  * JSON lines on standard output: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line. Secrets of a
  * handshake never reach a log.
@@ -20,7 +23,7 @@ export function createLogger(
     base: { component, instance },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: ['headers.authorization', 'headers.cookie', 'headers["sec-websocket-protocol"]'],
+    redact: SECRET_HEADERS.flatMap(name => [`headers["${name}"]`, `*.headers["${name}"]`]),
   }
   return destination ? pino(options, destination) : pino(options)
 }

@@ -47,7 +47,8 @@ const EXIT_MARGIN_MS = 500
 /**
  * Runs a program as a process: environment → configuration → servers → signals. SIGTERM or SIGINT: not ready at once, drain,
  * close, exit 0, all within `SHUTDOWN_SECONDS`; a second signal ends it at once with exit code 1. A bad configuration: every
- * problem on standard error, exit code 2. A port that is taken: one clear line, exit code 1.
+ * problem on standard error, exit code 2. A port that is taken, or anything else that keeps it from starting: one clear line,
+ * exit code 1. The admin server answers from the beginning: a program that takes long to start is alive, and not ready.
  */
 export async function runProgram<C extends BaseConfig>({
   name,
@@ -74,29 +75,35 @@ export async function runProgram<C extends BaseConfig>({
   const instance = config.INSTANCE || hostname()
   const log = createLogger(name, instance, config.LOG_LEVEL)
   const metrics = new Metrics()
-  const service = await build(config, { log, metrics, instance })
-  let stopping = false
-  const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : service.notReady()))
-  try {
-    await admin.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
-    await service.app.listen({ host: config.HOST, port: config.PORT })
-  } catch (error) {
-    log.fatal({ err: error }, `cannot listen: ${(error as Error).message}`)
-    process.exit(1)
-  }
-  log.info({ address: service.app.addresses()[0], admin: admin.addresses()[0] }, 'listening')
-
   const limit = config.SHUTDOWN_SECONDS * 1000
+  let service: Service | undefined
+  let stopping = false
+  const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : service ? service.notReady() : 'starting'))
+
+  // Before all that takes time: as the first process of a container, this one would not even get a signal without a handler.
   closeWithGrace(
     { delay: limit, logger: { error: (error: unknown) => log.error({ err: error }, 'shutdown') } },
     async ({ signal, err }) => {
       if (err) log.fatal({ err }, 'uncaught error')
       else log.info({ signal }, 'shutting down')
       stopping = true
-      await service.drain(Date.now() + limit - EXIT_MARGIN_MS)
-      await service.app.close()
+      await service?.drain(Date.now() + limit - EXIT_MARGIN_MS)
+      await service?.app.close()
       await admin.close()
       log.info('stopped')
     },
   )
+
+  try {
+    await admin.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
+    log.debug({ admin: admin.addresses()[0] }, 'admin server listening')
+    service = await build(config, { log, metrics, instance })
+    await service.app.listen({ host: config.HOST, port: config.PORT })
+  } catch (error) {
+    // A shutdown that has begun ends what was being started, and knows how this process has to end.
+    if (stopping) return
+    log.fatal({ err: error }, `cannot start: ${(error as Error).message}`)
+    process.exit(1)
+  }
+  log.info({ address: service.app.addresses()[0], admin: admin.addresses()[0] }, 'listening')
 }

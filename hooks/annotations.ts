@@ -1,0 +1,164 @@
+import { parseRoutingKey } from '../lib/routing/routing-key.ts'
+import { LOG_LEVELS } from '../lib/service/log.ts'
+import {
+  ALTERNATIVE_SIDECAR_PORT,
+  DEFAULT_APP_PORT,
+  DEFAULT_PORT,
+  DEFAULT_ROUTING_KEY,
+  headlessServiceName,
+  RECIPIENT_FIELD,
+} from '../lib/service/names.ts'
+import { DELIVERIES, ROUTES } from '../sidecar/config.ts'
+import { cpu, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
+
+/** An annotation that users may write: what may stand there, what holds without it, and what it does. */
+export interface Annotation<T> {
+  readonly values: string
+  readonly fallback: string
+  readonly description: string
+  readonly parse: Parse<T>
+}
+
+/** Values of settings whose default is used in more than one place. */
+export const DEFAULTS = {
+  'sidecar-cpu-request': '10m',
+  'sidecar-memory-request': '64Mi',
+  'sidecar-memory-limit': '160Mi',
+  'drain-seconds': 20,
+  'balancer-replicas': 2,
+} as const
+
+/** Names of container ports that are taken for the app's WebSocket port, best first. */
+export const APP_PORT_NAMES = ['ws', 'websocket', 'http'] as const
+
+const choice = <const T extends string>(values: readonly T[], fallback: T, description: string): Annotation<T> => ({
+  values: values.join(' | '),
+  fallback,
+  description,
+  parse: oneOf(values),
+})
+
+/** Checked where the annotation is read, not when the sidecar starts. */
+const routingKey: Parse<string> = text => {
+  if (text.length > 1024) throw new Error('at most 1024 characters')
+  try {
+    parseRoutingKey(text)
+  } catch (error) {
+    throw new Error(`a chain of places where a handshake names its user: ${(error as Error).message}`)
+  }
+  return text
+}
+
+/** Every annotation `ws.operator/<name>` that this version acts on, in the order of the reference. */
+export const ANNOTATIONS = {
+  'app-port': {
+    values: 'port number or name of a container port',
+    fallback: `the container port named ${APP_PORT_NAMES.join(', ')}, else the first one, else ${DEFAULT_APP_PORT}`,
+    description: 'Where the app listens inside the pod.',
+    parse: port,
+  },
+  'sidecar-port': {
+    values: '1024–65535',
+    fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} where the pod already uses ${DEFAULT_PORT}`,
+    description: 'Where the sidecar listens in the pod.',
+    parse: integer(1024, 65_535),
+  },
+  'sidecar-mode': choice(
+    ['native', 'classic'],
+    'native',
+    '`native`: an init container with `restartPolicy: Always` (Kubernetes 1.29 or later). `classic`: an ordinary container.',
+  ),
+  'sidecar-image': {
+    values: 'image reference',
+    fallback: 'the image that the hooks were told',
+    description: 'Image of the sidecar.',
+    parse: matching(/^[A-Za-z0-9][\w.\-/:@]*$/, 512, 'an image reference without spaces'),
+  },
+  'sidecar-cpu-request': {
+    values: 'cpu quantity',
+    fallback: DEFAULTS['sidecar-cpu-request'],
+    description: 'CPU request of the sidecar; there is no CPU limit.',
+    parse: cpu,
+  },
+  'sidecar-memory-request': {
+    values: 'quantity in Ki, Mi or Gi',
+    fallback: DEFAULTS['sidecar-memory-request'],
+    description: 'Memory request of the sidecar.',
+    parse: memory,
+  },
+  'sidecar-memory-limit': {
+    values: 'quantity in Ki, Mi or Gi',
+    fallback: DEFAULTS['sidecar-memory-limit'],
+    description: 'Memory limit of the sidecar.',
+    parse: memory,
+  },
+  'routing-key': {
+    values: 'chain, first hit wins',
+    fallback: DEFAULT_ROUTING_KEY,
+    description: 'Where a handshake names its user, for the balancer and the sidecars.',
+    parse: routingKey,
+  },
+  'routing-algorithm': choice(['rendezvous'], 'rendezvous', 'How the pod that owns a user is chosen.'),
+  route: choice(
+    ROUTES,
+    'inbound',
+    'Messages that may be addressed: `inbound` (client to app), `outbound` (app to client) or both.',
+  ),
+  deliver: choice(
+    DELIVERIES,
+    'app',
+    "Where an addressed inbound message ends: in the app's connections of the recipient, or at the recipient's clients.",
+  ),
+  'recipient-field': {
+    values: '1–256 characters',
+    fallback: RECIPIENT_FIELD,
+    description: 'Field of a JSON text message that names its recipient.',
+    parse: matching(/^./s, 256, 'from 1 to 256 characters long'),
+  },
+  'drain-seconds': {
+    values: '1–3600',
+    fallback: String(DEFAULTS['drain-seconds']),
+    description:
+      'Longest time that a sidecar or balancer takes to shut down; keep it 5 s below `terminationGracePeriodSeconds`.',
+    parse: integer(1, 3600),
+  },
+  balancer: choice(
+    ['auto', 'none'],
+    'auto',
+    '`auto`: a WebSocketBalancer of the same name is made. `none`: write one yourself, or route otherwise.',
+  ),
+  'balancer-replicas': {
+    values: '0–100',
+    fallback: String(DEFAULTS['balancer-replicas']),
+    description: 'Pods of the balancer.',
+    parse: integer(0, 100),
+  },
+  'headless-service': {
+    values: 'name of a Service',
+    fallback: `\`${headlessServiceName('<deployment>')}\``,
+    description: 'Name of the headless Service that is made for the sidecars.',
+    parse: serviceName,
+  },
+  transport: choice(['http'], 'http', 'How sidecars pass messages to each other.'),
+  discovery: choice(
+    ['dns', 'kubernetes'],
+    'dns',
+    'How sidecars find each other: `dns` needs no rights, `kubernetes` needs a ServiceAccount that may watch EndpointSlices.',
+  ),
+  'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.'),
+} as const satisfies Record<string, Annotation<unknown>>
+
+/** Annotations of the contract that a later version will act on. */
+export const LATER = ['receipts', 'rehome', 'sidecar-upgrade'] as const
+
+/** Annotations that the operator writes itself, and what they say. */
+export const WRITTEN = {
+  status: '`Pending`, `Injected`, `Refused` or `RemovalBlocked`',
+  'status-message': 'why, and what to do',
+  'sidecar-revision': 'reserved for the revision of the sidecar that the Deployment is pinned to',
+} as const
+
+export type AnnotationName = keyof typeof ANNOTATIONS
+
+/** What the annotations of a Deployment say; a setting that is not annotated is absent. */
+export type Settings = { readonly [N in AnnotationName]?: ReturnType<(typeof ANNOTATIONS)[N]['parse']> }

@@ -1,0 +1,31 @@
+import { Type } from 'typebox'
+import { loadConfig } from '../lib/service/config.ts'
+import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
+import { baseSettings } from '../lib/service/settings.ts'
+import manifest from '../package.json' with { type: 'json' }
+
+/** Image of this version, as `npm run image` and the Dockerfile name it. */
+export const DEFAULT_IMAGE = `${manifest.name}:${manifest.version}`
+
+/** Everything the hooks can be told, by environment. */
+export const hooksSchema = Type.Object({
+  ...baseSettings(DEFAULT_HOOKS_PORT),
+  IMAGE: Type.String({ default: DEFAULT_IMAGE, description: 'Image of the sidecars and balancers.' }),
+  IMAGE_PULL_POLICY: Type.Enum(['IfNotPresent', 'Always', 'Never'], {
+    default: 'IfNotPresent',
+    description: 'Pull policy of that image.',
+  }),
+  CLUSTER_DOMAIN: Type.String({
+    default: 'cluster.local',
+    minLength: 1,
+    description: "Domain of the cluster's DNS, at the end of the names of Services.",
+  }),
+})
+
+/** @throws {ConfigError} naming every bad variable */
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, {}, env)
+
+export type HooksConfig = ReturnType<typeof loadHooksConfig>
+
+/** What of the configuration decides how objects look. */
+export type Rendering = Pick<HooksConfig, 'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN'>

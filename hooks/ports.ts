@@ -1,0 +1,71 @@
+import {
+  ALTERNATIVE_SIDECAR_PORT,
+  DEFAULT_ADMIN_PORT,
+  DEFAULT_APP_PORT,
+  DEFAULT_PORT,
+  SIDECAR_CONTAINER,
+} from '../lib/service/names.ts'
+import { APP_PORT_NAMES, type Settings } from './annotations.ts'
+import type { Container, PodSpec } from './schemas.ts'
+
+/** Where the admin server goes when a container of the pod has its usual port. */
+export const ALTERNATIVE_ADMIN_PORT = 19_090
+
+export interface Ports {
+  readonly app: number
+  readonly sidecar: number
+  readonly admin: number
+}
+
+export type PortsResult =
+  | { readonly ok: true; readonly ports: Ports }
+  | { readonly ok: false; readonly reason: 'app-port' | 'port-taken'; readonly message: string }
+
+/** The containers that run beside the sidecar: all but itself and init containers that end. */
+export const neighbours = ({ containers, initContainers = [] }: PodSpec): Container[] =>
+  [...containers, ...initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always')].filter(
+    ({ name }) => name !== SIDECAR_CONTAINER,
+  )
+
+/** TCP ports that a container declares. */
+export const tcpPorts = ({ ports = [] }: Container) => ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+
+/** Chooses the three ports of an injected pod, none of them twice. */
+export function choosePorts(pod: PodSpec, settings: Settings): PortsResult {
+  const declared = neighbours(pod).flatMap(tcpPorts)
+  const wanted = settings['app-port'] ?? defaultAppPort(declared)
+  const app = typeof wanted === 'number' ? wanted : declared.find(({ name }) => name === wanted)?.containerPort
+  if (app === undefined) {
+    const names = declared.flatMap(({ name }) => name ?? []).sort()
+    return {
+      ok: false,
+      reason: 'app-port',
+      message: `No container port is named ${JSON.stringify(wanted)} (named ports: ${names.join(', ') || 'none'}). Set ws.operator/app-port to one of them or to a number.`,
+    }
+  }
+  const taken = new Set([app, ...declared.map(({ containerPort }) => containerPort)])
+  const candidates = settings['sidecar-port'] ? [settings['sidecar-port']] : [DEFAULT_PORT, ALTERNATIVE_SIDECAR_PORT]
+  const sidecar = candidates.find(port => !taken.has(port))
+  if (sidecar === undefined) {
+    return {
+      ok: false,
+      reason: 'port-taken',
+      message: `The app already uses port ${candidates.join(' and ')}. Set ws.operator/sidecar-port to a free port.`,
+    }
+  }
+  taken.add(sidecar)
+  const admin = [DEFAULT_ADMIN_PORT, ALTERNATIVE_ADMIN_PORT].find(port => !taken.has(port))
+  if (admin === undefined) {
+    return {
+      ok: false,
+      reason: 'port-taken',
+      message: `The pod already uses port ${DEFAULT_ADMIN_PORT} and ${ALTERNATIVE_ADMIN_PORT}; the sidecar needs one of them for its probes. Free one.`,
+    }
+  }
+  return { ok: true, ports: { app, sidecar, admin } }
+}
+
+function defaultAppPort(declared: ReturnType<typeof tcpPorts>): number {
+  const named = APP_PORT_NAMES.map(wanted => declared.find(({ name }) => name === wanted)).find(port => port)
+  return (named ?? declared[0])?.containerPort ?? DEFAULT_APP_PORT
+}

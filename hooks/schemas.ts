@@ -1,0 +1,104 @@
+import { type Static, type TObject, type TProperties, Type } from 'typebox'
+
+/**
+ * What the hooks read of a request. Objects of Kubernetes have many more fields, and get new ones: all are allowed, none is
+ * changed, and nothing but what is named here is looked at.
+ */
+const open = <P extends TProperties>(properties: P): TObject<P> =>
+  Type.Object(properties, { additionalProperties: true })
+
+const strings = Type.Record(Type.String(), Type.String())
+
+const ownerReference = open({
+  kind: Type.String(),
+  name: Type.String(),
+  uid: Type.String(),
+  controller: Type.Optional(Type.Boolean()),
+})
+
+const managedFieldsEntry = open({
+  manager: Type.Optional(Type.String()),
+  operation: Type.Optional(Type.String()),
+  fieldsV1: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+})
+
+const metadata = open({
+  name: Type.String({ minLength: 1 }),
+  namespace: Type.String({ minLength: 1 }),
+  uid: Type.String({ minLength: 1 }),
+  generation: Type.Optional(Type.Integer()),
+  creationTimestamp: Type.Optional(Type.String()),
+  deletionTimestamp: Type.Optional(Type.String()),
+  labels: Type.Optional(strings),
+  annotations: Type.Optional(strings),
+  ownerReferences: Type.Optional(Type.Array(ownerReference)),
+  managedFields: Type.Optional(Type.Array(managedFieldsEntry)),
+})
+
+const container = open({
+  name: Type.String(),
+  restartPolicy: Type.Optional(Type.String()),
+  ports: Type.Optional(
+    Type.Array(
+      open({
+        name: Type.Optional(Type.String()),
+        containerPort: Type.Integer(),
+        protocol: Type.Optional(Type.String()),
+      }),
+    ),
+  ),
+  env: Type.Optional(Type.Array(open({ name: Type.String() }))),
+  lifecycle: Type.Optional(open({ preStop: Type.Optional(open({})) })),
+})
+
+const podSpec = open({
+  containers: Type.Array(container),
+  initContainers: Type.Optional(Type.Array(container)),
+  serviceAccountName: Type.Optional(Type.String()),
+  terminationGracePeriodSeconds: Type.Optional(Type.Integer()),
+})
+
+const deployment = open({
+  apiVersion: Type.Literal('apps/v1'),
+  kind: Type.Literal('Deployment'),
+  metadata,
+  spec: open({
+    selector: open({
+      matchLabels: Type.Optional(strings),
+      matchExpressions: Type.Optional(Type.Array(open({}))),
+    }),
+    template: open({ spec: podSpec }),
+  }),
+})
+
+const anyObject = open({ apiVersion: Type.String(), kind: Type.String(), metadata })
+
+/** By `Kind.apiVersion`, then by name. */
+const objects = Type.Record(Type.String(), Type.Record(Type.String(), anyObject))
+
+const balancer = open({
+  apiVersion: Type.String(),
+  kind: Type.Literal('WebSocketBalancer'),
+  metadata,
+  // What is wrong in here is told in the status of the object, not to Metacontroller.
+  spec: Type.Optional(Type.Unknown()),
+  status: Type.Optional(Type.Unknown()),
+})
+
+/** Body of the decorator's sync and finalize hooks. */
+export const decoratorRequest = open({ object: deployment, attachments: objects, finalizing: Type.Boolean() })
+
+/** Body of the composite's sync and finalize hooks. */
+export const compositeRequest = open({ parent: balancer, children: objects, finalizing: Type.Boolean() })
+
+/** Body of both customize hooks. */
+export const customizeRequest = open({ parent: open({ metadata }) })
+
+export type Container = Static<typeof container>
+export type PodSpec = Static<typeof podSpec>
+export type Deployment = Static<typeof deployment>
+export type ObservedObject = Static<typeof anyObject>
+export type ObservedObjects = Static<typeof objects>
+export type Balancer = Static<typeof balancer>
+export type DecoratorRequest = Static<typeof decoratorRequest>
+export type CompositeRequest = Static<typeof compositeRequest>

@@ -1,0 +1,61 @@
+import { DOMAIN } from '../lib/service/names.ts'
+import { ANNOTATIONS, type AnnotationName, DEFAULTS, LATER, type Settings, WRITTEN } from './annotations.ts'
+import { nearest } from './nearest.ts'
+import { memoryBytes } from './values.ts'
+
+/** Annotations of a Deployment, read: what they say, or everything that is wrong with them. */
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+const PREFIX = `${DOMAIN}/`
+const NAMES = Object.keys(ANNOTATIONS)
+
+/**
+ * Reads the annotations `ws.operator/…` of a Deployment. The problems are in the order of the annotations' names, so that the
+ * same annotations always give the same text.
+ */
+export function readSettings(annotations: Readonly<Record<string, string>> = {}): SettingsResult {
+  const settings: Partial<Record<AnnotationName, unknown>> = {}
+  const problems: string[] = []
+  for (const key of Object.keys(annotations).sort()) {
+    if (!key.startsWith(PREFIX)) continue
+    const name = key.slice(PREFIX.length)
+    if (Object.hasOwn(WRITTEN, name)) continue
+    if (!isAnnotation(name)) {
+      problems.push(`${key} ${unknownName(name)}`)
+      continue
+    }
+    const text = annotations[key]!.trim()
+    try {
+      settings[name] = ANNOTATIONS[name].parse(text)
+    } catch (error) {
+      problems.push(`${key} must be ${(error as Error).message} (it is ${quote(text)})`)
+    }
+  }
+  if (problems.length > 0) return { ok: false, problems }
+  const checked = settings as Settings
+  const conflict = memoryConflict(checked)
+  return conflict === undefined ? { ok: true, settings: checked } : { ok: false, problems: [conflict] }
+}
+
+const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)
+
+function unknownName(name: string): string {
+  if ((LATER as readonly string[]).includes(name)) return 'is not supported by this version'
+  const suggestion = nearest(name, NAMES)
+  return suggestion === undefined
+    ? 'is not an annotation of ws-operator'
+    : `is not an annotation of ws-operator; did you mean ${PREFIX}${suggestion}?`
+}
+
+function memoryConflict(settings: Settings): string | undefined {
+  const [request, limit] = (['sidecar-memory-request', 'sidecar-memory-limit'] as const).map(
+    name => settings[name] ?? DEFAULTS[name],
+  ) as [string, string]
+  if (memoryBytes(request) <= memoryBytes(limit)) return undefined
+  return `${PREFIX}sidecar-memory-request (${request}) must not be above ${PREFIX}sidecar-memory-limit (${limit})`
+}
+
+/** A value as a message shows it, never longer than a line. */
+const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

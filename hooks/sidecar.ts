@@ -1,0 +1,61 @@
+import type { Container } from 'kubernetes-types/core/v1.d.ts'
+import { DEFAULT_ADMIN_PORT, headlessServiceName, SIDECAR_CONTAINER, SIDECAR_PORT_NAME } from '../lib/service/names.ts'
+import type { SidecarConfig } from '../sidecar/config.ts'
+import { DEFAULTS, type Settings } from './annotations.ts'
+import type { Rendering } from './config.ts'
+import { fromPod, literal, PROGRAM_ARGS, probes, restrictedContainer, variables } from './pod.ts'
+import type { Ports } from './ports.ts'
+import type { Deployment } from './schemas.ts'
+
+/** Name of the headless Service that has a Deployment's sidecars as endpoints. */
+export const headlessService = ({ metadata }: Deployment, settings: Settings): string =>
+  settings['headless-service'] ?? headlessServiceName(metadata.name)
+
+/** The sidecar container of a Deployment: everything we own in its pod template. */
+export function sidecarContainer(
+  deployment: Deployment,
+  settings: Settings,
+  ports: Ports,
+  { IMAGE, IMAGE_PULL_POLICY, CLUSTER_DOMAIN }: Rendering,
+): Container {
+  const { namespace } = deployment.metadata
+  const service = headlessService(deployment, settings)
+  const discovery = settings.discovery ?? 'dns'
+  return {
+    name: SIDECAR_CONTAINER,
+    image: settings['sidecar-image'] ?? IMAGE,
+    imagePullPolicy: IMAGE_PULL_POLICY,
+    args: PROGRAM_ARGS.sidecar,
+    ...(settings['sidecar-mode'] === 'classic' ? {} : { restartPolicy: 'Always' as const }),
+    ports: [{ name: SIDECAR_PORT_NAME, containerPort: ports.sidecar, protocol: 'TCP' }],
+    env: [
+      fromPod('POD_IP', 'status.podIP'),
+      fromPod('WS_OPERATOR_INSTANCE', 'metadata.name'),
+      ...variables<keyof SidecarConfig>({
+        PORT: ports.sidecar,
+        ADMIN_PORT: ports.admin === DEFAULT_ADMIN_PORT ? undefined : ports.admin,
+        APP_PORT: ports.app,
+        SELF: `$(POD_IP):${ports.sidecar}`,
+        DISCOVERY: discovery,
+        SRV_DNS_RECORD:
+          discovery === 'dns' ? `_${SIDECAR_PORT_NAME}._tcp.${service}.${namespace}.svc.${CLUSTER_DOMAIN}` : undefined,
+        SERVICE: discovery === 'kubernetes' ? `${namespace}/${service}` : undefined,
+        ROUTING_KEY: literal(settings['routing-key']),
+        ROUTE: settings.route,
+        DELIVER: settings.deliver,
+        RECIPIENT_FIELD: literal(settings['recipient-field']),
+        SHUTDOWN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
+        LOG_LEVEL: settings['log-level'],
+      }),
+    ],
+    ...probes(ports.admin),
+    resources: {
+      requests: {
+        cpu: settings['sidecar-cpu-request'] ?? DEFAULTS['sidecar-cpu-request'],
+        memory: settings['sidecar-memory-request'] ?? DEFAULTS['sidecar-memory-request'],
+      },
+      limits: { memory: settings['sidecar-memory-limit'] ?? DEFAULTS['sidecar-memory-limit'] },
+    },
+    securityContext: restrictedContainer(),
+  }
+}

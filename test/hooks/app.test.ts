@@ -1,0 +1,67 @@
+import t from 'tap'
+import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
+
+t.test('a request that is no request of Metacontroller: 400 that names the field', async t => {
+  const { app, metrics } = await startHooks(t)
+  const cases: [string, Json, RegExp][] = [
+    ['/decorator/sync', {}, /'object'/],
+    [
+      '/decorator/sync',
+      mergePatch(recorded('decorator-sync-first'), { object: { kind: 'StatefulSet' } }),
+      /object\/kind/,
+    ],
+    ['/decorator/sync', mergePatch(recorded('decorator-sync-first'), { object: { metadata: { uid: null } } }), /'uid'/],
+    [
+      '/decorator/finalize',
+      mergePatch(recorded('decorator-sync-first'), { object: { spec: { template: { spec: { containers: 'x' } } } } }),
+      /object\/spec\/template\/spec\/containers must be array/,
+    ],
+    ['/composite/sync', mergePatch(recorded('composite-sync-first'), { children: null }), /'children'/],
+    ['/composite/customize', { parent: 3 }, /parent must be object/],
+  ]
+  for (const [url, payload, message] of cases) {
+    const response = await app.inject({ method: 'POST', url, payload: payload as object })
+    t.equal(response.statusCode, 400, url)
+    t.match(response.json(), { statusCode: 400, code: 'WSO_ERR_BAD_REQUEST', message })
+  }
+  const broken = await app.inject({
+    method: 'POST',
+    url: '/decorator/sync',
+    payload: '{"object":',
+    headers: { 'content-type': 'application/json' },
+  })
+  t.match(broken.json(), { statusCode: 400, code: 'WSO_ERR_BAD_REQUEST' })
+  t.match(
+    await metrics.registry.metrics(),
+    /ws_operator_hook_requests_total\{hook="\/decorator\/sync",outcome="bad_request"\} 4\n/,
+  )
+})
+
+t.test('values are taken as they are, not converted', async t => {
+  const { app } = await startHooks(t)
+  const patch = { object: { spec: { template: { spec: { terminationGracePeriodSeconds: '30' } } } } }
+  const payload = mergePatch(recorded('decorator-sync-first'), patch) as object
+  t.equal((await app.inject({ method: 'POST', url: '/decorator/sync', payload })).statusCode, 400)
+})
+
+t.test('counts what hooks came to, and how long they took', async t => {
+  const { app, metrics } = await startHooks(t)
+  const post = (url: string, name: string) => app.inject({ method: 'POST', url, payload: recorded<object>(name) })
+  await post('/decorator/sync', 'decorator-sync-first')
+  await post('/decorator/sync', 'decorator-sync-settled')
+  await post('/decorator/sync', 'decorator-sync-settled')
+  await post('/composite/sync', 'composite-sync-first')
+  const text = await metrics.registry.metrics()
+  t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="pending"} 1\n')
+  t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="injected"} 2\n')
+  t.match(text, 'ws_operator_hook_requests_total{hook="/composite/sync",outcome="not_ready"} 1\n')
+  t.match(text, 'ws_operator_hook_duration_seconds_count{hook="/decorator/sync"} 3\n')
+})
+
+t.test('a large object is taken, an unknown path is not', async t => {
+  const { app } = await startHooks(t)
+  const patch = { object: { metadata: { annotations: { big: 'x'.repeat(16 * 1024 * 1024) } } } }
+  const payload = mergePatch(recorded('decorator-sync-first'), patch) as object
+  t.equal((await app.inject({ method: 'POST', url: '/decorator/sync', payload })).statusCode, 200)
+  t.equal((await app.inject({ method: 'POST', url: '/decorator/other', payload: {} })).statusCode, 404)
+})

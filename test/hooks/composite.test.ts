@@ -1,0 +1,55 @@
+import t from 'tap'
+import { syncBalancer } from '../../hooks/composite.ts'
+import type { CompositeRequest } from '../../hooks/schemas.ts'
+import { config, recorded } from './helper.ts'
+
+const request = () => recorded<CompositeRequest>('composite-sync-with-children')
+type Child = {
+  kind: string
+  metadata: { name: string; namespace: string }
+  spec?: { selector?: object }
+  roleRef?: object
+}
+const childrenOf = (call: CompositeRequest) => syncBalancer(call, config).response.children as unknown as Child[]
+
+t.test('six children, all with names of their own', async t => {
+  const children = childrenOf(request())
+  t.strictSame(
+    children.map(({ kind }) => kind),
+    ['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'Service', 'PodDisruptionBudget'],
+  )
+  for (const { kind, metadata } of children) {
+    t.match(metadata, { name: 'chat-balancer', namespace: 'default', labels: { 'ws.operator/target': 'chat' } }, kind)
+  }
+})
+
+t.test('what cannot be changed later depends on the name only', async t => {
+  const changed = request()
+  changed.parent.spec = {
+    target: 'other',
+    backend: { service: 'members' },
+    replicas: 7,
+    servicePort: 8080,
+    logLevel: 'debug',
+  }
+  const fixed = (call: CompositeRequest) =>
+    childrenOf(call).flatMap(({ kind, spec, roleRef }) =>
+      kind === 'Deployment' || kind === 'RoleBinding' ? [spec?.selector ?? roleRef] : [],
+    )
+  t.strictSame(fixed(changed), fixed(request()))
+})
+
+t.test('the same request gets the same answer, whatever status it carries', async t => {
+  const first = syncBalancer(request(), config).response
+  const again = request()
+  again.parent.status = { ...first.status, observedGeneration: 1 }
+  t.strictSame(syncBalancer(again, config).response, first)
+})
+
+t.test('a status of the wrong shape is no status', async t => {
+  const odd = request()
+  for (const status of [null, 3, { conditions: 'x', replicas: 'two' }, { conditions: [null, 3] }]) {
+    Object.assign(odd.children['Deployment.apps/v1']!['chat-balancer']!, { status })
+    t.match(syncBalancer(odd, config).response.status, { replicas: 0, conditions: [{ status: 'False' }] })
+  }
+})

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { finalizeDeployment, syncDeployment } from '../../hooks/decorator.ts'
+import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import { applyAnswer } from './apply-model.ts'
+import { config, recorded } from './helper.ts'
+
+const SEED = 20_261_123
+
+/** A labelled Deployment that nobody has touched yet, with the annotations and pod given. */
+function fresh(annotations: Record<string, string> = {}, pod: object = {}): DecoratorRequest {
+  const request = recorded<DecoratorRequest>('decorator-sync-first')
+  request.object.metadata.annotations = annotations
+  Object.assign(request.object.spec.template.spec, pod)
+  return request
+}
+
+const sync = (request: DecoratorRequest) => syncDeployment(request, config)
+const withoutManagedFields = ({ object }: DecoratorRequest) => ({
+  ...object,
+  metadata: { ...object.metadata, managedFields: undefined },
+})
+
+/** Deployments of users: other containers, ports and annotations; all of them can be injected. */
+const deployments = fc
+  .record({
+    annotations: fc.record(
+      {
+        'ws.operator/sidecar-mode': fc.constantFrom('native', 'classic'),
+        'ws.operator/balancer': fc.constantFrom('auto', 'none'),
+        'ws.operator/drain-seconds': fc.integer({ min: 1, max: 3600 }).map(String),
+        'ws.operator/headless-service': fc.constantFrom('members', 'ws-proxy-headless'),
+        'ws.operator/routing-key': fc.constantFrom('query:user', 'path:^/r/(.+)$'),
+        'team/owner': fc.string({ maxLength: 20 }),
+      },
+      { requiredKeys: [] },
+    ),
+    ports: fc.uniqueArray(fc.constantFrom(80, 3000, 3001, 8080, 9090), { maxLength: 4 }),
+    init: fc.boolean(),
+    replicas: fc.integer({ min: 0, max: 9 }),
+  })
+  .map(({ annotations, ports, init, replicas }) => {
+    const request = fresh({ ...annotations } as Record<string, string>, {
+      containers: [
+        { name: 'app', image: 'chat:1', ports: ports.map(containerPort => ({ containerPort, protocol: 'TCP' })) },
+        { name: 'logs', image: 'logs:1', env: [{ name: 'A', value: 'b' }] },
+      ],
+      ...(init && { initContainers: [{ name: 'migrate', image: 'chat:1' }] }),
+    })
+    Object.assign(request.object.spec, { replicas })
+    return request
+  })
+
+/** Whether a property holds for {@link deployments}; the counterexample is in the message if not. */
+function holds(t: Test, property: (request: DecoratorRequest) => void): void {
+  t.doesNotThrow(() => fc.assert(fc.property(deployments, property), { seed: SEED, numRuns: 100 }))
+}
+
+t.test('after two rounds, another one changes nothing', async t => {
+  holds(t, request => {
+    const first = sync(request)
+    const injected = applyAnswer(request, first.response)
+    const second = sync(injected)
+    const settled = applyAnswer(injected, second.response)
+    const third = sync(settled)
+    assert.equal(first.outcome, 'pending')
+    assert.equal(second.outcome, 'injected')
+    assert.deepStrictEqual(second.response.attachments, first.response.attachments, 'the same things are asked for')
+    assert.equal(third.response.resyncAfterSeconds, undefined, 'nothing is waited for')
+    assert.deepStrictEqual(applyAnswer(settled, third.response), settled, 'nothing is left to do')
+  })
+})
+
+t.test('removal takes away exactly what was added', async t => {
+  holds(t, request => {
+    let now = request
+    for (let round = 0; round < 3; round++) now = applyAnswer(now, sync(now).response)
+    const phase1 = finalizeDeployment({ ...now, finalizing: true })
+    assert.equal(phase1.response.finalized, false)
+    now = applyAnswer(now, phase1.response)
+    const phase2 = finalizeDeployment({ ...now, finalizing: true })
+    assert.equal(phase2.response.finalized, true)
+    now = applyAnswer(now, phase2.response)
+    assert.deepStrictEqual(now.object.spec, request.object.spec, 'the spec is the one that the user wrote')
+    assert.deepStrictEqual(now.object.metadata.annotations, request.object.metadata.annotations)
+    assert.deepStrictEqual(now.attachments, {}, 'nothing else is left')
+  })
+})
+
+t.test('containers of the user are never part of an answer, and stay as they are', async t => {
+  holds(t, request => {
+    const { response } = sync(request)
+    for (const { kind, spec } of response.attachments) {
+      if (kind !== 'Deployment') continue
+      const pod = (spec as DecoratorRequest['object']['spec']).template.spec
+      const names = [...(pod.containers ?? []), ...(pod.initContainers ?? [])].map(({ name }) => name)
+      assert.deepStrictEqual(names, ['websocket-proxy'])
+      assert.deepStrictEqual(Object.keys(spec as object), ['template'], 'no replicas, no selector')
+    }
+    const ours = ({ name }: { name: string }) => name !== 'websocket-proxy'
+    const after = applyAnswer(request, response).object.spec.template.spec
+    assert.deepStrictEqual(after.containers.filter(ours), request.object.spec.template.spec.containers)
+    assert.deepStrictEqual(
+      after.initContainers?.filter(ours) ?? [],
+      request.object.spec.template.spec.initContainers ?? [],
+    )
+  })
+})
+
+t.test('a change of mode moves the sidecar, it is never there twice', async t => {
+  const request = fresh()
+  const native = applyAnswer(request, sync(request).response)
+  native.object.metadata.annotations = { 'ws.operator/sidecar-mode': 'classic' }
+  const result = sync(native)
+  t.equal(result.outcome, 'injected')
+  const { containers, initContainers } = applyAnswer(native, result.response).object.spec.template.spec
+  t.strictSame(
+    containers.map(({ name }) => name),
+    ['app', 'websocket-proxy'],
+  )
+  t.equal(initContainers, undefined)
+})
+
+t.test('a bad annotation on an injected Deployment leaves everything as it was', async t => {
+  let now = fresh({ 'ws.operator/headless-service': 'members' })
+  for (let round = 0; round < 2; round++) now = applyAnswer(now, sync(now).response)
+  now.object.metadata.annotations!['ws.operator/drain-seconds'] = 'soon'
+  const refused = sync(now)
+  t.equal(refused.outcome, 'refused')
+  const after = applyAnswer(now, refused.response)
+  t.strictSame(after.attachments, now.attachments)
+  t.strictSame(after.object.spec, now.object.spec)
+  t.notOk(refused.response.attachments.some(({ kind }) => kind === 'Deployment'))
+  now = applyAnswer(after, sync(after).response)
+  t.strictSame(now, after, 'and again')
+})
+
+t.test('nothing is ever applied to a Deployment that is being deleted', async t => {
+  const request = recorded<DecoratorRequest>('decorator-finalize-deleting')
+  t.strictSame(sync(request).response, { attachments: [] })
+  t.strictSame(finalizeDeployment(request).response, { attachments: [], finalized: true })
+})
+
+t.test('without any managedFields, removal asks once more instead of blocking', async t => {
+  const request = recorded<DecoratorRequest>('decorator-finalize-label-removed')
+  delete request.object.metadata.managedFields
+  request.object.metadata.annotations!['ws.operator/status'] = 'Injected'
+  t.equal(finalizeDeployment(request).outcome, 'removing')
+})
+
+t.test('a leftover that somebody else owns blocks removal, and says who', async t => {
+  let now = fresh()
+  for (let round = 0; round < 2; round++) now = applyAnswer(now, sync(now).response)
+  const editor = {
+    manager: 'kubectl-edit',
+    operation: 'Update',
+    fieldsV1: {
+      'f:spec': {
+        'f:template': { 'f:spec': { 'f:initContainers': { 'k:{"name":"websocket-proxy"}': { 'f:image': {} } } } },
+      },
+    },
+  }
+  now.object.metadata.managedFields!.push(editor)
+  now = applyAnswer(now, finalizeDeployment(now).response)
+  const blocked = finalizeDeployment(now)
+  t.equal(blocked.outcome, 'removal_blocked')
+  t.match(blocked.response.annotations?.['ws.operator/status-message'], /kubectl-edit/)
+  now = applyAnswer(now, blocked.response)
+  t.strictSame(finalizeDeployment(now).response.resyncAfterSeconds, undefined, 'it waits for the user')
+  delete now.object.spec.template.spec.initContainers
+  now.object.metadata.managedFields!.pop()
+  t.equal(finalizeDeployment(now).response.finalized, true)
+  t.same(withoutManagedFields(now).spec, fresh().object.spec)
+})
+
+t.test('every self attachment carries the ownerReference that keeps the Deployment deletable', async t => {
+  const answers = [
+    sync(fresh()),
+    sync(recorded('decorator-sync-settled')),
+    finalizeDeployment(recorded('decorator-finalize-label-removed')),
+  ]
+  for (const { response } of answers) {
+    const self = response.attachments.find(({ kind }) => kind === 'Deployment')
+    const uid = 'a444c0f2-d75f-4ad9-8072-bd3a8feefa69'
+    t.strictSame(self?.metadata, {
+      name: 'chat',
+      namespace: 'default',
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name: 'chat', uid }],
+    })
+  }
+})

@@ -1,0 +1,91 @@
+import t from 'tap'
+import { loadBalancerConfig } from '../../balancer/config.ts'
+import { balancerObjects } from '../../hooks/balancer-objects.ts'
+import { decide } from '../../hooks/inject.ts'
+import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import { loadSidecarConfig } from '../../sidecar/config.ts'
+import { config, recorded } from './helper.ts'
+
+type Variable = { name: string; value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } }
+
+const POD: Record<string, string> = { 'status.podIP': '10.1.2.3', 'metadata.name': 'chat-abc' }
+
+/** The environment of a container as the kubelet makes it: fields of the pod, then `$(NAME)` and `$$`. */
+function environment(variables: readonly Variable[]): Record<string, string> {
+  const env: Record<string, string> = {}
+  for (const { name, value = '', valueFrom } of variables) {
+    env[name] = valueFrom
+      ? (POD[valueFrom.fieldRef?.fieldPath ?? ''] ?? '')
+      : value.replace(/\$\$|\$\((\w+)\)/g, (text, key) => (text === '$$' ? '$' : (env[key] ?? text)))
+  }
+  return env
+}
+
+function sidecarEnv(annotations: Record<string, string>) {
+  const { object } = recorded<DecoratorRequest>('decorator-sync-first')
+  object.metadata.annotations = annotations
+  const decision = decide(object, config)
+  if (!decision.inject) throw new Error(decision.message)
+  return environment(decision.sidecar.env as Variable[])
+}
+
+t.test('a sidecar starts with what it is given', async t => {
+  const plain = loadSidecarConfig(sidecarEnv({}))
+  t.match(plain, {
+    PORT: 3000,
+    APP_PORT: 3001,
+    SELF: '10.1.2.3:3000',
+    INSTANCE: 'chat-abc',
+    DISCOVERY: 'dns',
+    SRV_DNS_RECORD: '_ws-proxy._tcp.chat-ws-proxy-headless.default.svc.cluster.local',
+    SHUTDOWN_SECONDS: 20,
+  })
+  const env = sidecarEnv({
+    'ws.operator/routing-key': 'path:^/room/([^/]+)$',
+    'ws.operator/recipient-field': '$$to-$(POD_IP)',
+    'ws.operator/route': 'both',
+    'ws.operator/deliver': 'client',
+    'ws.operator/discovery': 'kubernetes',
+    'ws.operator/log-level': 'debug',
+    'ws.operator/drain-seconds': '60',
+    'ws.operator/sidecar-port': '9090',
+  })
+  t.equal(env['WS_OPERATOR_ROUTING_KEY'], 'path:^/room/([^/]+)$', 'text of the user is not expanded')
+  t.match(loadSidecarConfig(env), {
+    PORT: 9090,
+    ADMIN_PORT: 19_090,
+    SELF: '10.1.2.3:9090',
+    RECIPIENT_FIELD: '$$to-$(POD_IP)',
+    ROUTE: 'both',
+    DELIVER: 'client',
+    SERVICE: 'default/chat-ws-proxy-headless',
+    LOG_LEVEL: 'debug',
+    SHUTDOWN_SECONDS: 60,
+  })
+})
+
+t.test('a balancer starts with what it is given', async t => {
+  const env = (spec: Parameters<typeof balancerObjects>[1]) => {
+    const objects = balancerObjects({ name: 'chat', namespace: 'team' }, spec, config)
+    const deployment = objects.find(({ kind }) => kind === 'Deployment') as { spec: DecoratorRequest['object']['spec'] }
+    return environment(deployment.spec.template.spec.containers[0]!.env as Variable[])
+  }
+  t.match(loadBalancerConfig(env({ target: 'chat' })), {
+    PORT: 3000,
+    DISCOVERY: 'kubernetes',
+    SERVICE: 'team/chat-ws-proxy-headless',
+    INSTANCE: 'chat-abc',
+    SHUTDOWN_SECONDS: 20,
+  })
+  const full = {
+    target: 'chat',
+    backend: { service: 'members' },
+    routing: { key: 'cookie:u', onMissing: 'reject' as const },
+  }
+  t.match(loadBalancerConfig(env({ ...full, drainSeconds: 5, logLevel: 'warn' })), {
+    SERVICE: 'team/members',
+    ON_MISSING_KEY: 'reject',
+    SHUTDOWN_SECONDS: 5,
+    LOG_LEVEL: 'warn',
+  })
+})

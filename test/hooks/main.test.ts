@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { recorded } from './helper.ts'
+
+const main = fileURLToPath(new URL('../../hooks/main.ts', import.meta.url))
+const LIMIT_MS = 20_000
+
+function start(env: Record<string, string>) {
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS })
+  t.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+/** The log line that says where the process listens; bounded by the process's own time limit. */
+function listening(stdout: Readable): Promise<{ address: { port: number }; admin: { port: number } }> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    stdout.on('data', chunk => {
+      output += chunk
+      const line = output.split('\n').find(text => text.includes('"listening"'))
+      if (line) resolve(JSON.parse(line))
+    })
+    stdout.on('end', () => reject(new Error(`never listened: ${output}`)))
+  })
+}
+
+t.test('answers as a process, and ends when told to', async t => {
+  const child = start({ WS_OPERATOR_PORT: '0', WS_OPERATOR_ADMIN_PORT: '0', WS_OPERATOR_HOST: '127.0.0.1' })
+  const line = await listening(child.stdout)
+  const response = await fetch(`http://127.0.0.1:${line.address.port}/decorator/sync`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(recorded('decorator-sync-first')),
+  })
+  t.match(await response.json(), { annotations: { 'ws.operator/status': 'Pending' } })
+  const ready = await fetch(`http://127.0.0.1:${line.admin.port}/readyz`)
+  t.equal(ready.status, 200)
+  const exit = once(child, 'exit')
+  child.kill('SIGTERM')
+  t.strictSame(await exit, [0, null])
+})
+
+t.test('a bad setting is named, exit code 2', async t => {
+  const child = start({ WS_OPERATOR_IMAGE_PULL_POLICY: 'Sometimes' })
+  let errors = ''
+  child.stderr.on('data', chunk => {
+    errors += chunk
+  })
+  t.strictSame(await once(child, 'close'), [2, null])
+  t.match(errors, 'WS_OPERATOR_IMAGE_PULL_POLICY')
+})

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { ANNOTATIONS, LATER, WRITTEN } from '../../hooks/annotations.ts'
+import { readSettings } from '../../hooks/settings.ts'
+import { sidecarSchema } from '../../sidecar/config.ts'
+
+t.test('reads what is annotated and nothing else', async t => {
+  t.same(readSettings(), { ok: true, settings: {} })
+  t.same(readSettings({ 'team/route': 'x', 'ws.operatorx/route': 'x', route: 'x' }), { ok: true, settings: {} })
+  t.same(readSettings({ 'ws.operator/app-port': ' 8080 ', 'ws.operator/route': 'both' }), {
+    ok: true,
+    settings: { 'app-port': 8080, route: 'both' },
+  })
+})
+
+t.test('what the operator writes is never wrong', async t => {
+  const written = Object.fromEntries(Object.keys(WRITTEN).map(name => [`ws.operator/${name}`, '?']))
+  t.same(readSettings(written), { ok: true, settings: {} })
+})
+
+t.test('all problems at once, in the order of the names, whatever the order of the map', async t => {
+  const annotations = { 'ws.operator/route': 'x', 'ws.operator/balancer': 'y', 'ws.operator/rehome': 'close' }
+  const reversed = Object.fromEntries(Object.entries(annotations).reverse())
+  const result = readSettings(annotations)
+  t.same(result, readSettings(reversed))
+  t.match(result, {
+    ok: false,
+    problems: [
+      /^ws\.operator\/balancer /,
+      'ws.operator/rehome is not supported by this version',
+      /^ws\.operator\/route /,
+    ],
+  })
+})
+
+t.test('names that objects inherit are unknown annotations, not values', async t => {
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    t.match(readSettings({ [`ws.operator/${name}`]: '1' }), { ok: false, problems: [/is not an annotation/] }, name)
+  }
+})
+
+t.test('a long value does not make a long message', async t => {
+  const result = readSettings({ 'ws.operator/route': 'x'.repeat(100_000) })
+  t.ok(!result.ok && result.problems[0]!.length < 200)
+})
+
+t.test('the table agrees with itself and with the sidecar', async t => {
+  for (const name of LATER) t.notOk(Object.hasOwn(ANNOTATIONS, name), name)
+  for (const [name, { values, fallback, description }] of Object.entries(ANNOTATIONS)) {
+    t.ok(values && fallback && description, name)
+  }
+  const defaults = {
+    route: 'ROUTE',
+    deliver: 'DELIVER',
+    'recipient-field': 'RECIPIENT_FIELD',
+    'log-level': 'LOG_LEVEL',
+  } as const
+  for (const [name, variable] of Object.entries(defaults)) {
+    const { default: fallback } = sidecarSchema.properties[variable] as { default?: unknown }
+    t.equal(ANNOTATIONS[name as keyof typeof defaults].fallback, fallback, name)
+  }
+})

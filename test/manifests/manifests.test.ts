@@ -1,0 +1,218 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { balancerObjects } from '../../hooks/balancer-objects.ts'
+import { DEFAULT_IMAGE, hooksSchema } from '../../hooks/config.ts'
+import { syncDeployment } from '../../hooks/decorator.ts'
+import { PROGRAM_ARGS, probes, restrictedContainer } from '../../hooks/pod.ts'
+import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import {
+  API_GROUP,
+  API_VERSION,
+  DEFAULT_HOOKS_PORT,
+  ENABLE_LABEL,
+  ENV_PREFIX,
+  HOOKS_NAME,
+  SYSTEM_NAMESPACE,
+} from '../../lib/service/names.ts'
+import { crd } from '../../scripts/docs/crd.ts'
+import { EXAMPLE_IMAGE } from '../../scripts/image.ts'
+import { config, recorded, startHooks } from '../hooks/helper.ts'
+
+const folder = join(import.meta.dirname, '../../manifests')
+const files = globSync('**/*.yaml', { cwd: folder }).sort()
+
+// Manifests are read as anybody's YAML: what is not there must fail a test, not the compiler.
+// biome-ignore lint/suspicious/noExplicitAny: see above
+type Manifest = any
+
+const load = (file: string): Manifest[] =>
+  parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map(document => {
+    if (document.errors.length > 0) throw document.errors[0]
+    return document.toJS()
+  })
+
+const all: Manifest[] = files.filter(file => !file.endsWith('kustomization.yaml')).flatMap(load)
+const find = (kind: string, name: string): Manifest =>
+  all.find(object => object.kind === kind && object.metadata.name === name)
+
+const decorator = find('DecoratorController', 'ws-operator')
+const composite = find('CompositeController', 'ws-operator')
+const metacontroller = find('Deployment', 'ws-operator-metacontroller')
+const arguments_: string[] = metacontroller.spec.template.spec.containers[0].args
+const flag = (name: string) => arguments_.find(text => text.startsWith(`--${name}=`))?.slice(name.length + 3)
+
+t.test('every file is part of a kustomization, or an example', async t => {
+  const used = new Set<string>()
+  for (const file of files.filter(name => name.endsWith('kustomization.yaml'))) {
+    for (const resource of load(file)[0].resources as string[]) {
+      const path = normalize(join(dirname(file), resource))
+      t.ok(existsSync(join(folder, path)), `${file}: ${resource}`)
+      used.add(path)
+    }
+  }
+  for (const file of files) {
+    t.ok(used.has(file) || file.endsWith('kustomization.yaml') || file.startsWith('examples/'), file)
+  }
+})
+
+t.test('the hooks are called where they are', async t => {
+  const { app } = await startHooks(t)
+  const service = find('Service', HOOKS_NAME)
+  t.match(service, { metadata: { namespace: SYSTEM_NAMESPACE }, spec: { ports: [{ port: DEFAULT_HOOKS_PORT }] } })
+  const hooks = { ...decorator.spec.hooks, composite: composite.spec.hooks.sync } as Record<string, Manifest>
+  t.strictSame(Object.keys(decorator.spec.hooks).sort(), ['finalize', 'sync'])
+  t.strictSame(Object.keys(composite.spec.hooks), ['sync'], 'the children have an owner, nothing is left to finalize')
+  for (const { version, webhook } of Object.values(hooks)) {
+    const url = new URL(webhook.url)
+    t.equal(url.host, `${HOOKS_NAME}.${SYSTEM_NAMESPACE}.svc:${DEFAULT_HOOKS_PORT}`)
+    t.ok(app.hasRoute({ method: 'POST', url: url.pathname }), url.pathname)
+    t.equal(version, 'v2', 'Metacontroller refuses fields that it does not know')
+  }
+})
+
+const kinds = (resources: { apiVersion: string; resource: string }[]): string[] =>
+  resources.map(({ apiVersion, resource }) => `${apiVersion}/${resource}`).sort()
+const kindOf = ({ apiVersion, kind }: { apiVersion?: string; kind?: string }) => `${apiVersion}/${kind?.toLowerCase()}s`
+
+t.test('the controllers declare what the hooks return, and never Deployments of users', async t => {
+  t.match(decorator.spec.resources, [
+    { apiVersion: 'apps/v1', resource: 'deployments', labelSelector: { matchLabels: { [ENABLE_LABEL]: 'true' } } },
+  ])
+  const { attachments } = syncDeployment(recorded<DecoratorRequest>('decorator-sync-first'), config).response
+  const declared = kinds(decorator.spec.attachments)
+  t.notOk(declared.includes('apps/v1/deployments'))
+  t.strictSame(
+    declared,
+    attachments
+      .filter(({ kind }) => kind !== 'Deployment')
+      .map(kindOf)
+      .sort(),
+  )
+  const children = balancerObjects({ name: 'chat', namespace: 'default' }, { target: 'chat' }, config)
+  t.strictSame(kinds(composite.spec.childResources), children.map(kindOf).sort())
+  for (const { updateStrategy } of [...decorator.spec.attachments, ...composite.spec.childResources]) {
+    t.strictSame(updateStrategy, { method: 'InPlace' })
+  }
+  t.equal(composite.spec.generateSelector, true)
+  t.equal(`${composite.spec.parentResource.apiVersion}`, API_VERSION)
+})
+
+t.test('the CRD is the one that the schema makes', async t => {
+  t.strictSame(find('CustomResourceDefinition', `websocketbalancers.${API_GROUP}`), JSON.parse(JSON.stringify(crd())))
+})
+
+t.test('our Metacontroller serves our controllers, with server-side apply', async t => {
+  const [label, value] = flag('target-label-selector')!.split('=') as [string, string]
+  t.equal(decorator.metadata.labels[label], value)
+  t.equal(composite.metadata.labels[label], value)
+  t.equal(flag('apply-strategy'), 'server-side-apply')
+  t.equal(flag('apply-strategy-ssa-field-manager'), 'ws-operator')
+  t.equal(flag('leader-election-namespace'), SYSTEM_NAMESPACE)
+})
+
+const binary = process.env['METACONTROLLER_BIN'] ?? ''
+const noBinary = binary === '' && 'METACONTROLLER_BIN names no Metacontroller to ask'
+
+t.test('it knows every flag that it is given', { skip: noBinary }, async t => {
+  const { stdout, stderr } = spawnSync(binary, ['--help'], { encoding: 'utf8', timeout: 20_000 })
+  for (const argument of arguments_) {
+    const name = argument.slice(2).split('=')[0]!
+    t.match(`${stdout}${stderr}`, new RegExp(`^ +-${name}\\b`, 'm'), name)
+  }
+})
+
+t.test('it may do what the controllers need, and give balancers what they get', async t => {
+  const { rules } = find('ClusterRole', 'ws-operator-metacontroller')
+  const allowed = (group: string, resource: string, verb: string): boolean =>
+    rules.some((rule: Manifest) =>
+      [rule.apiGroups.includes(group), rule.resources.includes(resource), rule.verbs.includes(verb)].every(Boolean),
+    )
+  const managed = [...decorator.spec.resources, ...decorator.spec.attachments, ...composite.spec.childResources]
+  for (const { apiVersion, resource } of managed) {
+    const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
+    for (const verb of ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']) {
+      t.ok(allowed(group, resource, verb), `${verb} ${resource}.${group}`)
+    }
+  }
+  const role = balancerObjects({ name: 'x', namespace: 'x' }, { target: 'x' }, config).find(
+    ({ kind }) => kind === 'Role',
+  )
+  for (const { apiGroups, resources, verbs } of (role as Manifest).rules) {
+    for (const verb of verbs) t.ok(allowed(apiGroups[0], resources[0], verb), `${verb} ${resources[0]}`)
+  }
+  t.notOk(
+    rules.some((rule: Manifest) => [rule.apiGroups, rule.resources, rule.verbs].flat().includes('*')),
+    'no wildcard',
+  )
+  t.notOk(allowed('', 'secrets', 'get'))
+})
+
+t.test('every pod passes the restricted Pod Security Standard', async t => {
+  const deployments = all.filter(({ kind }) => kind === 'Deployment')
+  t.equal(deployments.length, 3)
+  for (const { metadata, spec } of deployments) {
+    const pod = spec.template.spec
+    t.strictSame(spec.template.metadata.labels, { ...spec.template.metadata.labels, ...spec.selector.matchLabels })
+    for (const container of pod.containers) {
+      t.strictSame(container.securityContext, restrictedContainer(), metadata.name)
+      t.ok(container.resources.requests.cpu && container.resources.requests.memory, metadata.name)
+    }
+  }
+  const labels = find('Namespace', SYSTEM_NAMESPACE).metadata.labels
+  t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted')
+})
+
+t.test('the hooks run without any right, with settings that exist', async t => {
+  const { spec } = find('Deployment', HOOKS_NAME)
+  const pod = spec.template.spec
+  const [container] = pod.containers
+  t.equal(spec.replicas, 2)
+  t.equal(pod.automountServiceAccountToken, false)
+  t.equal(pod.enableServiceLinks, false)
+  t.strictSame(container.args, PROGRAM_ARGS.hooks)
+  t.match(container, JSON.parse(JSON.stringify(probes())))
+  for (const { name } of container.env) t.ok(name.slice(ENV_PREFIX.length) in hooksSchema.properties, name)
+  for (const { kind, subjects = [] } of all) {
+    t.notOk(
+      subjects.some(({ name }: Manifest) => name === HOOKS_NAME),
+      `${kind} gives the hooks nothing`,
+    )
+  }
+})
+
+t.test('images have the version of this package', async t => {
+  const [{ images }] = load('base/kustomization.yaml')
+  t.equal(`${images[0].name}:${images[0].newTag}`, DEFAULT_IMAGE)
+  t.equal(find('Deployment', 'chat').spec.template.spec.containers[0].image.split(':')[0], EXAMPLE_IMAGE.split(':')[0])
+})
+
+t.test('no Service is called ws-operator: its variables would be taken for settings', async t => {
+  const services = all.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name)
+  t.ok(services.length > 0)
+  t.notOk(services.includes('ws-operator'))
+})
+
+const noKubectl =
+  spawnSync('kubectl', ['version', '--client'], { timeout: 20_000 }).status !== 0 && 'no kubectl to build them with'
+
+t.test('kustomize builds both, and everything runs the image that is set', { skip: noKubectl }, async t => {
+  for (const target of ['.', 'with-metacontroller']) {
+    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(folder, target)], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    t.equal(status, 0, stderr)
+    const built: Manifest[] = parseAllDocuments(stdout).map(document => document.toJS())
+    const hooks = built.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === HOOKS_NAME)
+    const [{ image, env }] = hooks.spec.template.spec.containers
+    t.equal(image, DEFAULT_IMAGE)
+    t.equal(env.find(({ name }: Manifest) => name === 'WS_OPERATOR_IMAGE').value, image)
+    t.equal(
+      built.some(({ metadata }) => metadata.name === 'ws-operator-metacontroller'),
+      target !== '.',
+    )
+  }
+})
