@@ -1,12 +1,14 @@
-import type { WebSocket } from 'ws'
-import { CLOSE, closeCodeOfReadError } from './close-codes.ts'
-import type { Direction, Message } from './message.ts'
+import type { Socket } from 'node:net'
+import { CLOSE } from './close-codes.ts'
+import { encodeClose } from './frames.ts'
+import type { Direction, Message, RecipientFinder } from './message.ts'
+import { Pipe, type PipeListener } from './pipe.ts'
 
 /** The two ends of a bridged connection: the one that was accepted, and the one that was dialled. */
 export type Side = 'client' | 'upstream'
 
 /**
- * `open`: messages pass both ways. `closing`: one side has ended or we end both; nothing passes any more, the close is carried
+ * `open`: messages pass both ways. `closing`: one side has said that it ends, or we have told both; what still comes is carried
  * over. `closed`: both sockets are gone.
  */
 export type BridgeState = 'open' | 'closing' | 'closed'
@@ -14,8 +16,12 @@ export type BridgeState = 'open' | 'closing' | 'closed'
 export interface BridgeOptions {
   /** Bytes that may wait for a slow reader before the other side is no longer read. */
   readonly maxQueueBytes: number
-  /** Sees each message before it passes; `true` takes it out of the stream. */
-  readonly intercept?: (bridge: Bridge, direction: Direction, message: Message) => boolean
+  /** Largest message; a larger one closes both sides with 1009. */
+  readonly maxMessageBytes: number
+  /** Finds addressed messages, in the directions that have any; each goes to `onAddressed`. */
+  readonly find?: Readonly<Partial<Record<Direction, RecipientFinder>>>
+  /** An addressed message; `true` takes it out of the stream. */
+  readonly onAddressed?: (bridge: Bridge, direction: Direction, recipient: string, message: Message) => boolean
   /** Called once, when both sockets are gone. */
   readonly onClosed?: (bridge: Bridge, end: BridgeEnd) => void
 }
@@ -30,35 +36,52 @@ export interface BridgeEnd {
 /** What `send` did: the bytes are with the kernel, the side's queue is full, or the connection has ended. */
 export type SendResult = 'sent' | 'full' | 'closed'
 
-const OPEN = 1
+/** Longest time for what is left when one side has ended, or when we have closed both, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 10_000
+
+const OTHER = { client: 'upstream', upstream: 'client' } as const
+const FROM = { inbound: 'client', outbound: 'upstream' } as const
+
+/** What an event of a socket has to find: its connection, and which of the two it is. */
+const kBridge = Symbol('bridge')
+const kSide = Symbol('side')
+type Bridged = Socket & { [kBridge]: Bridge; [kSide]: Side }
 
 /**
- * Joins an accepted and a dialled WebSocket: messages, pings and pongs, close codes and reasons pass both ways; a side that
- * reads slowly stops the reading of the other. Further messages can be put into either side between two messages.
+ * Joins an accepted and a dialled connection: bytes pass both ways as they came, and with them messages, pings, close codes and
+ * the ends of the connections; a side that reads slowly stops the reading of the other. Messages of others can be put into
+ * either side between two messages.
  *
  * This narrow surface is all that sidecar and balancer know of a connection.
  */
-export class Bridge {
-  readonly #sockets: Readonly<Record<Side, WebSocket>>
+export class Bridge implements PipeListener {
   readonly #options: BridgeOptions
-  readonly #holds: Record<Side, number> = { client: 0, upstream: 0 }
-  readonly #full: Record<Side, boolean> = { client: false, upstream: false }
+  /** By the side that they read. */
+  readonly #pipes: Readonly<Record<Side, Pipe>>
+  #holds = { client: 0, upstream: 0 }
+  #full = { client: false, upstream: false }
   #end: BridgeEnd | undefined
   #openSides = 2
-  #resolveClosed!: () => void
+  #timer: NodeJS.Timeout | undefined
 
-  /** Resolves when both sockets are gone. */
-  readonly closed = new Promise<void>(resolve => {
-    this.#resolveClosed = resolve
-  })
-
-  /** @param upstream as {@link dial} returns it: paused, so that what it has sent already comes first */
-  constructor(client: WebSocket, upstream: WebSocket, options: BridgeOptions) {
-    this.#sockets = { client, upstream }
+  /**
+   * Takes over both sockets, which must be paused.
+   *
+   * @param early what each has sent already, after its handshake
+   */
+  constructor(client: Socket, upstream: Socket, early: Readonly<Record<Side, Buffer>>, options: BridgeOptions) {
     this.#options = options
-    this.#join('client', 'upstream', 'inbound')
-    this.#join('upstream', 'client', 'outbound')
-    upstream.resume()
+    const { maxMessageBytes, find } = options
+    this.#pipes = {
+      client: new Pipe('inbound', client, upstream, maxMessageBytes, this, find?.inbound),
+      upstream: new Pipe('outbound', upstream, client, maxMessageBytes, this, find?.outbound),
+    }
+    this.#attach(client, 'client')
+    this.#attach(upstream, 'upstream')
+    for (const side of ['client', 'upstream'] as const) {
+      if (early[side].length > 0) this.receive(side, early[side])
+      this.#regulate(side)
+    }
   }
 
   get state(): BridgeState {
@@ -68,7 +91,7 @@ export class Bridge {
 
   /** Bytes that wait to be written to a side. */
   queuedBytes(side: Side): number {
-    return this.#sockets[side].bufferedAmount
+    return this.#pipes[OTHER[side]].queuedBytes
   }
 
   /**
@@ -76,12 +99,12 @@ export class Bridge {
    *
    * @returns when the kernel has it, or at once when it cannot be written
    */
-  send(side: Side, { data, binary }: Message): Promise<SendResult> {
-    const socket = this.#sockets[side]
-    if (this.#end || socket.readyState !== OPEN) return Promise.resolve('closed')
-    if (socket.bufferedAmount > 0 && socket.bufferedAmount + data.length > this.#options.maxQueueBytes)
-      return Promise.resolve('full')
-    return new Promise(resolve => socket.send(data, { binary }, error => resolve(error ? 'closed' : 'sent')))
+  async send(side: Side, message: Message): Promise<SendResult> {
+    const pipe = this.#pipes[OTHER[side]]
+    const queued = pipe.queuedBytes
+    if (this.#end) return 'closed'
+    if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
+    return (await pipe.inject(message)) ? 'sent' : 'closed'
   }
 
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
@@ -97,78 +120,133 @@ export class Bridge {
 
   /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
   close(code: number, reason: string): void {
-    if (this.#end) return
-    this.#end = { by: 'proxy', code, reason }
-    this.#sockets.client.resume()
-    this.#sockets.client.close(code, reason)
-    this.#sockets.upstream.resume()
-    this.#sockets.upstream.close(CLOSE.GOING_AWAY)
+    this.#shut({ by: 'proxy', code, reason }, CLOSE.GOING_AWAY)
   }
 
   /** Ends both sockets at once, without a close handshake. */
   terminate(): void {
     this.#end ??= { by: 'proxy', code: CLOSE.ABNORMAL, reason: '' }
-    this.#sockets.client.terminate()
-    this.#sockets.upstream.terminate()
+    this.#pipes.client.source.destroy()
+    this.#pipes.upstream.source.destroy()
   }
 
-  #join(from: Side, to: Side, direction: Direction): void {
-    const source = this.#sockets[from]
-    const target = this.#sockets[to]
-    const written = () => {
-      if (!this.#full[from] || target.bufferedAmount > this.#options.maxQueueBytes / 2) return
-      this.#full[from] = false
-      this.#regulate(from)
-    }
-    const throttle = () => {
-      if (this.#full[from] || target.bufferedAmount <= this.#options.maxQueueBytes) return
-      this.#full[from] = true
-      this.#regulate(from)
-    }
-    source.on('message', (data: Buffer, binary: boolean) => {
-      if (this.#end) return
-      if (this.#options.intercept?.(this, direction, { data, binary })) return
-      target.send(data, { binary }, written)
-      throttle()
-    })
-    source.on('ping', (data: Buffer) => this.#control(() => target.ping(data, undefined, written), throttle))
-    source.on('pong', (data: Buffer) => this.#control(() => target.pong(data, undefined, written), throttle))
-    let readError: number | undefined
-    source.on('error', (error: NodeJS.ErrnoException) => {
-      readError ??= closeCodeOfReadError(error.code)
-    })
-    source.on('close', (code: number, reason: Buffer) => {
-      this.#openSides--
-      this.#carryClose(from, readError ?? code, reason)
-      if (this.#openSides > 0) return
-      this.#options.onClosed?.(this, this.#end as BridgeEnd)
-      this.#resolveClosed()
-    })
+  onAddressed(pipe: Pipe, recipient: string, message: Message): boolean {
+    return this.#options.onAddressed?.(this, pipe.direction, recipient, message) ?? false
   }
 
-  #control(forward: () => void, throttle: () => void): void {
+  onCloseFrame(pipe: Pipe, payload: Buffer): void {
+    const side = FROM[pipe.direction]
+    if (this.#end?.by === 'proxy') {
+      // It has answered our close frame, or its own has crossed ours: either way this connection is done.
+      pipe.source.end()
+      return
+    }
+    this.#end ??= {
+      by: side,
+      code: payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0),
+      reason: payload.toString('utf8', 2),
+    }
+    this.#hurry()
+  }
+
+  onTooBig(pipe: Pipe): void {
+    const by = FROM[pipe.direction]
+    this.#shut({ by, code: CLOSE.TOO_BIG, reason: 'message too big' }, CLOSE.TOO_BIG)
+    // Its answer is somewhere behind bytes that nobody reads any more.
+    pipe.source.end()
+  }
+
+  /** Of the sockets' events only. */
+  receive(side: Side, chunk: Buffer): void {
+    if (this.#pipes[side].push(chunk) || this.#full[side]) return
+    this.#full[side] = true
+    this.#regulate(side)
+  }
+
+  drained(side: Side): void {
+    const other = OTHER[side]
+    if (!this.#full[other]) return
+    this.#full[other] = false
+    this.#regulate(other)
+  }
+
+  ended(side: Side): void {
+    const pipe = this.#pipes[side]
+    pipe.finish()
+    // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.
+    if (this.#end?.by === 'proxy') pipe.source.end()
+    else pipe.target.end()
+    this.#hurry()
+  }
+
+  gone(side: Side): void {
+    this.#openSides--
+    this.#end ??= { by: side, code: CLOSE.ABNORMAL, reason: '' }
+    this.#pipes[OTHER[side]].abandon()
+    if (this.#openSides > 0) {
+      // What it had sent still reaches the other side, and then the end.
+      this.#pipes[side].finish()
+      this.#pipes[side].target.destroySoon()
+      this.#hurry()
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#options.onClosed?.(this, this.#end)
+  }
+
+  #shut(end: BridgeEnd, upstreamCode: number): void {
     if (this.#end) return
-    forward()
-    throttle()
+    this.#end = end
+    this.#pipes.upstream.close(encodeClose(end.code, end.reason))
+    this.#pipes.client.close(encodeClose(upstreamCode))
+    // What is sent now is read only for the answers to our close frames.
+    this.#pipes.client.source.resume()
+    this.#pipes.upstream.source.resume()
+    this.#hurry()
   }
 
-  /** One side has ended: the other one ends the same way. */
-  #carryClose(from: Side, code: number, reason: Buffer): void {
-    const ours = this.#end
-    this.#end ??= { by: from, code, reason: reason.toString('utf8') }
-    if (ours) return
-    const other = this.#sockets[from === 'client' ? 'upstream' : 'client']
-    // A paused socket would never read the answer to our close frame.
-    other.resume()
-    if (code === CLOSE.ABNORMAL) other.terminate()
-    else if (code === CLOSE.NO_STATUS) other.close()
-    else other.close(code, reason)
+  /** From here on the rest has a time limit. */
+  #hurry(): void {
+    this.#timer ??= setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS)
   }
 
   #regulate(side: Side): void {
-    const socket = this.#sockets[side]
-    if (this.#end || socket.readyState !== OPEN) return
-    if (this.#full[side] || this.#holds[side] > 0) socket.pause()
-    else socket.resume()
+    const { source } = this.#pipes[side]
+    const stop = this.#full[side] || this.#holds[side] > 0
+    // When we have closed, the source is read whatever happens: its answer has to be seen.
+    if (stop && this.#end?.by !== 'proxy') source.pause()
+    else source.resume()
+  }
+
+  #attach(socket: Socket, side: Side): void {
+    const bridged = socket as Bridged
+    bridged[kBridge] = this
+    bridged[kSide] = side
+    socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('close', onClose).on('error', onError)
   }
 }
+
+// One function for all sockets instead of five closures for each.
+
+function onData(this: Socket, chunk: Buffer): void {
+  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
+  bridge.receive(side, chunk)
+}
+
+function onDrain(this: Socket): void {
+  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
+  bridge.drained(side)
+}
+
+function onEnd(this: Socket): void {
+  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
+  bridge.ended(side)
+}
+
+function onClose(this: Socket): void {
+  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
+  bridge.gone(side)
+}
+
+/** The close that follows tells all there is to know. */
+function onError(): void {}

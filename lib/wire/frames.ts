@@ -89,17 +89,14 @@ export class FrameReader {
   }
 
   /**
-   * Reads a whole chunk where nobody asks for single frames.
+   * Takes back the bytes of a header that was not complete: the next chunk must begin with them.
    *
-   * @returns `false` when something is wrong: see `error`
+   * @returns how many they are
    */
-  skim(chunk: Buffer): boolean {
-    let offset = 0
-    while (offset < chunk.length) {
-      if (this.read(chunk, offset) === STEP.ERROR) return false
-      offset = this.position
-    }
-    return true
+  unread(): number {
+    const bytes = this.#partialBytes
+    this.#partialBytes = 0
+    return bytes
   }
 
   #readPayload(chunk: Buffer, offset: number): number {

@@ -1,50 +1,64 @@
 import type { IncomingMessage } from 'node:http'
+import { encodeHead, fieldOf, type ResponseHead } from './head.ts'
 
-/** Header fields in the form that node:http takes: a field that came several times keeps all its values. */
-export type HeaderFields = Record<string, string | string[]>
+type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
 
-/** Fields that belong to one connection, not to the message (RFC 9110 §7.6.1), and the handshake's own (RFC 6455 §4). */
-const PER_CONNECTION = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'sec-websocket-accept',
-  'sec-websocket-extensions',
-  'sec-websocket-key',
-  'sec-websocket-protocol',
-  'sec-websocket-version',
-])
+/** Header fields that a hop sets, by name. */
+export type Fields = Readonly<Record<string, string>>
+
+/** Fields that belong to one connection, not to the message (RFC 9110 §7.6.1). */
+const PER_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
 
 /**
- * The fields of a request or response that go on to the next hop, as they came.
- *
- * @param source raw fields, names and values in turn
- * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged
+ * Fields of a handshake that do not pass although the rest of it does: an extension has a state that nobody in between could
+ * carry over to another upstream, so none is ever negotiated; and a handshake has no body.
  */
-export function endToEndFields(
-  { rawHeaders, headers }: Pick<IncomingMessage, 'rawHeaders' | 'headers'>,
-  drop: readonly string[] = [],
-): HeaderFields {
+const NEVER_PASSED = new Set(['sec-websocket-extensions', 'content-length', 'expect'])
+
+/**
+ * The opening handshake to repeat towards an upstream, byte for byte what the client sent: its key, so that the upstream's answer
+ * is the answer to the client; its path, sub-protocols, cookies and other fields in their order and spelling.
+ *
+ * @param path path and query as the client sent them
+ * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged
+ * @param set fields that this hop adds
+ */
+export function repeatHandshake({ headers, rawHeaders }: Request, path: string, drop: readonly string[], set: Fields): Buffer {
   const listed = (headers.connection ?? '').split(',').map(name => name.trim().toLowerCase())
-  const dropped = new Set([...listed, ...drop])
-  const fields: HeaderFields = {}
-  const spelling = new Map<string, string>()
+  const fields: [string, string][] = [
+    ['Connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+  ]
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
-    if (PER_CONNECTION.has(lower) || dropped.has(lower)) continue
-    const known = spelling.get(lower)
-    if (known === undefined) {
-      spelling.set(lower, name)
-      fields[name] = value
-    } else fields[known] = [fields[known] as string | string[], value].flat()
+    if (PER_CONNECTION.has(lower) || NEVER_PASSED.has(lower) || drop.includes(lower)) continue
+    // Whoever lists a field in Connection takes it back from us; the handshake's own fields cannot be taken back.
+    if (listed.includes(lower) && lower !== 'host' && !lower.startsWith('sec-websocket-')) continue
+    fields.push([name, rawHeaders[i + 1] as string])
   }
-  return fields
+  return encodeHead(`GET ${path} HTTP/1.1`, [...fields, ...Object.entries(set)])
+}
+
+/**
+ * An upstream's answer as the client gets it.
+ *
+ * @param answer fields that this hop sets, instead of any of the same name
+ */
+export function repeatAnswer({ status, statusLine, fields }: ResponseHead, answer: Fields): Buffer {
+  const ours = new Set(Object.keys(answer).map(name => name.toLowerCase()))
+  const passed = fields.filter(([name]) => {
+    const lower = name.toLowerCase()
+    if (ours.has(lower)) return false
+    // A refusal ends the connection, whatever the upstream would do with it next.
+    return status === 101 || (lower !== 'connection' && lower !== 'keep-alive')
+  })
+  return encodeHead(statusLine, [...passed, ...(status === 101 ? [] : [['Connection', 'close'] as const]), ...Object.entries(answer)])
+}
+
+/** Whether an answer accepts a handshake (RFC 6455 §4.1): everything else is the client's own to judge. */
+export function isAccepted(head: ResponseHead): boolean {
+  return head.status === 101 && fieldOf(head, 'upgrade')?.toLowerCase() === 'websocket'
 }
 
 /**
@@ -53,12 +67,7 @@ export function endToEndFields(
  * @param remoteAddress address of the connection's other end
  * @param host the `Host` that the client asked for
  */
-export function forwardedFields(
-  request: Pick<IncomingMessage, 'headers'>,
-  remoteAddress: string,
-  host: string,
-): HeaderFields {
-  const { headers } = request
+export function forwardedFields({ headers }: Pick<IncomingMessage, 'headers'>, remoteAddress: string, host: string): Fields {
   const before = headers['x-forwarded-for']
   return {
     'X-Forwarded-For': before === undefined ? remoteAddress : `${[before].flat().join(', ')}, ${remoteAddress}`,
@@ -74,38 +83,29 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /**
- * The sub-protocols that a handshake offers, in its order.
- *
- * @returns `undefined` when the field is malformed: an item that is no token, or one that occurs twice (RFC 6455 §4.1)
+ * Whether a list of sub-protocols is well-formed: tokens, each offered once (RFC 6455 §4.1).
  */
-export function offeredProtocols(field: string | undefined): string[] | undefined {
-  if (field === undefined) return []
+function areProtocols(field: string): boolean {
   const items = field.split(',').map(item => item.trim())
-  return items.every(item => TOKEN.test(item)) && new Set(items).size === items.length ? items : undefined
+  return items.every(item => TOKEN.test(item)) && new Set(items).size === items.length
 }
 
 /** Why a handshake is refused before anybody is dialled. */
 export interface HandshakeProblem {
   readonly status: number
   readonly message: string
-  readonly headers?: Record<string, string>
+  readonly headers?: Fields
 }
 
 /** What is wrong with a client's opening handshake (RFC 6455 §4.2.1), or `undefined`. */
-export function handshakeProblem({
-  method,
-  headers,
-}: Pick<IncomingMessage, 'method' | 'headers'>): HandshakeProblem | undefined {
-  if (method !== 'GET')
-    return { status: 405, message: 'a WebSocket handshake is a GET request', headers: { Allow: 'GET' } }
-  if (headers.upgrade?.toLowerCase() !== 'websocket')
-    return { status: 400, message: 'the Upgrade header is not "websocket"' }
+export function handshakeProblem({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): HandshakeProblem | undefined {
+  if (method !== 'GET') return { status: 405, message: 'a WebSocket handshake is a GET request', headers: { Allow: 'GET' } }
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return { status: 400, message: 'the Upgrade header is not "websocket"' }
   if (headers['sec-websocket-version'] !== '13') {
     return { status: 426, message: 'the WebSocket version must be 13', headers: { 'Sec-WebSocket-Version': '13' } }
   }
-  if (!KEY.test(headers['sec-websocket-key'] ?? ''))
-    return { status: 400, message: 'Sec-WebSocket-Key is missing or not 16 bytes in base64' }
-  if (offeredProtocols(headers['sec-websocket-protocol']) === undefined)
-    return { status: 400, message: 'Sec-WebSocket-Protocol is malformed' }
+  if (!KEY.test(headers['sec-websocket-key'] ?? '')) return { status: 400, message: 'Sec-WebSocket-Key is missing or not 16 bytes in base64' }
+  const protocols = headers['sec-websocket-protocol']
+  if (protocols !== undefined && !areProtocols(protocols)) return { status: 400, message: 'Sec-WebSocket-Protocol is malformed' }
   return undefined
 }

@@ -135,17 +135,20 @@ t.test('what RFC 6455 forbids is an error', async t => {
 
 t.test('boundaries: control frames may be put in between frames, messages only between messages', async t => {
   const reader = new FrameReader(false, 1000)
+  const feed = (chunk: Buffer) => {
+    for (let offset = 0; offset < chunk.length; offset = reader.position) t.not(reader.read(chunk, offset), STEP.ERROR)
+  }
   const boundaries = () => [reader.betweenFrames, reader.betweenMessages]
   t.strictSame(boundaries(), [true, true])
-  reader.skim(Buffer.of(0x01))
+  feed(Buffer.of(0x01))
   t.strictSame(boundaries(), [false, false], 'in a header')
-  reader.skim(Buffer.of(0x02, 0x61))
+  feed(Buffer.of(0x02, 0x61))
   t.strictSame(boundaries(), [false, false], 'in a payload')
-  reader.skim(Buffer.of(0x62))
+  feed(Buffer.of(0x62))
   t.strictSame(boundaries(), [true, false], 'between two fragments')
-  reader.skim(Buffer.of(0x89, 0x00))
+  feed(Buffer.of(0x89, 0x00))
   t.strictSame(boundaries(), [true, false], 'after a ping between them')
-  reader.skim(Buffer.of(0x80, 0x00))
+  feed(Buffer.of(0x80, 0x00))
   t.strictSame(boundaries(), [true, true], 'after the last')
   t.equal(reader.messages, 1)
 })
@@ -173,4 +176,13 @@ t.test('close frames carry a code and as much of the reason as fits, in whole ch
   const long = encodeClose(1000, 'ü'.repeat(100))
   t.equal(long.length, 124)
   t.equal(long.subarray(2).toString(), 'ü'.repeat(61))
+})
+
+t.test('a header that is cut can be taken back', async t => {
+  const reader = new FrameReader(false, 1000)
+  t.equal(reader.read(Buffer.of(0x81, 0x7e, 0x00), 0), STEP.MORE)
+  t.equal(reader.unread(), 3)
+  t.ok(reader.betweenFrames)
+  t.equal(reader.read(Buffer.of(0x81, 0x7e, 0x00, 0x80), 0), STEP.HEADER)
+  t.equal(reader.length, 128)
 })

@@ -1,0 +1,14 @@
+import { randomFillSync } from 'node:crypto'
+
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
+/** A masking key that nobody can foresee (RFC 6455 §5.3); from a pool, because asking for one at a time is slow. */
+export function nextMask(): number {
+  if (used >= pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  used += 4
+  return pool.readUInt32BE(used - 4)
+}
