@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { assertUnique, type Member, parseMember } from '../members.ts'
 import type { MemberSource } from './source.ts'
@@ -52,9 +52,11 @@ function watchFolder(folder: string, onChange: () => void): FSWatcher | undefine
 
 async function look(path: string): Promise<Member[] | Error> {
   try {
-    const { size } = await stat(path)
+    // Opened once: the path may be another file's by the time its size is known.
+    await using file = await open(path)
+    const { size } = await file.stat()
     if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`)
-    return parseFile(await readFile(path, 'utf8'))
+    return parseFile(await file.readFile('utf8'))
   } catch (error) {
     return new Error(`file of members ${path}: ${(error as Error).message}`, { cause: error })
   }

@@ -1,0 +1,138 @@
+import { Resolver } from 'node:dns/promises'
+import t, { type Test } from 'tap'
+import { dnsSource } from '../../../../lib/routing/discovery/dns.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+import { startDnsServer, type Zone } from './dns-server.ts'
+import { FakeTiming } from './fake-timing.ts'
+import { record } from './recording-sink.ts'
+
+const RECORD = '_ws-proxy._tcp.chat.team-a.svc'
+const FULL = `${RECORD}.cluster.local`
+
+/** A source that asks a real DNS server, which answers from the zone. */
+async function follow(t: Test, zone: Zone, { record: name = FULL, search = [] as string[] } = {}) {
+  const server = await startDnsServer(t, zone)
+  const resolver = new Resolver({ timeout: 500, tries: 1 })
+  resolver.setServers([server.address])
+  const timing = new FakeTiming()
+  const recorded = record(dnsSource(name, { resolver, timing, search }))
+  t.teardown(() => recorded.stop())
+  const round = () => waitFor(() => timing.asleep > 0, 'the end of a round')
+  await round()
+  return {
+    ...recorded,
+    asked: server.asked,
+    timing,
+    async again() {
+      const before = timing.sleeps.length
+      timing.wake()
+      await waitFor(() => timing.sleeps.length > before, 'the end of another round')
+    },
+  }
+}
+
+const twoPods = (): Zone => ({
+  [`${FULL} SRV`]: ['3000 10-0-0-1.chat', '13000 10-0-0-2.chat'],
+  '10-0-0-1.chat A': ['10.0.0.1'],
+  '10-0-0-2.chat A': ['10.0.0.2'],
+})
+
+t.test('members are the addresses of the targets of the SRV record, asked again every 2 to 3 s', async t => {
+  const zone = twoPods()
+  const { answers, failures, timing, again } = await follow(t, zone)
+  t.strictSame(answers, ['10.0.0.1:3000,10.0.0.2:13000'])
+  t.strictSame(timing.sleeps, [2500], 'with a random number of 0.5')
+  zone[`${FULL} SRV`] = ['3000 10-0-0-3.chat']
+  zone['10-0-0-3.chat A'] = ['10.0.0.3']
+  await again()
+  t.strictSame(answers.at(-1), '10.0.0.3:3000')
+  t.strictSame(failures, [])
+})
+
+t.test('IPv6 addresses count where there is no IPv4 address', async t => {
+  const zone: Zone = {
+    [`${FULL} SRV`]: ['3000 a.chat', '3000 b.chat'],
+    'a.chat A': [],
+    'a.chat AAAA': ['fd00:0000:0000:0000:0000:0000:0000:0001'],
+    'b.chat AAAA': ['fd00:0000:0000:0000:0000:0000:0000:0002'],
+  }
+  const { answers, again } = await follow(t, zone)
+  t.strictSame(answers, ['[fd00::1]:3000,[fd00::2]:3000'])
+  zone['a.chat A'] = ['10.0.0.1']
+  await again()
+  t.equal(answers.at(-1), '10.0.0.1:3000', 'one family only: a pod must not be two members')
+})
+
+t.test('a name that does not exist is an empty answer, a server that fails is a failure', async t => {
+  const zone = twoPods()
+  const { answers, failures, timing, again } = await follow(t, zone)
+  delete zone[`${FULL} SRV`]
+  await again()
+  t.equal(answers.at(-1), '')
+  t.strictSame(failures, [])
+
+  zone[`${FULL} SRV`] = ['SERVFAIL']
+  timing.sleeps.length = 0
+  for (let i = 0; i < 3; i++) await again()
+  t.equal(failures.length, 3)
+  t.match(failures[0], /^DNS record _ws-proxy.*ESERVFAIL/)
+  t.strictSame(timing.sleeps, [187.5, 375, 750], 'with a back-off')
+
+  zone[`${FULL} SRV`] = ['3000 10-0-0-1.chat']
+  await again()
+  t.equal(answers.at(-1), '10.0.0.1:3000')
+  zone[`${FULL} SRV`] = ['SERVFAIL']
+  await again()
+  t.equal(timing.sleeps.at(-1), 187.5, 'which starts over after a success')
+})
+
+t.test('a target that is gone is left out; one that cannot be asked for fails the whole answer', async t => {
+  const zone = twoPods()
+  const { answers, failures, again } = await follow(t, zone)
+  delete zone['10-0-0-2.chat A']
+  await again()
+  t.equal(answers.at(-1), '10.0.0.1:3000')
+  zone['10-0-0-1.chat A'] = ['IGNORE']
+  await again()
+  t.equal(answers.length, 2)
+  t.match(failures, [/ETIMEOUT/])
+})
+
+t.test('the search list is tried, and the name that exists is asked for first from then on', async t => {
+  const zone = twoPods()
+  zone[`${RECORD}.team-a.svc.cluster.local SRV`] = ['SERVFAIL']
+  const search = ['team-a.svc.cluster.local', 'svc.cluster.local', 'cluster.local']
+  const { answers, asked, again } = await follow(t, zone, { record: RECORD, search })
+  t.strictSame(answers, ['10.0.0.1:3000,10.0.0.2:13000'])
+  asked.length = 0
+  await again()
+  t.strictSame(
+    asked.filter(question => question.endsWith(' SRV')),
+    [`${FULL} SRV`],
+  )
+})
+
+t.test('a name that ends with a dot is complete', async t => {
+  const { answers, asked } = await follow(t, twoPods(), { record: `${RECORD}.`, search: ['cluster.local'] })
+  t.strictSame(asked, [`${RECORD} SRV`])
+  t.strictSame(answers, [''])
+})
+
+t.test('more targets than may be asked for at once', async t => {
+  const numbers = Array.from({ length: 80 }, (_, i) => i)
+  const zone: Zone = { [`${FULL} SRV`]: numbers.map(i => `3000 p${i}`) }
+  for (const i of numbers) zone[`p${i} A`] = [`10.0.1.${i}`]
+  const { answers } = await follow(t, zone)
+  t.equal(answers[0]?.split(',').length, 80)
+})
+
+t.test('a stop does not wait for an answer', async t => {
+  const zone = twoPods()
+  const { timing, asked, failures, stop } = await follow(t, zone)
+  zone[`${FULL} SRV`] = ['IGNORE']
+  const before = asked.length
+  timing.wake()
+  await waitFor(() => asked.length > before, 'the question')
+  await stop()
+  t.ok(failures.length <= 1)
+})

@@ -1,0 +1,232 @@
+import t, { type Test } from 'tap'
+import { kubeClient } from '../../../../lib/routing/discovery/kube/client.ts'
+import { kubernetesSource } from '../../../../lib/routing/discovery/kubernetes.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+import { FakeTiming } from './fake-timing.ts'
+import { type Call, StandInApi } from './kube/stand-in-api.ts'
+import { record } from './recording-sink.ts'
+
+const slice = (name: string, version: number, ...addresses: string[]) => ({
+  metadata: { name, resourceVersion: String(version) },
+  addressType: 'IPv4',
+  ports: [{ name: 'ws-proxy', port: 3000 }],
+  endpoints: addresses.map(address => ({ addresses: [address], conditions: { ready: true } })),
+})
+
+const list = (version: number, ...items: unknown[]) => ({ metadata: { resourceVersion: String(version) }, items })
+const bookmark = (version: number) => ({ metadata: { name: '', resourceVersion: String(version) } })
+
+/** A source that follows a stand-in API server. */
+async function follow(t: Test, idleTimeoutMs = 60_000) {
+  const api = await StandInApi.start(t)
+  const timing = new FakeTiming({ skip: true })
+  const get = kubeClient(api.config, { idleTimeoutMs })
+  const recorded = record(kubernetesSource('team-a/chat', { get, timing }))
+  t.teardown(() => recorded.stop())
+  const { answers, failures } = recorded
+  return {
+    ...recorded,
+    api,
+    timing,
+    answered: (text: string) => waitFor(() => answers.at(-1) === text, `members ${text}, now ${answers.at(-1)}`),
+    failed: (count: number) => waitFor(() => failures.length >= count, `${count} failures`),
+  }
+}
+
+/** The next request, which must be a watch from this version. */
+async function watchFrom(t: Test, api: StandInApi, version: number): Promise<Call> {
+  const call = await api.next()
+  t.equal(call.query.get('watch'), 'true')
+  t.equal(call.query.get('resourceVersion'), String(version), 'the watch goes on from the last version')
+  return call
+}
+
+async function expectList(t: Test, api: StandInApi): Promise<Call> {
+  const call = await api.next()
+  t.equal(call.query.get('watch'), null, 'a list')
+  return call
+}
+
+t.test('it lists, then watches: events change the members', async t => {
+  const { api, answers, answered, failures } = await follow(t)
+  const first = await expectList(t, api)
+  t.equal(first.path, '/apis/discovery.k8s.io/v1/namespaces/team-a/endpointslices')
+  t.equal(first.query.get('labelSelector'), 'kubernetes.io/service-name=chat')
+  t.strictSame(answers, [], 'a server that is slow to start: nothing is told before it answers')
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  await answered('10.0.0.1:3000')
+
+  const watch = await watchFrom(t, api, 10)
+  t.equal(watch.query.get('allowWatchBookmarks'), 'true')
+  const seconds = Number(watch.query.get('timeoutSeconds'))
+  t.ok(seconds >= 240 && seconds <= 300, `timeoutSeconds ${seconds}`)
+  watch.event('MODIFIED', slice('a', 11, '10.0.0.1', '10.0.0.2'))
+  await answered('10.0.0.1:3000,10.0.0.2:3000')
+  watch.event('ADDED', slice('b', 12, '10.0.0.3'))
+  await answered('10.0.0.1:3000,10.0.0.2:3000,10.0.0.3:3000')
+  watch.event('DELETED', slice('a', 13, '10.0.0.1', '10.0.0.2'))
+  await answered('10.0.0.3:3000')
+  watch.event('DELETED', slice('b', 14, '10.0.0.3'))
+  await answered('')
+  t.strictSame(failures, [])
+})
+
+t.test('an event may come in pieces, and several at once are told once', async t => {
+  const { api, answers, answered } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(1, slice('a', 1, '10.0.0.1'), slice('b', 1, '10.0.0.2')))
+  const watch = await watchFrom(t, api, 1)
+  await answered('10.0.0.1:3000,10.0.0.2:3000')
+  const text = JSON.stringify({ type: 'ADDED', object: { ...slice('c', 2, '10.0.0.3'), note: 'é' } })
+  const bytes = Buffer.from(`${text}\n`)
+  const cut = bytes.indexOf('é') + 1
+  watch.response.write(bytes.subarray(0, cut))
+  watch.response.write(bytes.subarray(cut))
+  await answered('10.0.0.1:3000,10.0.0.2:3000,10.0.0.3:3000')
+
+  const before = answers.length
+  const move = [
+    { type: 'MODIFIED', object: slice('a', 3) },
+    { type: 'MODIFIED', object: slice('b', 4, '10.0.0.1', '10.0.0.2') },
+  ]
+  watch.response.write(move.map(event => `${JSON.stringify(event)}\n`).join(''))
+  await waitFor(() => answers.length > before, 'the move')
+  t.strictSame(answers.slice(before), ['10.0.0.1:3000,10.0.0.2:3000,10.0.0.3:3000'], 'never seen as gone')
+})
+
+t.test('a watch that ends is taken up where it was, with what a bookmark said', async t => {
+  const { api, failures } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  const watch = await watchFrom(t, api, 10)
+  watch.event('BOOKMARK', bookmark(42))
+  watch.response.end()
+  const second = await watchFrom(t, api, 42)
+  second.response.end()
+  await watchFrom(t, api, 42)
+  t.strictSame(failures, [], 'that is how a watch ends, no failure')
+})
+
+t.test('a server that ends every watch at once is not asked in a tight loop', async t => {
+  const { api, timing } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10))
+  for (let i = 0; i < 5; i++) {
+    const watch = await watchFrom(t, api, 10)
+    watch.reply(200, '')
+  }
+  await watchFrom(t, api, 10)
+  t.strictSame(
+    timing.sleeps.slice(0, 5),
+    [250, 500, 1000, 2000, 4000].map(ms => ms * 0.75),
+  )
+})
+
+t.test('a connection that is cut, between events or within one, is a failure; the watch goes on', async t => {
+  const { api, answers, failures, failed } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  const watch = await watchFrom(t, api, 10)
+  watch.event('BOOKMARK', bookmark(11))
+  watch.response.write('{"type":"MODIF', () => watch.response.destroy())
+  await failed(1)
+  const second = await watchFrom(t, api, 11)
+  second.response.write('{"type":"MODIFIED","object":')
+  second.response.end()
+  await failed(2)
+  t.match(failures[1], /^EndpointSlices of team-a\/chat: the watch was cut in the middle of an event$/)
+  await watchFrom(t, api, 11)
+  t.strictSame(answers, ['10.0.0.1:3000'], 'the members known so far stay')
+})
+
+t.test('410, as an answer or as an event: list again, which is no failure', async t => {
+  const { api, answered, failures } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  const watch = await watchFrom(t, api, 10)
+  watch.reply(410, { kind: 'Status', code: 410, message: 'too old resource version' })
+  const again = await expectList(t, api)
+  again.reply(200, list(500, slice('b', 499, '10.0.0.2')))
+  await answered('10.0.0.2:3000')
+  const second = await watchFrom(t, api, 500)
+  second.event('ERROR', {
+    kind: 'Status',
+    code: 410,
+    message: 'The resourceVersion for the provided watch is too old.',
+  })
+  const third = await expectList(t, api)
+  third.reply(200, list(600, slice('b', 499, '10.0.0.2')))
+  await watchFrom(t, api, 600)
+  t.strictSame(failures, [])
+})
+
+t.test('after any other error event, and after what cannot be read, it lists again', async t => {
+  const { api, failures, failed } = await follow(t)
+  let version = 10
+  for (const [line, message] of [
+    ['{"type":"ERROR","object":{"code":500,"message":"etcd is gone"}}', /the watch failed: etcd is gone/],
+    ['{"type":"MODIFIED","object":{', /broken JSON/],
+    ['{"type":"SURPRISE","object":{"metadata":{"name":"a"}}}', /unknown type "SURPRISE"/],
+    ['{"type":"ADDED"}', /./],
+  ] as const) {
+    const before = failures.length
+    const again = await expectList(t, api)
+    again.reply(200, list(++version, slice('a', 9, '10.0.0.1')))
+    const watch = await watchFrom(t, api, version)
+    watch.response.write(`${line}\n`)
+    await failed(before + 1)
+    t.match(failures.at(-1), message)
+  }
+})
+
+t.test('a list that cannot be read, is refused or does not come is tried again', async t => {
+  const { api, answers, failures, failed, answered } = await follow(t)
+  for (const [status, body, message] of [
+    [200, '{"items":[', /broken JSON/],
+    [200, {}, /no list/],
+    [403, { message: 'no RBAC for this' }, /answered 403: no RBAC for this/],
+    [503, 'starting', /answered 503: starting/],
+  ] as const) {
+    const before = failures.length
+    const call = await expectList(t, api)
+    call.reply(status, body)
+    await failed(before + 1)
+    t.match(failures.at(-1), message)
+  }
+  const dropped = await expectList(t, api)
+  dropped.response.destroy()
+  await failed(5)
+  t.strictSame(answers, [])
+  const good = await expectList(t, api)
+  good.reply(200, list(1, slice('a', 1, '10.0.0.1')))
+  await answered('10.0.0.1:3000')
+})
+
+t.test('the token is read again for each watch', async t => {
+  const { api } = await follow(t)
+  const first = await expectList(t, api)
+  t.equal(first.authorization, 'Bearer first')
+  api.setToken('second')
+  first.reply(200, list(10))
+  const watch = await watchFrom(t, api, 10)
+  t.equal(watch.authorization, 'Bearer second')
+})
+
+t.test('a watch that is silent for too long is taken up anew, without a failure', async t => {
+  const { api, failures } = await follow(t, 100)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  const watch = await watchFrom(t, api, 10)
+  watch.event('BOOKMARK', bookmark(11))
+  await watchFrom(t, api, 11)
+  t.strictSame(failures, [])
+})
+
+t.test('an endpoint that cannot be a member fails that answer and no more', async t => {
+  const { api, failures, failed } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.300')))
+  await failed(1)
+  t.match(failures, [/"10.0.0.300" is neither a host name nor an IP address/])
+  await watchFrom(t, api, 10)
+})

@@ -1,0 +1,43 @@
+import fastify from 'fastify'
+import { Type } from 'typebox'
+import { loadConfig } from '../../../lib/service/config.ts'
+import { runProgram } from '../../../lib/service/program.ts'
+import { baseSettings } from '../../../lib/service/settings.ts'
+
+/** What the program does wrong, or slowly: one of these. */
+const schema = Type.Object({
+  ...baseSettings(0),
+  BEHAVIOUR: Type.Enum(['good', 'slow-drain', 'slow-build', 'bad-build', 'bad-drain', 'throws'], { default: 'good' }),
+  NEEDED: Type.String({ description: 'Something that has no default.' }),
+})
+
+const never = () => new Promise<never>(() => {})
+
+await runProgram({
+  name: 'fixture',
+  purpose: 'is started by a test',
+  schema,
+  load: env => loadConfig(schema, {}, env),
+  build: async ({ BEHAVIOUR }, { log, instance }) => {
+    if (BEHAVIOUR === 'bad-build') throw new Error('the flux capacitor is missing')
+    if (BEHAVIOUR === 'slow-build') await never()
+    const app = fastify()
+    let release: (() => void) | undefined
+    app.get('/', async () => instance)
+    app.post('/release', async () => release?.())
+    app.post('/throw', async () => {
+      setImmediate(() => {
+        throw new Error('nobody catches this')
+      })
+    })
+    return {
+      app,
+      notReady: () => (BEHAVIOUR === 'good' ? undefined : `it is here for ${BEHAVIOUR}`),
+      drain: async deadline => {
+        log.info({ left: deadline - Date.now() }, 'draining')
+        if (BEHAVIOUR === 'bad-drain') throw new Error('drain failed')
+        if (BEHAVIOUR === 'slow-drain') await new Promise<void>(resolve => (release = resolve))
+      },
+    }
+  },
+})
