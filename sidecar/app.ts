@@ -1,9 +1,8 @@
 import fastify from 'fastify'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
-import type { Bridge } from '../lib/wire/bridge.ts'
-import { type Direction, type Message, recipientFinder } from '../lib/wire/message.ts'
-import { registerProxy, rewriteUpgrade } from '../lib/wire/proxy.ts'
+import { recipientFinder } from '../lib/wire/message.ts'
+import { registerProxy } from '../lib/wire/proxy.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { accepts } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
@@ -34,44 +33,37 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
 
-  const users = new WeakMap<Bridge, string>()
-  const recipientOf = recipientFinder(config.RECIPIENT_FIELD)
-  const routed = { inbound: config.ROUTE !== 'outbound', outbound: config.ROUTE !== 'inbound' }
-  const intercept = (bridge: Bridge, direction: Direction, message: Message): boolean => {
-    if (!routed[direction]) return false
-    const recipient = recipientOf(message)
-    const user = users.get(bridge)
-    // What somebody writes to themselves is on the right connection already.
-    if (recipient === undefined || recipient === user) return false
-    const side = direction === 'inbound' ? 'client' : 'upstream'
-    router.route(
-      { bridge, side, user: user ?? '' },
-      recipient,
-      direction === 'inbound' ? config.DELIVER : 'client',
-      message,
-    )
-    return true
-  }
-
-  const app = fastify({ logger: false, rewriteUrl: rewriteUpgrade })
-  const proxy = await registerProxy<Identity>(app, {
+  const find = recipientFinder(config.RECIPIENT_FIELD)
+  const app = fastify({ logger: false, forceCloseConnections: true, http: { highWaterMark: config.MAX_QUEUE_BYTES } })
+  const proxy = registerProxy<Identity>(app, {
     log,
     metrics,
     limits: {
       handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
-      maxPayloadBytes: config.MAX_PAYLOAD_BYTES,
+      maxMessageBytes: config.MAX_PAYLOAD_BYTES,
       maxQueueBytes: config.MAX_QUEUE_BYTES,
     },
     plan: (request, path) => planUpgrade(config, instance, request, path),
-    intercept,
-    opened(bridge, { user }) {
-      if (user !== undefined) {
-        users.set(bridge, user)
-        registry.add(user, bridge)
-      }
+    find: {
+      ...(config.ROUTE !== 'outbound' && { inbound: find }),
+      ...(config.ROUTE !== 'inbound' && { outbound: find }),
+    },
+    onAddressed(bridge, direction, recipient, message) {
+      const { user } = bridge.context
+      // What somebody writes to themselves is on the right connection already.
+      if (recipient === user) return false
+      const inbound = direction === 'inbound'
+      const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
+      router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
+      return true
+    },
+    opened(bridge) {
+      const { user } = bridge.context
+      if (user !== undefined) registry.add(user, bridge)
       log.debug({ user }, 'connected')
     },
-    closed(bridge, { user }, end) {
+    closed(bridge, end) {
+      const { user } = bridge.context
       if (user !== undefined) registry.remove(user, bridge)
       log.debug({ user, ...end }, 'disconnected')
     },

@@ -13,7 +13,7 @@ export type Side = 'client' | 'upstream'
  */
 export type BridgeState = 'open' | 'closing' | 'closed'
 
-export interface BridgeOptions {
+export interface BridgeOptions<C = unknown> {
   /** Bytes that may wait for a slow reader before the other side is no longer read. */
   readonly maxQueueBytes: number
   /** Largest message; a larger one closes both sides with 1009. */
@@ -21,9 +21,9 @@ export interface BridgeOptions {
   /** Finds addressed messages, in the directions that have any; each goes to `onAddressed`. */
   readonly find?: Readonly<Partial<Record<Direction, RecipientFinder>>>
   /** An addressed message; `true` takes it out of the stream. */
-  readonly onAddressed?: (bridge: Bridge, direction: Direction, recipient: string, message: Message) => boolean
+  onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): boolean
   /** Called once, when both sockets are gone. */
-  readonly onClosed?: (bridge: Bridge, end: BridgeEnd) => void
+  onClosed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
 /** How a bridged connection ended: which side began, with which code and reason (RFC 6455 §7.1.5; 1005 and 1006 as there). */
@@ -54,8 +54,10 @@ type Bridged = Socket & { [kBridge]: Bridge; [kSide]: Side }
  *
  * This narrow surface is all that sidecar and balancer know of a connection.
  */
-export class Bridge implements PipeListener {
-  readonly #options: BridgeOptions
+export class Bridge<C = unknown> implements PipeListener {
+  /** What the owner of the connection wants to remember with it. */
+  readonly context: C
+  readonly #options: BridgeOptions<C>
   /** By the side that they read. */
   readonly #pipes: Readonly<Record<Side, Pipe>>
   #holds = { client: 0, upstream: 0 }
@@ -63,14 +65,26 @@ export class Bridge implements PipeListener {
   #end: BridgeEnd | undefined
   #openSides = 2
   #timer: NodeJS.Timeout | undefined
+  #early: Readonly<Record<Side, Buffer>> | undefined
+  #waiters: (() => void)[] | undefined
 
   /**
-   * Takes over both sockets, which must be paused.
+   * Takes over both sockets, which must be paused. Nothing passes before `start`.
    *
    * @param early what each has sent already, after its handshake
+   * @param answer the head that accepts the client
    */
-  constructor(client: Socket, upstream: Socket, early: Readonly<Record<Side, Buffer>>, options: BridgeOptions) {
+  constructor(
+    client: Socket,
+    upstream: Socket,
+    early: Readonly<Record<Side, Buffer>>,
+    answer: Buffer,
+    options: BridgeOptions<C>,
+    context: C,
+  ) {
+    this.context = context
     this.#options = options
+    this.#early = early
     const { maxMessageBytes, find } = options
     this.#pipes = {
       client: new Pipe('inbound', client, upstream, maxMessageBytes, this, find?.inbound),
@@ -78,10 +92,28 @@ export class Bridge implements PipeListener {
     }
     this.#attach(client, 'client')
     this.#attach(upstream, 'upstream')
+    if (client.writable) client.write(answer)
+  }
+
+  /** Begins to pass what both sides send, first what they have sent already. */
+  start(): void {
+    const early = this.#early
+    this.#early = undefined
     for (const side of ['client', 'upstream'] as const) {
-      if (early[side].length > 0) this.receive(side, early[side])
+      if (early && early[side].length > 0) this.receive(side, early[side])
       this.#regulate(side)
+      // It may have gone before anybody listened.
+      if (this.#pipes[side].source.closed) this.gone(side)
     }
+  }
+
+  /** Resolves when both sockets are gone. */
+  get closed(): Promise<void> {
+    if (this.#openSides === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#waiters ??= []
+      this.#waiters.push(resolve)
+    })
   }
 
   get state(): BridgeState {
@@ -184,14 +216,15 @@ export class Bridge implements PipeListener {
     this.#end ??= { by: side, code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes[OTHER[side]].abandon()
     if (this.#openSides > 0) {
-      // What it had sent still reaches the other side, and then the end.
       this.#pipes[side].finish()
-      this.#pipes[side].target.destroySoon()
+      // What it had sent still reaches the other side, and then the end; unless we have told both to end by themselves.
+      if (this.#end.by !== 'proxy') this.#pipes[side].target.destroySoon()
       this.#hurry()
       return
     }
     clearTimeout(this.#timer)
     this.#options.onClosed?.(this, this.#end)
+    for (const resolve of this.#waiters ?? []) resolve()
   }
 
   #shut(end: BridgeEnd, upstreamCode: number): void {
@@ -222,6 +255,7 @@ export class Bridge implements PipeListener {
     const bridged = socket as Bridged
     bridged[kBridge] = this
     bridged[kSide] = side
+    socket.pause()
     socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('close', onClose).on('error', onError)
   }
 }

@@ -12,15 +12,3 @@ export const CLOSE = {
   SERVICE_RESTART: 1012,
   TRY_AGAIN_LATER: 1013,
 } as const
-
-/**
- * The close code that tells the other side why a peer's bytes could not be read.
- *
- * @param errorCode `code` of an error that `ws` emits while it reads frames
- * @returns `undefined` for errors of the connection itself (a reset, say): those end without a close frame
- */
-export function closeCodeOfReadError(errorCode: string | undefined): number | undefined {
-  if (errorCode === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return CLOSE.TOO_BIG
-  if (errorCode === 'WS_ERR_INVALID_UTF8') return CLOSE.INVALID_PAYLOAD
-  return errorCode?.startsWith('WS_ERR_') ? CLOSE.PROTOCOL_ERROR : undefined
-}

@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import type { DuplexOptions } from 'node:stream'
 import { serviceError } from '../service/errors.ts'
 import { MAX_HEAD_BYTES, parseResponseHead, type ResponseHead } from './head.ts'
 
@@ -25,10 +26,23 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n')
  * @param signal aborts the attempt with its reason, which must be an `Error`
  * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502), `WSO_ERR_UPSTREAM_TIMEOUT` (504), or the signal's reason
  */
-export function dial(host: string, port: number, handshake: Buffer, limits: DialLimits, signal: AbortSignal): Promise<Answered> {
+export function dial(
+  host: string,
+  port: number,
+  handshake: Buffer,
+  limits: DialLimits,
+  signal: AbortSignal,
+): Promise<Answered> {
   const name = `${host}:${port}`
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true, allowHalfOpen: true, writableHighWaterMark: limits.maxQueueBytes } as Parameters<typeof connect>[0])
+    const options: TcpNetConnectOpts & DuplexOptions = {
+      host,
+      port,
+      noDelay: true,
+      allowHalfOpen: true,
+      writableHighWaterMark: limits.maxQueueBytes,
+    }
+    const socket = connect(options)
     let received: Buffer | undefined
     const stop = () => {
       clearTimeout(timer)
@@ -53,7 +67,7 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
         if (received.length > MAX_HEAD_BYTES) unreachable(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
         return
       }
-      const head = parseResponseHead(received.latin1Slice(0, end))
+      const head = parseResponseHead(received.toString('latin1', 0, end))
       if (!head) {
         unreachable('its answer is not HTTP/1')
         return
@@ -62,7 +76,10 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       stop()
       resolve({ socket, head, rest: received.subarray(end + END_OF_HEAD.length) })
     }
-    const timer = setTimeout(() => fail(serviceError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)), limits.handshakeTimeoutMs)
+    const timer = setTimeout(
+      () => fail(serviceError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
+      limits.handshakeTimeoutMs,
+    )
     socket.on('error', onError).on('data', onData).on('end', onEnd)
     socket.write(handshake)
     if (signal.aborted) abandon()

@@ -7,7 +7,15 @@ type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
 export type Fields = Readonly<Record<string, string>>
 
 /** Fields that belong to one connection, not to the message (RFC 9110 §7.6.1). */
-const PER_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const PER_CONNECTION = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 /**
  * Fields of a handshake that do not pass although the rest of it does: an extension has a state that nobody in between could
@@ -23,7 +31,12 @@ const NEVER_PASSED = new Set(['sec-websocket-extensions', 'content-length', 'exp
  * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged
  * @param set fields that this hop adds
  */
-export function repeatHandshake({ headers, rawHeaders }: Request, path: string, drop: readonly string[], set: Fields): Buffer {
+export function repeatHandshake(
+  { headers, rawHeaders }: Request,
+  path: string,
+  drop: readonly string[],
+  set: Fields,
+): Buffer {
   const listed = (headers.connection ?? '').split(',').map(name => name.trim().toLowerCase())
   const fields: [string, string][] = [
     ['Connection', 'Upgrade'],
@@ -53,7 +66,11 @@ export function repeatAnswer({ status, statusLine, fields }: ResponseHead, answe
     // A refusal ends the connection, whatever the upstream would do with it next.
     return status === 101 || (lower !== 'connection' && lower !== 'keep-alive')
   })
-  return encodeHead(statusLine, [...passed, ...(status === 101 ? [] : [['Connection', 'close'] as const]), ...Object.entries(answer)])
+  return encodeHead(statusLine, [
+    ...passed,
+    ...(status === 101 ? [] : [['Connection', 'close'] as const]),
+    ...Object.entries(answer),
+  ])
 }
 
 /** Whether an answer accepts a handshake (RFC 6455 §4.1): everything else is the client's own to judge. */
@@ -67,7 +84,11 @@ export function isAccepted(head: ResponseHead): boolean {
  * @param remoteAddress address of the connection's other end
  * @param host the `Host` that the client asked for
  */
-export function forwardedFields({ headers }: Pick<IncomingMessage, 'headers'>, remoteAddress: string, host: string): Fields {
+export function forwardedFields(
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  remoteAddress: string,
+  host: string,
+): Fields {
   const before = headers['x-forwarded-for']
   return {
     'X-Forwarded-For': before === undefined ? remoteAddress : `${[before].flat().join(', ')}, ${remoteAddress}`,
@@ -98,14 +119,21 @@ export interface HandshakeProblem {
 }
 
 /** What is wrong with a client's opening handshake (RFC 6455 §4.2.1), or `undefined`. */
-export function handshakeProblem({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): HandshakeProblem | undefined {
-  if (method !== 'GET') return { status: 405, message: 'a WebSocket handshake is a GET request', headers: { Allow: 'GET' } }
-  if (headers.upgrade?.toLowerCase() !== 'websocket') return { status: 400, message: 'the Upgrade header is not "websocket"' }
+export function handshakeProblem({
+  method,
+  headers,
+}: Pick<IncomingMessage, 'method' | 'headers'>): HandshakeProblem | undefined {
+  if (method !== 'GET')
+    return { status: 405, message: 'a WebSocket handshake is a GET request', headers: { Allow: 'GET' } }
+  if (headers.upgrade?.toLowerCase() !== 'websocket')
+    return { status: 400, message: 'the Upgrade header is not "websocket"' }
   if (headers['sec-websocket-version'] !== '13') {
     return { status: 426, message: 'the WebSocket version must be 13', headers: { 'Sec-WebSocket-Version': '13' } }
   }
-  if (!KEY.test(headers['sec-websocket-key'] ?? '')) return { status: 400, message: 'Sec-WebSocket-Key is missing or not 16 bytes in base64' }
+  if (!KEY.test(headers['sec-websocket-key'] ?? ''))
+    return { status: 400, message: 'Sec-WebSocket-Key is missing or not 16 bytes in base64' }
   const protocols = headers['sec-websocket-protocol']
-  if (protocols !== undefined && !areProtocols(protocols)) return { status: 400, message: 'Sec-WebSocket-Protocol is malformed' }
+  if (protocols !== undefined && !areProtocols(protocols))
+    return { status: 400, message: 'Sec-WebSocket-Protocol is malformed' }
   return undefined
 }

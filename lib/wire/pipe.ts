@@ -246,7 +246,9 @@ export class Pipe {
   /** Gives an addressed message to whoever takes it. */
   #take(data: Buffer): boolean {
     const recipient = this.#find?.({ data, binary: false })
-    return recipient !== undefined && this.#listener.onAddressed(this, recipient, { data: Buffer.from(data), binary: false })
+    return (
+      recipient !== undefined && this.#listener.onAddressed(this, recipient, { data: Buffer.from(data), binary: false })
+    )
   }
 
   /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */

@@ -1,14 +1,16 @@
-import type { IncomingMessage } from 'node:http'
-import websocket from '@fastify/websocket'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { WebSocket } from 'ws'
-import { type ErrorName, serviceError } from '../service/errors.ts'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { Bridge, type BridgeEnd, type BridgeOptions } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
-import { type DialLimits, dial, type Opened, type Refused } from './dial.ts'
-import { endToEndFields, type HeaderFields, handshakeProblem, offeredProtocols } from './handshake.ts'
+import { type Answered, type DialLimits, dial } from './dial.ts'
+import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
+import { encodeHead } from './head.ts'
+import { passRefusal } from './refusal.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
 export interface Plan<C> {
@@ -17,17 +19,17 @@ export interface Plan<C> {
   /** Lower-case names of request fields that must not reach the upstream as the client sent them. */
   readonly drop: readonly string[]
   /** Request fields that this hop sets. */
-  readonly set: HeaderFields
+  readonly set: Fields
   /** Response fields that this hop sets, on success and on refusal. */
-  readonly answer: Readonly<Record<string, string>>
+  readonly answer: Fields
   /** What `opened` and `closed` need to know. */
   readonly context: C
 }
 
-export interface ProxyOptions<C> {
+export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddressed'> {
   readonly log: Logger
   readonly metrics: Metrics
-  readonly limits: DialLimits & Pick<BridgeOptions, 'maxQueueBytes'>
+  readonly limits: DialLimits & Pick<BridgeOptions, 'maxMessageBytes'>
   /**
    * Decides where a handshake goes.
    *
@@ -35,9 +37,8 @@ export interface ProxyOptions<C> {
    * @throws an error of the error table, which the client gets as its answer
    */
   plan(request: IncomingMessage, path: string): Plan<C>
-  readonly intercept?: BridgeOptions['intercept']
-  opened?(bridge: Bridge, context: C): void
-  closed?(bridge: Bridge, context: C, end: BridgeEnd): void
+  opened?(bridge: Bridge<C>): void
+  closed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
 /** The running proxy of a program. */
@@ -47,21 +48,17 @@ export interface Proxy {
   drain(deadline: number): Promise<void>
 }
 
-interface Accepted<C> {
-  readonly opened: Opened
-  readonly plan: Plan<C>
-  readonly disarm: () => void
-}
+const RESTART_REASON = 'service restart'
 
 /**
- * Makes a Fastify server proxy every WebSocket handshake, on any path: it dials the upstream first and accepts the client only
- * when the upstream has accepted, with the same sub-protocol and headers; a refusal reaches the client as the status it was.
+ * Makes the server of a Fastify app proxy every WebSocket handshake, on any path: it dials the upstream first and accepts the
+ * client only when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Handshakes
+ * do not go through Fastify's router, which has no part in them; plain requests do, and are told to upgrade.
  */
-export async function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>): Promise<Proxy> {
+export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>): Proxy {
   const { log, limits, metrics } = options
-  const bridges = new Set<Bridge>()
+  const bridges = new Set<Bridge<C>>()
   const dialling = new Set<AbortController>()
-  const accepted = new WeakMap<IncomingMessage, Accepted<C>>()
   let draining = false
 
   metrics.gauge('connections', 'Open client connections.', {
@@ -83,109 +80,89 @@ export async function registerProxy<C>(app: FastifyInstance, options: ProxyOptio
   const rejected = metrics.counter('rejected_total', 'Handshakes that were not accepted, by reason.', {
     labelNames: ['reason'],
   })
-  const refuse = (reason: string) => {
+  const count = (reason: string) => {
     upgrades.inc({ result: 'refused' })
     rejected.inc({ reason })
   }
 
-  await app.register(websocket, {
-    options: {
-      maxPayload: limits.maxPayloadBytes,
-      perMessageDeflate: false,
-      autoPong: false,
-      clientTracking: false,
-      handleProtocols: (_offered: Set<string>, request: IncomingMessage) =>
-        accepted.get(request)?.opened.protocol || false,
-    },
-    errorHandler: (error, socket) => {
-      log.debug({ err: error }, 'client connection')
-      if (error.message === 'no bridge') socket.terminate()
-    },
-    // The connections are closed by `drain`, with a code; there is nothing left to do here.
-    preClose: done => done(),
-  })
-  app.websocketServer.on('headers', (lines: string[], request: IncomingMessage) => {
-    const entry = accepted.get(request)
-    if (entry) for (const line of fieldLines(answerFields(entry.opened.headers, entry.plan.answer))) lines.push(line)
-  })
-
-  const dialFirst = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-    if (!request.ws) throw serviceError('UPGRADE_REQUIRED')
+  const upgrade = async (request: IncomingMessage, client: Socket, head: Buffer): Promise<void> => {
     if (draining) throw serviceError('DRAINING')
-    const { raw } = request
-    const problem = handshakeProblem(raw)
+    const problem = handshakeProblem(request)
     if (problem) {
-      refuse('bad_handshake')
-      return reply
-        .code(problem.status)
-        .headers(problem.headers ?? {})
-        .send(`${problem.message}\n`)
+      count('bad_handshake')
+      sayAndEnd(client, problem.status, `${problem.message}\n`, { 'Content-Type': 'text/plain', ...problem.headers })
+      return
     }
-    const path = request.originalUrl
-    const plan = options.plan(raw, path)
+    const path = request.url ?? '/'
+    const plan = options.plan(request, path)
     const attempt = new AbortController()
-    const abort = () => attempt.abort(serviceError('CLIENT_GONE'))
-    raw.socket.once('close', abort)
+    const leave = () => attempt.abort(serviceError('CLIENT_GONE'))
+    client.once('close', leave)
     dialling.add(attempt)
-    const result = await dial(
-      {
-        host: plan.host,
-        port: plan.port,
-        path,
-        protocols: offeredProtocols(raw.headers['sec-websocket-protocol']) ?? [],
-        headers: { ...endToEndFields(raw, plan.drop), ...plan.set },
-      },
-      limits,
-      attempt.signal,
-    ).finally(() => dialling.delete(attempt))
-    if (result.kind === 'refused') {
-      refuse('upstream')
-      return answerRefusal(reply, result, plan)
+    let answered: Answered
+    try {
+      answered = await dial(
+        plan.host,
+        plan.port,
+        repeatHandshake(request, path, plan.drop, plan.set),
+        limits,
+        attempt.signal,
+      )
+    } finally {
+      dialling.delete(attempt)
+      client.off('close', leave)
     }
-    // Until the client is accepted, its leaving must end the upstream connection too.
-    const terminate = () => result.socket.terminate()
-    raw.socket.once('close', terminate)
-    if (raw.socket.destroyed) terminate()
-    accepted.set(raw, {
-      opened: result,
-      plan,
-      disarm: () => {
-        raw.socket.off('close', abort)
-        raw.socket.off('close', terminate)
-      },
-    })
-    return undefined
-  }
-
-  const join = (socket: WebSocket, request: FastifyRequest) => {
-    const entry = accepted.get(request.raw)
-    if (!entry) throw new Error('no bridge')
-    const { opened, plan, disarm } = entry
-    disarm()
+    if (!isAccepted(answered.head)) {
+      count('upstream')
+      passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), limits.handshakeTimeoutMs)
+      return
+    }
     upgrades.inc({ result: 'accepted' })
-    const bridge: Bridge = new Bridge(socket, opened.socket, {
-      maxQueueBytes: limits.maxQueueBytes,
-      ...(options.intercept && { intercept: options.intercept }),
-      onClosed: (_bridge, end) => {
-        bridges.delete(bridge)
-        options.closed?.(bridge, plan.context, end)
-      },
-    })
-    bridges.add(bridge)
-    options.opened?.(bridge, plan.context)
+    join(client, head, answered, plan)
   }
 
+  const bridgeOptions: BridgeOptions<C> = {
+    maxQueueBytes: limits.maxQueueBytes,
+    maxMessageBytes: limits.maxMessageBytes,
+    ...(options.find && { find: options.find }),
+    ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
+    onClosed(bridge, end) {
+      bridges.delete(bridge)
+      options.closed?.(bridge, end)
+    },
+  }
+  const join = (client: Socket, head: Buffer, { socket, head: answer, rest }: Answered, plan: Plan<C>) => {
+    const early = { client: head, upstream: rest }
+    const bridge = new Bridge(client, socket, early, repeatAnswer(answer, plan.answer), bridgeOptions, plan.context)
+    bridges.add(bridge)
+    options.opened?.(bridge)
+    bridge.start()
+  }
+
+  app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const client = stream as Socket
+    // Node takes its own listener away before this event; without one, a reset would end the process.
+    client.on('error', ignore)
+    client.setNoDelay(true)
+    client.setTimeout(0)
+    upgrade(request, client, head).catch((error: Error & { code?: string; statusCode?: number }) => {
+      const status = error.statusCode ?? 500
+      const code = error.code ?? 'WSO_ERR_INTERNAL'
+      count(code.replace(/^WSO_ERR_/, '').toLowerCase())
+      if (status >= 500) log.warn({ err: error, path: pathOnly(request.url ?? '/') }, 'handshake failed')
+      sayAndEnd(client, status, JSON.stringify({ error: code, message: error.message }), {
+        'Content-Type': 'application/json',
+      })
+    })
+  })
   app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
-    if (request.ws) refuse(error.code?.replace(/^WSO_ERR_/, '').toLowerCase() ?? 'error')
-    if (status >= 500) log.warn({ err: error, url: pathOnly(request.originalUrl) }, 'request failed')
+    if (status >= 500) log.warn({ err: error, path: pathOnly(request.url) }, 'request failed')
     return reply.code(status).send({ error: error.code ?? 'WSO_ERR_INTERNAL', message: error.message })
   })
-  const refusePlain = async () => {
-    throw serviceError('UPGRADE_REQUIRED' satisfies ErrorName)
-  }
-  app.setNotFoundHandler({ preHandler: refusePlain }, refusePlain)
-  app.route({ method: 'GET', url: UPGRADE_ROUTE, preHandler: dialFirst, handler: refusePlain, wsHandler: join })
+  app.setNotFoundHandler(() => {
+    throw serviceError('UPGRADE_REQUIRED')
+  })
 
   return {
     get connections() {
@@ -194,10 +171,7 @@ export async function registerProxy<C>(app: FastifyInstance, options: ProxyOptio
     async drain(deadline) {
       draining = true
       for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
-      // Whoever is between its upstream's answer and its own gets accepted in this turn of the event loop.
-      await new Promise(setImmediate)
-      const all = [...bridges]
-      for (const bridge of all) bridge.close(CLOSE.SERVICE_RESTART, RESTART_REASON)
+      for (const bridge of bridges) bridge.close(CLOSE.SERVICE_RESTART, RESTART_REASON)
       const timer = setTimeout(
         () => {
           log.warn({ connections: bridges.size }, 'clients that did not answer the close are cut off')
@@ -205,39 +179,24 @@ export async function registerProxy<C>(app: FastifyInstance, options: ProxyOptio
         },
         Math.max(0, deadline - Date.now()),
       )
-      await Promise.all(all.map(bridge => bridge.closed))
+      await Promise.all(Array.from(bridges, bridge => bridge.closed))
       clearTimeout(timer)
     },
   }
 }
 
-const RESTART_REASON = 'service restart'
+function ignore(): void {}
 
-/** Every handshake is routed here, so that no path of an app can be misread by our router. */
-export const UPGRADE_ROUTE = '/'
-
-/** Fastify option: handshakes of any path come to {@link UPGRADE_ROUTE}; the path itself stays in `originalUrl`. */
-export function rewriteUpgrade(request: { headers: IncomingMessage['headers']; url?: string | undefined }): string {
-  return request.headers.upgrade === undefined ? (request.url ?? '/') : UPGRADE_ROUTE
-}
-
-function answerRefusal<C>(reply: FastifyReply, { status, headers, body }: Refused, plan: Plan<C>): FastifyReply {
-  const fields = answerFields(headers, plan.answer)
-  // The body may have been cut or re-framed; Fastify counts it again.
-  for (const name of Object.keys(fields)) if (name.toLowerCase() === 'content-length') delete fields[name]
-  return reply.code(status).headers(fields).send(body)
-}
-
-function answerFields(upstream: HeaderFields, answer: Readonly<Record<string, string>>): HeaderFields {
-  const ours = new Set(Object.keys(answer).map(name => name.toLowerCase()))
-  return {
-    ...Object.fromEntries(Object.entries(upstream).filter(([name]) => !ours.has(name.toLowerCase()))),
-    ...answer,
+/** Answers a handshake and ends its connection. */
+function sayAndEnd(client: Socket, status: number, body: string, fields: Fields): void {
+  if (!client.writable) {
+    client.destroy()
+    return
   }
-}
-
-function* fieldLines(fields: HeaderFields): Generator<string> {
-  for (const [name, values] of Object.entries(fields)) for (const value of [values].flat()) yield `${name}: ${value}`
+  const all = { ...fields, 'Content-Length': String(Buffer.byteLength(body)), Connection: 'close' }
+  client.write(encodeHead(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, Object.entries(all)))
+  client.end(body)
+  client.resume()
 }
 
 /** A query may carry a token, so it never reaches a log. */
