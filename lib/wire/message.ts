@@ -43,7 +43,8 @@ export type RecipientFinder = (message: Message) => string | undefined
 export function recipientFinder(field: string): RecipientFinder {
   const needle = Buffer.from(JSON.stringify(field))
   return ({ data, binary }) => {
-    if (binary || !data.includes(needle)) return undefined
+    // Bytes that are no text are the app's to refuse, whatever could be read in them.
+    if (binary || !data.includes(needle) || !isUtf8(data)) return undefined
     try {
       const value: unknown = JSON.parse(data.toString('utf8'))
       if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, field))

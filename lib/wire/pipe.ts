@@ -200,8 +200,10 @@ export class Pipe {
       if (reader.opcode >= OPCODE.CLOSE) {
         if (reader.opcode === OPCODE.CLOSE) this.#onClose(chunk, before, offset, step)
       } else if (this.#find && !this.#farewell && !this.#ended) {
-        if (this.#held) passed = this.#keep(this.#held, chunk, before, offset, step)
-        else if (step === STEP.HEADER && reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset)) {
+        if (this.#held) {
+          this.#pass(chunk, passed, before)
+          passed = this.#keep(this.#held, chunk, before, offset, step)
+        } else if (step === STEP.HEADER && reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset)) {
           this.#pass(chunk, passed, before)
           passed = before
           const end = offset + reader.length

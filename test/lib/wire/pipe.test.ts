@@ -1,0 +1,298 @@
+import type { Socket } from 'node:net'
+import { Writable } from 'node:stream'
+import fc from 'fast-check'
+import t from 'tap'
+import * as ws from 'ws'
+import { encodeClose, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
+import { type Direction, type Message, recipientFinder } from '../../../lib/wire/message.ts'
+import { Pipe } from '../../../lib/wire/pipe.ts'
+
+/** What a pipe is given and what came out, read by another implementation of RFC 6455. */
+interface Run {
+  readonly pipe: Pipe
+  readonly out: () => Buffer
+  readonly taken: string[]
+  readonly closes: string[]
+  tooBig: number
+}
+
+function run(direction: Direction, { find = false, limit = 1_000_000 } = {}): Run {
+  const chunks: Buffer[] = []
+  const target = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(Buffer.from(chunk))
+      done()
+    },
+  }) as unknown as Socket
+  const result = { taken: [] as string[], closes: [] as string[], tooBig: 0, out: () => Buffer.concat(chunks) }
+  const pipe = new Pipe(
+    direction,
+    undefined as unknown as Socket,
+    target,
+    limit,
+    {
+      onCloseFrame: (_pipe, payload) => void result.closes.push(payload.toString('hex')),
+      onTooBig: () => void run.tooBig++,
+      onAddressed: (_pipe, _recipient, { data }) => result.taken.push(data.toString()) > 0,
+    },
+    find ? recipientFinder('recipientId') : undefined,
+  )
+  const run: Run = Object.assign(result, { pipe })
+  return run
+}
+
+interface Decoded {
+  readonly messages: string[]
+  readonly controls: string[]
+  readonly error: string | undefined
+}
+
+/** `ws` exports it, its types do not. */
+const { Receiver } = ws as unknown as { Receiver: new (options: { isServer: boolean; maxPayload: number }) => Writable }
+
+/** Reads frames with the receiver of `ws`. */
+async function decode(bytes: Buffer, direction: Direction): Promise<Decoded> {
+  const receiver = new Receiver({ isServer: direction === 'inbound', maxPayload: 0 })
+  const decoded = { messages: [] as string[], controls: [] as string[], error: undefined as string | undefined }
+  receiver.on('message', (data: Buffer, binary: boolean) =>
+    decoded.messages.push(`${binary ? 'b' : 't'}${data.toString('latin1')}`),
+  )
+  for (const name of ['ping', 'pong'] as const)
+    receiver.on(name, (data: Buffer) => decoded.controls.push(`${name} ${data}`))
+  receiver.on('conclude', (code: number, reason: Buffer) => decoded.controls.push(`close ${code} ${reason}`))
+  receiver.on('error', (error: Error) => {
+    decoded.error = error.message
+  })
+  await new Promise<void>(resolve => {
+    receiver.on('error', () => resolve())
+    receiver.end(bytes, () => resolve())
+  })
+  return decoded
+}
+
+const cut = (bytes: Buffer, cuts: readonly number[]): Buffer[] => {
+  const places = [...new Set(cuts.map(place => place % (bytes.length + 1)))].sort((a, b) => a - b)
+  return [...places, bytes.length]
+    .map((end, n) => bytes.subarray(n === 0 ? 0 : (places[n - 1] as number), end))
+    .filter(part => part.length > 0)
+}
+
+const payload = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(
+      '{"recipientId":"bob","text":"x"}',
+      ' {"recipientId":"zoë"}',
+      `{"recipientId":"bob","pad":"${'x'.repeat(300)}"}`,
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('', 'hi', '{"a":1}', '{"recipientId":1}', '[1]', `{"pad":"${'y'.repeat(70_000)}"}`),
+  },
+  fc.string({ maxLength: 20 }),
+)
+const message = fc.record({
+  text: payload,
+  binary: fc.boolean(),
+  fragments: fc.integer({ min: 1, max: 3 }),
+  control: fc.constantFrom('', 'ping', 'pong'),
+  mask: fc.nat(0xffffffff),
+})
+type Sent = typeof message extends fc.Arbitrary<infer M> ? M : never
+
+function encode(sent: readonly Sent[], direction: Direction): Buffer {
+  const parts: Buffer[] = []
+  for (const { text, binary, fragments, control, mask } of sent) {
+    const data = Buffer.from(text)
+    const key = direction === 'inbound' ? mask : undefined
+    for (let n = 0; n < fragments; n++) {
+      const piece = data.subarray((n * data.length) / fragments, ((n + 1) * data.length) / fragments)
+      const frame = encodeFrame(n > 0 ? OPCODE.CONTINUATION : binary ? OPCODE.BINARY : OPCODE.TEXT, piece, key)
+      if (n < fragments - 1) frame[0] = (frame[0] as number) & 0x7f
+      parts.push(frame)
+      if (control) parts.push(encodeFrame(control === 'ping' ? OPCODE.PING : OPCODE.PONG, Buffer.from(`c${n}`), key))
+    }
+  }
+  return Buffer.concat(parts)
+}
+
+const isAddressed = ({ text, binary }: Sent) =>
+  !binary && recipientFinder('recipientId')({ data: Buffer.from(text), binary }) !== undefined
+const shown = ({ text, binary }: { text: string; binary: boolean }) =>
+  `${binary ? 'b' : 't'}${Buffer.from(text).toString('latin1')}`
+const both = fc.constantFrom<Direction>('inbound', 'outbound')
+const cuts = fc.array(fc.nat(), { maxLength: 12 })
+
+t.test('bytes pass as they came, whatever they are and however they are cut', async t => {
+  fc.assert(
+    fc.property(
+      both,
+      fc.array(message, { maxLength: 5 }),
+      fc.uint8Array({ maxLength: 20 }),
+      cuts,
+      (direction, sent, noise, places) => {
+        const bytes = Buffer.concat([encode(sent, direction), noise])
+        const { pipe, out } = run(direction)
+        for (const chunk of cut(bytes, places)) pipe.push(chunk)
+        t.ok(out().equals(bytes))
+      },
+    ),
+    { seed: 11, numRuns: 200 },
+  )
+})
+
+t.test('addressed messages are taken out; everything else passes, in order, as it came', async t => {
+  await fc.assert(
+    fc.asyncProperty(both, fc.array(message, { maxLength: 5 }), cuts, async (direction, sent, places) => {
+      const { pipe, out, taken } = run(direction, { find: true })
+      for (const chunk of cut(encode(sent, direction), places)) pipe.push(chunk)
+      const decoded = await decode(out(), direction)
+      t.equal(decoded.error, undefined)
+      t.strictSame(decoded.messages, sent.filter(one => !isAddressed(one)).map(shown))
+      t.strictSame(
+        taken,
+        sent.filter(isAddressed).map(({ text }) => text),
+      )
+      const controls = sent.flatMap(({ control, fragments }) =>
+        control ? Array.from({ length: fragments }, (_, n) => `${control} c${n}`) : [],
+      )
+      t.strictSame(decoded.controls, controls)
+    }),
+    { seed: 12, numRuns: 200 },
+  )
+})
+
+t.test('without anything addressed, every byte passes in its order', async t => {
+  fc.assert(
+    fc.property(both, fc.array(message, { maxLength: 5 }), cuts, (direction, sent, places) => {
+      const bytes = encode(
+        sent.filter(one => !isAddressed(one)).map(one => ({ ...one, control: '' })),
+        direction,
+      )
+      const { pipe, out } = run(direction, { find: true })
+      for (const chunk of cut(bytes, places)) pipe.push(chunk)
+      t.ok(out().equals(bytes))
+    }),
+    { seed: 13, numRuns: 200 },
+  )
+})
+
+t.test('messages of others go in between messages, each once and in their order', async t => {
+  await fc.assert(
+    fc.asyncProperty(
+      both,
+      fc.boolean(),
+      fc.array(message, { maxLength: 4 }),
+      cuts,
+      fc.array(fc.nat(12), { maxLength: 6 }),
+      async (direction, find, sent, places, when) => {
+        const { pipe, out } = run(direction, { find })
+        const injected: { text: string; binary: boolean }[] = []
+        const results: Promise<boolean>[] = []
+        const chunks = cut(encode(sent, direction), places)
+        for (const [n, chunk] of chunks.entries()) {
+          for (const [i, place] of when.entries()) {
+            if (place !== n) continue
+            const one = { text: `injected ${i}`, binary: i % 2 === 0 }
+            injected.push(one)
+            results.push(pipe.inject({ data: Buffer.from(one.text), binary: one.binary }))
+          }
+          pipe.push(chunk)
+        }
+        const decoded = await decode(out(), direction)
+        t.equal(decoded.error, undefined)
+        t.strictSame(
+          await Promise.all(results),
+          results.map(() => true),
+        )
+        const theirs = decoded.messages.filter(text => text.slice(1).startsWith('injected'))
+        t.strictSame(theirs, injected.map(shown))
+        t.strictSame(
+          decoded.messages.filter(text => !theirs.includes(text)),
+          sent.filter(one => !find || !isAddressed(one)).map(shown),
+        )
+      },
+    ),
+    { seed: 14, numRuns: 200 },
+  )
+})
+
+t.test('our close frame comes between two frames, and is the last', async t => {
+  await fc.assert(
+    fc.asyncProperty(
+      both,
+      fc.boolean(),
+      fc.array(message, { maxLength: 4 }),
+      cuts,
+      fc.nat(12),
+      async (direction, find, sent, places, when) => {
+        const { pipe, out } = run(direction, { find })
+        const chunks = cut(encode(sent, direction), places)
+        for (const [n, chunk] of chunks.entries()) {
+          if (n === when) pipe.close(encodeClose(1012, 'bye'))
+          pipe.push(chunk)
+        }
+        pipe.close(encodeClose(1012, 'bye'))
+        const decoded = await decode(out(), direction)
+        t.equal(decoded.error, undefined)
+        t.equal(decoded.controls.at(-1), 'close 1012 bye')
+        t.equal(decoded.controls.filter(control => control.startsWith('close')).length, 1)
+        const passed = sent.filter(one => !find || !isAddressed(one)).map(shown)
+        t.strictSame(decoded.messages, passed.slice(0, decoded.messages.length), 'what passed before it is whole')
+        t.equal(await pipe.inject({ data: Buffer.from('late'), binary: false }), false)
+      },
+    ),
+    { seed: 15, numRuns: 200 },
+  )
+})
+
+t.test('the source’s close frame is seen, however it is cut', async t => {
+  for (const direction of ['inbound', 'outbound'] as const) {
+    for (const text of [encodeClose(), encodeClose(1000), encodeClose(4000, 'some reason')]) {
+      const frame = encodeFrame(OPCODE.CLOSE, text, direction === 'inbound' ? 0x01020304 : undefined)
+      for (let place = 0; place < frame.length; place++) {
+        for (const find of [false, true]) {
+          const { pipe, out, closes } = run(direction, { find })
+          for (const chunk of cut(frame, [place])) pipe.push(chunk)
+          t.strictSame(closes, [text.toString('hex')])
+          t.ok(pipe.closedBySource)
+          t.ok(out().equals(frame))
+        }
+      }
+    }
+  }
+})
+
+t.test('a message above the limit: what came before passes, the frame does not', async t => {
+  for (const find of [false, true]) {
+    const result = run('outbound', { find, limit: 10 })
+    const good = encodeFrame(OPCODE.TEXT, Buffer.from('0123456789'))
+    result.pipe.push(Buffer.concat([good, encodeFrame(OPCODE.TEXT, Buffer.from('{"x":"too long"}'))]))
+    t.equal(result.tooBig, 1)
+    t.ok(result.out().equals(good))
+  }
+})
+
+t.test('what is no frame passes unread, and nobody can put anything in any more', async t => {
+  const { pipe, out } = run('inbound', { find: true })
+  const held = encodeFrame(OPCODE.TEXT, Buffer.from('{"half":1'), 1)
+  held[0] = OPCODE.TEXT
+  const bytes = Buffer.concat([held, Buffer.of(0xff, 0xff, 1, 2, 3)])
+  pipe.push(bytes)
+  pipe.push(Buffer.from('more'))
+  t.ok(out().equals(Buffer.concat([bytes, Buffer.from('more')])), 'also what was held')
+  t.equal(await pipe.inject({ data: Buffer.from('x'), binary: false } satisfies Message), false)
+})
+
+t.test('a source that ends in the middle of a message: the target gets what there was', async t => {
+  const frame = encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"bob"}'), 7)
+  for (let end = 1; end < frame.length; end++) {
+    const { pipe, out } = run('inbound', { find: true })
+    const waiting =
+      pipe.push(frame.subarray(0, end)) && end > 6 ? pipe.inject({ data: Buffer.from('x'), binary: false }) : undefined
+    pipe.finish()
+    t.ok(out().length >= end)
+    if (waiting) await waiting
+  }
+})
