@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { annotationsPage } from './docs/annotations.ts'
+import { annotationsPage, readmeWithAnnotations } from './docs/annotations.ts'
 import { configurationPage } from './docs/configuration.ts'
 import { crdYaml } from './docs/crd.ts'
 
-/** Files that are written from code, by path below the root of the repository. */
-const GENERATED: Readonly<Record<string, () => string>> = {
+/** Files that are written from code, whole or in part, by path below the root of the repository. */
+const GENERATED: Readonly<Record<string, (current: string) => string>> = {
+  'README.md': readmeWithAnnotations,
   'docs/annotations.md': annotationsPage,
   'docs/configuration.md': configurationPage,
   'manifests/base/crd/websocketbalancers.yaml': crdYaml,
@@ -13,23 +14,26 @@ const GENERATED: Readonly<Record<string, () => string>> = {
 
 /** The generated files below `root` that are missing or are not what the code says now. */
 export const stale = (root: string): string[] =>
-  Object.entries(GENERATED).flatMap(([path, text]) => (read(join(root, path)) === text() ? [] : [path]))
+  Object.entries(GENERATED).flatMap(([path, text]) => {
+    const current = read(join(root, path))
+    return current === text(current) ? [] : [path]
+  })
 
 /** Writes the generated files below `root`; returns the paths of those that changed. */
 export function writeDocs(root: string): string[] {
   const changed = stale(root)
   for (const path of changed) {
     mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), GENERATED[path]!())
+    writeFileSync(join(root, path), GENERATED[path]!(read(join(root, path))))
   }
   return changed
 }
 
-function read(path: string): string | undefined {
+function read(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw error
   }
 }

@@ -13,15 +13,7 @@ Deployment itself, not on its pod template. Changing one that the sidecar needs 
 
 ## Settings
 
-${table(
-  ['annotation', 'values', 'default', 'what it does'],
-  Object.entries(ANNOTATIONS).map(([name, { values, fallback, description }]) => [
-    code(`${DOMAIN}/${name}`),
-    values,
-    fallback,
-    description,
-  ]),
-)}
+${settings()}
 
 ${LATER.map(name => code(`${DOMAIN}/${name}`)).join(', ')} are reserved and not supported by this version.
 
@@ -47,4 +39,26 @@ ${table(
   Object.entries(REFUSALS).map(([reason, meaning]) => [code(reason), meaning]),
 )}
 `
+}
+
+const settings = (): string =>
+  table(
+    ['annotation', 'values', 'default', 'what it does'],
+    Object.entries(ANNOTATIONS).map(([name, { values, fallback, description }]) => [
+      code(`${DOMAIN}/${name}`),
+      values,
+      fallback,
+      description,
+    ]),
+  )
+
+const BEGIN = '<!-- annotations: written by npm run docs -->\n'
+const END = '<!-- /annotations -->'
+
+/** README.md with its table of annotations as the code has it; the rest is written by hand. */
+export function readmeWithAnnotations(current: string): string {
+  const begin = current.indexOf(BEGIN)
+  const end = current.indexOf(END)
+  if (begin < 0 || end < begin) throw new Error(`README.md has lost its marks: ${BEGIN.trim()} and ${END}`)
+  return `${current.slice(0, begin + BEGIN.length)}\n${settings()}\n\n${current.slice(end)}`
 }
