@@ -1,0 +1,51 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { stale, writeDocs } from '../../scripts/docs.ts'
+
+/** All that a generated part needs to be there already: the README's marks. */
+const README = 'by hand\n<!-- annotations: written by npm run docs -->\n<!-- /annotations -->\nby hand too\n'
+
+const root = join(import.meta.dirname, '../..')
+const script = join(root, 'scripts/docs.ts')
+
+t.test('the generated files are what the code says', async t => {
+  const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8', timeout: 30_000 })
+  t.equal(status, 0, stderr)
+})
+
+t.test('a missing or changed file is noticed, and written anew', async t => {
+  const dir = t.testdir({ 'README.md': README })
+  t.equal(stale(dir).length, 4)
+  t.equal(writeDocs(dir).length, 4)
+  t.strictSame(stale(dir), [])
+  const page = join(dir, 'docs/annotations.md')
+  writeFileSync(page, `${readFileSync(page, 'utf8')}by hand\n`)
+  t.strictSame(stale(dir), ['docs/annotations.md'])
+  t.strictSame(writeDocs(dir), ['docs/annotations.md'])
+})
+
+t.test('of the README only the table is written', async t => {
+  const dir = t.testdir({ 'README.md': README })
+  writeDocs(dir)
+  t.match(
+    readFileSync(join(dir, 'README.md'), 'utf8'),
+    /^by hand\n[\s\S]*ws\.operator\/app-port[\s\S]*\nby hand too\n$/,
+  )
+  t.throws(() => stale(t.testdir({ 'README.md': 'no marks' })), /has lost its marks/)
+})
+
+t.test('tables survive bars in their cells', async t => {
+  const dir = t.testdir({ 'README.md': README })
+  writeDocs(dir)
+  for (const page of ['annotations', 'configuration']) {
+    const text = readFileSync(join(dir, `docs/${page}.md`), 'utf8')
+    const widths = text.split('\n').flatMap(line => (line.startsWith('|') ? [line.split(/(?<!\\)\|/).length] : []))
+    t.ok(widths.length > 20)
+    t.ok(
+      widths.every(width => width === 6 || width === 4),
+      page,
+    )
+  }
+})
