@@ -1,7 +1,7 @@
-import fastify from 'fastify'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { registerProxy } from '../lib/wire/proxy.ts'
+import { createServer } from '../lib/wire/server.ts'
 import type { BalancerConfig } from './config.ts'
 import { type Placement, planUpgrade } from './upgrade.ts'
 
@@ -9,15 +9,11 @@ import { type Placement, planUpgrade } from './upgrade.ts'
 export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
-  const app = fastify({ logger: false, forceCloseConnections: true, http: { highWaterMark: config.MAX_QUEUE_BYTES } })
+  const app = createServer(config)
   const proxy = registerProxy<Placement>(app, {
     log,
     metrics,
-    limits: {
-      handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
-      maxMessageBytes: config.MAX_PAYLOAD_BYTES,
-      maxQueueBytes: config.MAX_QUEUE_BYTES,
-    },
+    config,
     plan: (request, path) => planUpgrade(config, discovery.members, instance, request, path),
     opened: ({ context: { user, member } }) => log.debug({ user, member }, 'connected'),
     closed: ({ context: { user, member } }, end) => log.debug({ user, member, ...end }, 'disconnected'),

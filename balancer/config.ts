@@ -6,7 +6,11 @@ import { baseSettings } from '../lib/service/settings.ts'
 import { wireSettings } from '../lib/wire/settings.ts'
 
 /** Everything a balancer can be told, by environment. */
-export const balancerSchema = Type.Object({ ...baseSettings(DEFAULT_PORT), ...routingSettings, ...wireSettings })
+export const balancerSchema = Type.Object({
+  ...baseSettings(DEFAULT_PORT),
+  ...routingSettings,
+  ...wireSettings({ pingSeconds: 30, idleSeconds: 90 }),
+})
 
 /** @throws {ConfigError} naming every bad variable */
 export const loadBalancerConfig = (env: NodeJS.ProcessEnv) =>

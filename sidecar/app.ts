@@ -1,8 +1,8 @@
-import fastify from 'fastify'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
 import { registerProxy } from '../lib/wire/proxy.ts'
+import { createServer } from '../lib/wire/server.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { accepts } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
@@ -34,15 +34,11 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   })
 
   const find = recipientFinder(config.RECIPIENT_FIELD)
-  const app = fastify({ logger: false, forceCloseConnections: true, http: { highWaterMark: config.MAX_QUEUE_BYTES } })
+  const app = createServer(config)
   const proxy = registerProxy<Identity>(app, {
     log,
     metrics,
-    limits: {
-      handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
-      maxMessageBytes: config.MAX_PAYLOAD_BYTES,
-      maxQueueBytes: config.MAX_QUEUE_BYTES,
-    },
+    config,
     plan: (request, path) => planUpgrade(config, instance, request, path),
     find: {
       ...(config.ROUTE !== 'outbound' && { inbound: find }),

@@ -44,7 +44,8 @@ export const sidecarSchema = Type.Object({
     default: 5000,
     description: 'Longest time one addressed message may take to its recipient.',
   }),
-  ...wireSettings,
+  // The balancer looks after its clients, so nobody pings twice.
+  ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),
 })
 
 /** @throws {ConfigError} naming every bad variable */

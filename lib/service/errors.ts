@@ -41,6 +41,12 @@ export const ERRORS = {
     status: 426,
     retryable: false,
   },
+  FULL: {
+    code: 'WSO_ERR_FULL',
+    message: 'this instance has as many connections as it takes (%s)',
+    status: 503,
+    retryable: true,
+  },
   CLIENT_GONE: {
     code: 'WSO_ERR_CLIENT_GONE',
     message: 'the client left during its handshake',

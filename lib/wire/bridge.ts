@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { CLOSE } from './close-codes.ts'
 import { encodeClose } from './frames.ts'
+import { encodeMask, nextMask } from './mask.ts'
 import type { Direction, Message, RecipientFinder } from './message.ts'
 import { Pipe, type PipeListener } from './pipe.ts'
 
@@ -18,6 +19,12 @@ export interface BridgeOptions<C = unknown> {
   readonly maxQueueBytes: number
   /** Largest message; a larger one closes both sides with 1009. */
   readonly maxMessageBytes: number
+  /** Counts the sweeps; shared by all connections, so that what is seen needs no clock. */
+  readonly clock: { readonly now: number }
+  /** In sweeps, 0 for never: when a side gets a ping, and when it is given up; and how long a queue may stay full. */
+  readonly pingAfter: Readonly<Record<Side, number>>
+  readonly idleAfter: Readonly<Record<Side, number>>
+  readonly slowAfter: number
   /** Finds addressed messages, in the directions that have any; each goes to `onAddressed`. */
   readonly find?: Readonly<Partial<Record<Direction, RecipientFinder>>>
   /** An addressed message; `true` takes it out of the stream. */
@@ -26,9 +33,12 @@ export interface BridgeOptions<C = unknown> {
   onClosed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
-/** How a bridged connection ended: which side began, with which code and reason (RFC 6455 §7.1.5; 1005 and 1006 as there). */
+/** Who or what ended a connection: one of its sides, or we, and why. */
+export type EndCause = Side | 'shutdown' | 'idle' | 'slow_consumer' | 'too_big' | 'terminated'
+
+/** How a bridged connection ended, with its close code and reason (RFC 6455 §7.1.5; 1005 and 1006 as there). */
 export interface BridgeEnd {
-  readonly by: Side | 'proxy'
+  readonly cause: EndCause
   readonly code: number
   readonly reason: string
 }
@@ -39,6 +49,7 @@ export type SendResult = 'sent' | 'full' | 'closed'
 /** Longest time for what is left when one side has ended, or when we have closed both, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 10_000
 
+const SIDES = ['client', 'upstream'] as const
 const OTHER = { client: 'upstream', upstream: 'client' } as const
 const FROM = { inbound: 'client', outbound: 'upstream' } as const
 
@@ -62,6 +73,9 @@ export class Bridge<C = unknown> implements PipeListener {
   readonly #pipes: Readonly<Record<Side, Pipe>>
   #holds = { client: 0, upstream: 0 }
   #full = { client: false, upstream: false }
+  /** Sweep in which a side was last heard of, and in which the reading of a side was stopped for a full queue. */
+  #seen: Record<Side, number>
+  #fullSince = { client: 0, upstream: 0 }
   #end: BridgeEnd | undefined
   #openSides = 2
   #timer: NodeJS.Timeout | undefined
@@ -84,6 +98,7 @@ export class Bridge<C = unknown> implements PipeListener {
   ) {
     this.context = context
     this.#options = options
+    this.#seen = { client: options.clock.now, upstream: options.clock.now }
     this.#early = early
     const { maxMessageBytes, find } = options
     this.#pipes = {
@@ -99,7 +114,7 @@ export class Bridge<C = unknown> implements PipeListener {
   start(): void {
     const early = this.#early
     this.#early = undefined
-    for (const side of ['client', 'upstream'] as const) {
+    for (const side of SIDES) {
       if (early && early[side].length > 0) this.receive(side, early[side])
       this.#regulate(side)
       // It may have gone before anybody listened.
@@ -147,17 +162,47 @@ export class Bridge<C = unknown> implements PipeListener {
 
   release(side: Side): void {
     this.#holds[side]--
+    this.#seen[side] = this.#options.clock.now
     this.#regulate(side)
   }
 
   /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
-  close(code: number, reason: string): void {
-    this.#shut({ by: 'proxy', code, reason }, CLOSE.GOING_AWAY)
+  close(cause: Exclude<EndCause, Side>, code: number, reason: string): void {
+    this.#shut({ cause, code, reason }, CLOSE.GOING_AWAY)
+  }
+
+  /** Looks after a connection that has a limit in time; to be called once for every step of the clock. */
+  sweep(): void {
+    if (this.#end) return
+    const { clock, pingAfter, idleAfter, slowAfter } = this.#options
+    for (const side of SIDES) {
+      // What it has sent is still being worked on, and that has a time limit of its own.
+      if (this.#holds[side] > 0) continue
+      if (this.#full[side]) {
+        // A side whose reading we have stopped cannot be heard of; it is the other one that is too slow.
+        if (slowAfter > 0 && clock.now - this.#fullSince[side] >= slowAfter) {
+          this.close('slow_consumer', CLOSE.TRY_AGAIN_LATER, 'slow consumer')
+          return
+        }
+        continue
+      }
+      const silent = clock.now - this.#seen[side]
+      if (idleAfter[side] > 0 && silent >= idleAfter[side]) {
+        this.close('idle', CLOSE.GOING_AWAY, 'idle timeout')
+        return
+      }
+      if (pingAfter[side] > 0 && silent > 0 && silent % pingAfter[side] === 0) this.#ping(side)
+    }
+  }
+
+  #ping(side: Side): void {
+    const payload = encodeMask(nextMask())
+    if (this.#pipes[OTHER[side]].ping(payload)) this.#pipes[side].expectPong(payload)
   }
 
   /** Ends both sockets at once, without a close handshake. */
   terminate(): void {
-    this.#end ??= { by: 'proxy', code: CLOSE.ABNORMAL, reason: '' }
+    this.#end ??= { cause: 'terminated', code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes.client.source.destroy()
     this.#pipes.upstream.source.destroy()
   }
@@ -168,13 +213,13 @@ export class Bridge<C = unknown> implements PipeListener {
 
   onCloseFrame(pipe: Pipe, payload: Buffer): void {
     const side = FROM[pipe.direction]
-    if (this.#end?.by === 'proxy') {
+    if (this.#byUs) {
       // It has answered our close frame, or its own has crossed ours: either way this connection is done.
       pipe.source.end()
       return
     }
     this.#end ??= {
-      by: side,
+      cause: side,
       code: payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0),
       reason: payload.toString('utf8', 2),
     }
@@ -182,16 +227,17 @@ export class Bridge<C = unknown> implements PipeListener {
   }
 
   onTooBig(pipe: Pipe): void {
-    const by = FROM[pipe.direction]
-    this.#shut({ by, code: CLOSE.TOO_BIG, reason: 'message too big' }, CLOSE.TOO_BIG)
+    this.#shut({ cause: 'too_big', code: CLOSE.TOO_BIG, reason: 'message too big' }, CLOSE.TOO_BIG)
     // Its answer is somewhere behind bytes that nobody reads any more.
     pipe.source.end()
   }
 
   /** Of the sockets' events only. */
   receive(side: Side, chunk: Buffer): void {
+    this.#seen[side] = this.#options.clock.now
     if (this.#pipes[side].push(chunk) || this.#full[side]) return
     this.#full[side] = true
+    this.#fullSince[side] = this.#options.clock.now
     this.#regulate(side)
   }
 
@@ -199,6 +245,7 @@ export class Bridge<C = unknown> implements PipeListener {
     const other = OTHER[side]
     if (!this.#full[other]) return
     this.#full[other] = false
+    this.#seen[other] = this.#options.clock.now
     this.#regulate(other)
   }
 
@@ -206,25 +253,30 @@ export class Bridge<C = unknown> implements PipeListener {
     const pipe = this.#pipes[side]
     pipe.finish()
     // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.
-    if (this.#end?.by === 'proxy') pipe.source.end()
+    if (this.#byUs) pipe.source.end()
     else pipe.target.end()
     this.#hurry()
   }
 
   gone(side: Side): void {
     this.#openSides--
-    this.#end ??= { by: side, code: CLOSE.ABNORMAL, reason: '' }
+    this.#end ??= { cause: side, code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes[OTHER[side]].abandon()
     if (this.#openSides > 0) {
       this.#pipes[side].finish()
       // What it had sent still reaches the other side, and then the end; unless we have told both to end by themselves.
-      if (this.#end.by !== 'proxy') this.#pipes[side].target.destroySoon()
+      if (!this.#byUs) this.#pipes[side].target.destroySoon()
       this.#hurry()
       return
     }
     clearTimeout(this.#timer)
     this.#options.onClosed?.(this, this.#end)
     for (const resolve of this.#waiters ?? []) resolve()
+  }
+
+  /** Whether it was we who ended the connection: then each side answers us, not the other one. */
+  get #byUs(): boolean {
+    return this.#end !== undefined && this.#end.cause !== 'client' && this.#end.cause !== 'upstream'
   }
 
   #shut(end: BridgeEnd, upstreamCode: number): void {
@@ -247,7 +299,7 @@ export class Bridge<C = unknown> implements PipeListener {
     const { source } = this.#pipes[side]
     const stop = this.#full[side] || this.#holds[side] > 0
     // When we have closed, the source is read whatever happens: its answer has to be seen.
-    if (stop && this.#end?.by !== 'proxy') source.pause()
+    if (stop && !this.#byUs) source.pause()
     else source.resume()
   }
 

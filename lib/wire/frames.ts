@@ -61,6 +61,11 @@ export class FrameReader {
     this.#maxMessageBytes = maxMessageBytes
   }
 
+  /** Whether a header has been read in part. */
+  get inHeader(): boolean {
+    return this.#partialBytes > 0
+  }
+
   /** Whether the next byte begins a frame: only here may a control frame of somebody else be put in. */
   get betweenFrames(): boolean {
     return !this.#inFrame && this.#partialBytes === 0

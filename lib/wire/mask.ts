@@ -12,3 +12,10 @@ export function nextMask(): number {
   used += 4
   return pool.readUInt32BE(used - 4)
 }
+
+/** Four bytes that nobody else has, as a payload of a ping, to know the pong to it again. */
+export function encodeMask(mask: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(mask)
+  return bytes
+}

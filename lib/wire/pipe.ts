@@ -52,6 +52,10 @@ export class Pipe {
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
   #closePayload: Buffer[] | undefined
+  /** Payload of a ping of ours to the source: the pong to it is not for the target. */
+  #expectedPong: Buffer | undefined
+  /** A pong that is looked at. */
+  #pong: Held | undefined
   /** Our own close frame, until its place in the stream has come. */
   #farewell: Buffer | undefined
   /** Nothing passes any more. */
@@ -88,7 +92,8 @@ export class Pipe {
    */
   push(chunk: Buffer): boolean {
     if (this.#opaque) this.#write(chunk)
-    else if (this.#find || this.#waiting || this.#farewell || this.#ended || this.#closePayload) this.#walk(chunk)
+    else if (this.#find || this.#waiting || this.#farewell || this.#ended || this.#closePayload || this.#expectedPong)
+      this.#walk(chunk)
     else this.#skim(chunk)
     return !this.target.writableNeedDrain
   }
@@ -96,8 +101,10 @@ export class Pipe {
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
   finish(): void {
     for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
+    for (const bytes of this.#pong?.frames ?? []) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
     this.#held = undefined
+    this.#pong = undefined
     this.#carry = undefined
     this.abandon()
   }
@@ -126,6 +133,18 @@ export class Pipe {
       this.#waiting.push({ bytes, done })
       this.#waitingBytes += bytes.length
     })
+  }
+
+  /** Puts a ping of ours into the stream, if this is a place between two frames. */
+  ping(payload: Buffer): boolean {
+    if (this.#opaque || this.#ended || this.#farewell || !this.target.writable || !this.#betweenFrames) return false
+    this.target.write(encodeFrame(OPCODE.PING, payload, this.#mask()))
+    return true
+  }
+
+  /** From now on a pong with this payload is taken out of the stream, once. */
+  expectPong(payload: Buffer): void {
+    this.#expectedPong = payload
   }
 
   /** Ends the stream with a close frame of our own, at the next place between two frames; what comes after is dropped. */
@@ -180,6 +199,8 @@ export class Pipe {
     const reader = this.#reader
     const chunk = this.#carry ? Buffer.concat([this.#carry, received]) : received
     this.#carry = undefined
+    // What was read in part without care has passed; it cannot be taken back.
+    const cutBefore = reader.inHeader
     let offset = start
     while (offset < chunk.length) {
       const before = offset
@@ -189,7 +210,7 @@ export class Pipe {
         return
       }
       offset = reader.position
-      if (this.#find && step === STEP.MORE) {
+      if ((this.#find || this.#expectedPong) && step === STEP.MORE && !(cutBefore && before === start)) {
         const cut = reader.unread()
         if (cut > 0) {
           this.#pass(chunk, passed, chunk.length - cut)
@@ -199,6 +220,10 @@ export class Pipe {
       }
       if (reader.opcode >= OPCODE.CLOSE) {
         if (reader.opcode === OPCODE.CLOSE) this.#onClose(chunk, before, offset, step)
+        else if (this.#pong || this.#startsPong(step)) {
+          this.#pass(chunk, passed, before)
+          passed = this.#keepPong(chunk, before, offset, step)
+        }
       } else if (this.#find && !this.#farewell && !this.#ended) {
         if (this.#held) {
           this.#pass(chunk, passed, before)
@@ -266,6 +291,27 @@ export class Pipe {
       this.#held = undefined
       if (!this.#take(Buffer.concat(held.payload))) for (const bytes of held.frames) this.#write(bytes)
     }
+    return end
+  }
+
+  /** Whether this is the header of a pong that could be the answer to our ping. A cut header has passed in part already. */
+  #startsPong(step: number): boolean {
+    const { opcode, length, headerBytes, position } = this.#reader
+    const whole = position >= headerBytes
+    return step === STEP.HEADER && whole && opcode === OPCODE.PONG && length === this.#expectedPong?.length
+  }
+
+  #keepPong(chunk: Buffer, start: number, end: number, step: number): number {
+    this.#pong ??= { frames: [], payload: [] }
+    this.#pong.frames.push(chunk.subarray(start, end))
+    if (step !== STEP.HEADER) this.#pong.payload.push(chunk.subarray(start, end))
+    if (step !== STEP.END) return end
+    const { frames, payload } = this.#pong
+    const data = Buffer.concat(payload)
+    applyMask(data, this.#reader.mask)
+    this.#pong = undefined
+    if (this.#expectedPong?.equals(data)) this.#expectedPong = undefined
+    else for (const bytes of frames) this.#write(bytes)
     return end
   }
 

@@ -7,10 +7,11 @@ import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { Bridge, type BridgeEnd, type BridgeOptions } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
-import { type Answered, type DialLimits, dial } from './dial.ts'
+import { type Answered, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { encodeHead } from './head.ts'
 import { passRefusal } from './refusal.ts'
+import { connectionLimit, type WireConfig } from './settings.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
 export interface Plan<C> {
@@ -29,7 +30,7 @@ export interface Plan<C> {
 export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddressed'> {
   readonly log: Logger
   readonly metrics: Metrics
-  readonly limits: DialLimits & Pick<BridgeOptions, 'maxMessageBytes'>
+  readonly config: WireConfig
   /**
    * Decides where a handshake goes.
    *
@@ -50,13 +51,24 @@ export interface Proxy {
 
 const RESTART_REASON = 'service restart'
 
+const CLIENT_ERRORS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: 'header_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'handshake_timeout',
+}
+
+/** The settings of what a sweep looks at are in seconds. */
+const SWEEP_INTERVAL_MS = 1000
+
 /**
  * Makes the server of a Fastify app proxy every WebSocket handshake, on any path: it dials the upstream first and accepts the
  * client only when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Handshakes
  * do not go through Fastify's router, which has no part in them; plain requests do, and are told to upgrade.
  */
 export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>): Proxy {
-  const { log, limits, metrics } = options
+  const { log, config, metrics } = options
+  const dialLimits = { handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS, maxQueueBytes: config.MAX_QUEUE_BYTES }
+  const maxConnections = connectionLimit(config)
+  const clock = { now: 0 }
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<AbortController>()
   let draining = false
@@ -80,6 +92,9 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
   const rejected = metrics.counter('rejected_total', 'Handshakes that were not accepted, by reason.', {
     labelNames: ['reason'],
   })
+  const ended = metrics.counter('closed_total', 'Connections that ended, by who or what ended them.', {
+    labelNames: ['cause'],
+  })
   const count = (reason: string) => {
     upgrades.inc({ result: 'refused' })
     rejected.inc({ reason })
@@ -87,6 +102,7 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
 
   const upgrade = async (request: IncomingMessage, client: Socket, head: Buffer): Promise<void> => {
     if (draining) throw serviceError('DRAINING')
+    if (bridges.size + dialling.size >= maxConnections) throw serviceError('FULL', maxConnections)
     const problem = handshakeProblem(request)
     if (problem) {
       count('bad_handshake')
@@ -105,7 +121,7 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
         plan.host,
         plan.port,
         repeatHandshake(request, path, plan.drop, plan.set),
-        limits,
+        dialLimits,
         attempt.signal,
       )
     } finally {
@@ -114,7 +130,7 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     }
     if (!isAccepted(answered.head)) {
       count('upstream')
-      passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), limits.handshakeTimeoutMs)
+      passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
       return
     }
     upgrades.inc({ result: 'accepted' })
@@ -122,12 +138,17 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
   }
 
   const bridgeOptions: BridgeOptions<C> = {
-    maxQueueBytes: limits.maxQueueBytes,
-    maxMessageBytes: limits.maxMessageBytes,
+    maxQueueBytes: config.MAX_QUEUE_BYTES,
+    maxMessageBytes: config.MAX_PAYLOAD_BYTES,
+    clock,
+    pingAfter: { client: config.CLIENT_PING_SECONDS, upstream: config.UPSTREAM_PING_SECONDS },
+    idleAfter: { client: config.CLIENT_IDLE_SECONDS, upstream: config.UPSTREAM_IDLE_SECONDS },
+    slowAfter: config.SLOW_CONSUMER_SECONDS,
     ...(options.find && { find: options.find }),
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     onClosed(bridge, end) {
       bridges.delete(bridge)
+      ended.inc({ cause: end.cause })
       options.closed?.(bridge, end)
     },
   }
@@ -139,6 +160,17 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     bridge.start()
   }
 
+  // One timer for all connections, whatever limits they have.
+  const sweeping = setInterval(() => {
+    clock.now++
+    for (const bridge of bridges) bridge.sweep()
+  }, SWEEP_INTERVAL_MS)
+  app.addHook('onClose', async () => clearInterval(sweeping))
+
+  // Fastify answers these; they are counted here with the other handshakes that came to nothing.
+  app.server.on('clientError', (error: Error & { code?: string }) =>
+    count(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
+  )
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const client = stream as Socket
     // Node takes its own listener away before this event; without one, a reset would end the process.
@@ -152,6 +184,7 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
       if (status >= 500) log.warn({ err: error, path: pathOnly(request.url ?? '/') }, 'handshake failed')
       sayAndEnd(client, status, JSON.stringify({ error: code, message: error.message }), {
         'Content-Type': 'application/json',
+        ...(status === 503 && { 'Retry-After': '1' }),
       })
     })
   })
@@ -171,7 +204,7 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     async drain(deadline) {
       draining = true
       for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
-      for (const bridge of bridges) bridge.close(CLOSE.SERVICE_RESTART, RESTART_REASON)
+      for (const bridge of bridges) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
       const timer = setTimeout(
         () => {
           log.warn({ connections: bridges.size }, 'clients that did not answer the close are cut off')

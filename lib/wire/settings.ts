@@ -1,12 +1,24 @@
 import { Type } from 'typebox'
+import { openFilesLimit } from '../service/open-files.ts'
 
-/** Limits of what goes over a socket; balancer and sidecar have the same. */
-export const wireSettings = {
+/** A limit in seconds that can be switched off. */
+const seconds = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 86_400, default: fallback, description: `${description} 0: off.` })
+
+/** Limits that balancer and sidecar have alike. */
+const limits = {
   HANDSHAKE_TIMEOUT_MS: Type.Integer({
     minimum: 1,
     maximum: 600_000,
     default: 10_000,
-    description: 'Longest time the upstream may take to answer a handshake; then the client gets 504.',
+    description:
+      'Longest time for a client to send its handshake (then 408), and for the upstream to answer it (then 504).',
+  }),
+  MAX_HEADER_BYTES: Type.Integer({
+    minimum: 1024,
+    maximum: 1_048_576,
+    default: 16_384,
+    description: 'Longest head of a request, path and headers together; a longer one gets 431.',
   }),
   MAX_PAYLOAD_BYTES: Type.Integer({
     minimum: 1,
@@ -17,7 +29,45 @@ export const wireSettings = {
   MAX_QUEUE_BYTES: Type.Integer({
     minimum: 1024,
     maximum: 1_073_741_824,
-    default: 1_048_576,
+    default: 262_144,
     description: 'Bytes that may wait for a slow reader on one connection before the fast side is no longer read.',
   }),
+  SLOW_CONSUMER_SECONDS: seconds(60, 'How long a queue may stay full before the connection is closed with 1013.'),
+  MAX_CONNECTIONS: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 0,
+    description:
+      'Most connections of this process; further handshakes get 503. 0: as many as its limit of open files allows.',
+  }),
+}
+
+/**
+ * The limits of a program.
+ *
+ * @param client what is done about clients from which nothing comes; for a sidecar the client is the balancer
+ */
+export const wireSettings = (client: { pingSeconds: number; idleSeconds: number }) => ({
+  ...limits,
+  CLIENT_PING_SECONDS: seconds(client.pingSeconds, 'A client from which nothing has come for so long gets a ping.'),
+  CLIENT_IDLE_SECONDS: seconds(
+    client.idleSeconds,
+    'A client from which nothing has come for so long, not even a pong, is gone: closed with 1001.',
+  ),
+  UPSTREAM_PING_SECONDS: seconds(0, 'An upstream from which nothing has come for so long gets a ping.'),
+  UPSTREAM_IDLE_SECONDS: seconds(
+    0,
+    'An upstream from which nothing has come for so long, not even a pong, is gone: its client is closed with 1001.',
+  ),
+})
+
+/** The settings of {@link wireSettings}, as read. */
+export type WireConfig = Readonly<Record<keyof ReturnType<typeof wireSettings>, number>>
+
+/** Open files that are not connections: listening sockets, discovery, peers, logs. */
+const OTHER_FILES = 256
+
+/** Most connections, each of which takes two open files. */
+export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
+  return config.MAX_CONNECTIONS || Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
 }
