@@ -1,7 +1,6 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
-import { registerProxy } from '../lib/wire/proxy.ts'
-import { createServer } from '../lib/wire/server.ts'
+import { createProxy } from '../lib/wire/proxy.ts'
 import type { BalancerConfig } from './config.ts'
 import { type Placement, planUpgrade } from './upgrade.ts'
 
@@ -9,8 +8,7 @@ import { type Placement, planUpgrade } from './upgrade.ts'
 export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
-  const app = createServer(config)
-  const proxy = registerProxy<Placement>(app, {
+  const proxy = createProxy<Placement>({
     log,
     metrics,
     config,
@@ -19,9 +17,9 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     closed: ({ context: { user, member } }, end) => log.debug({ user, member, ...end }, 'disconnected'),
   })
   await discovery.start()
-  app.addHook('onClose', () => discovery.stop())
+  proxy.app.addHook('onClose', () => discovery.stop())
   return {
-    app,
+    app: proxy.app,
     notReady: () => (discovery.members.size === 0 ? 'no member is known: no pod of the app is ready yet' : undefined),
     drain: deadline => proxy.drain(deadline),
   }

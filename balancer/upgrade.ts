@@ -3,7 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
 import { serviceError } from '../lib/service/errors.ts'
-import { PROXY_INSTANCE_HEADER, UPSTREAM_HOST_HEADER, USER_HEADER } from '../lib/service/names.ts'
+import {
+  CLIENT_REQUEST_HEADER,
+  PROXY_INSTANCE_HEADER,
+  UPSTREAM_HOST_HEADER,
+  USER_HEADER,
+} from '../lib/service/names.ts'
 import { FORWARDED_NAMES, forwardedFields } from '../lib/wire/handshake.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
@@ -35,8 +40,9 @@ export function planUpgrade(
     host: owner.host,
     port: owner.port,
     // A client's own claim never passes: whom the sidecar believes is decided here.
-    drop: [USER_HEADER, ...FORWARDED_NAMES],
+    drop: [USER_HEADER, CLIENT_REQUEST_HEADER, ...FORWARDED_NAMES],
     set: {
+      [CLIENT_REQUEST_HEADER]: 'true',
       ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
       ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
     },

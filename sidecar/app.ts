@@ -1,12 +1,11 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
-import { registerProxy } from '../lib/wire/proxy.ts'
-import { createServer } from '../lib/wire/server.ts'
+import { createProxy } from '../lib/wire/proxy.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { accepts } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
-import { messageRoute } from './message-route.ts'
+import { isPeerMessage, messageRoute } from './message-route.ts'
 import { Registry } from './registry.ts'
 import { Router } from './router.ts'
 import { type Identity, planUpgrade } from './upgrade.ts'
@@ -34,11 +33,11 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   })
 
   const find = recipientFinder(config.RECIPIENT_FIELD)
-  const app = createServer(config)
-  const proxy = registerProxy<Identity>(app, {
+  const proxy = createProxy<Identity>({
     log,
     metrics,
     config,
+    isOwn: isPeerMessage,
     plan: (request, path) => planUpgrade(config, instance, request, path),
     find: {
       ...(config.ROUTE !== 'outbound' && { inbound: find }),
@@ -64,7 +63,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       log.debug({ user, ...end }, 'disconnected')
     },
   })
-  // After the proxy, whose error handler it shares.
+  const { app } = proxy
   await messageRoute(app, registry, config.TOKEN, config.MAX_PAYLOAD_BYTES)
   await discovery.start()
   app.addHook('onClose', async () => {

@@ -1,12 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
 import { type ErrorName, serviceError } from '../lib/service/errors.ts'
-import { DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../lib/service/names.ts'
+import { CLIENT_REQUEST_HEADER, DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../lib/service/names.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
 import type { Outcome } from '../lib/wire/outcome.ts'
 import { deliverHere } from './deliver.ts'
 import type { Registry } from './registry.ts'
+
+/** Whether a request is another sidecar's message. The balancer marks what comes from clients, whose paths are the app's. */
+export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
+  return method === 'POST' && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
+}
 
 const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { encodeKeyHeader, parseRoutingKey } from '../lib/routing/routing-key.ts'
-import { INSTANCE_HEADER, USER_HEADER } from '../lib/service/names.ts'
+import { CLIENT_REQUEST_HEADER, INSTANCE_HEADER, USER_HEADER } from '../lib/service/names.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
@@ -31,7 +31,7 @@ export function planUpgrade(
   return {
     host: config.APP_HOST,
     port: config.APP_PORT,
-    drop: [USER_HEADER],
+    drop: [USER_HEADER, CLIENT_REQUEST_HEADER],
     set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
     answer: { [INSTANCE_HEADER]: instance },
     context: { user },

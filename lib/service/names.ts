@@ -45,6 +45,9 @@ export const INSTANCE_HEADER = 'x-ws-operator-instance'
 export const PROXY_INSTANCE_HEADER = 'x-ws-operator-proxy-instance'
 export const UPSTREAM_HOST_HEADER = 'x-ws-operator-upstream-host'
 
+/** Request header from the balancer to the sidecar: this is a client's request, meant for the app. */
+export const CLIENT_REQUEST_HEADER = 'x-ws-operator-client-request'
+
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 

@@ -21,36 +21,47 @@ const PER_CONNECTION = new Set([
  * Fields of a handshake that do not pass although the rest of it does: an extension has a state that nobody in between could
  * carry over to another upstream, so none is ever negotiated; and a handshake has no body.
  */
-const NEVER_PASSED = new Set(['sec-websocket-extensions', 'content-length', 'expect'])
+const NOT_OF_A_HANDSHAKE = ['sec-websocket-extensions', 'content-length', 'expect']
 
 /**
- * The opening handshake to repeat towards an upstream, byte for byte what the client sent: its key, so that the upstream's answer
- * is the answer to the client; its path, sub-protocols, cookies and other fields in their order and spelling.
+ * The fields of a request or an answer that go on to the next hop, in their order and spelling.
  *
- * @param path path and query as the client sent them
  * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged
- * @param set fields that this hop adds
  */
-export function repeatHandshake(
-  { headers, rawHeaders }: Request,
-  path: string,
+export function passedFields(
+  { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
   drop: readonly string[],
-  set: Fields,
-): Buffer {
+): [name: string, value: string][] {
   const listed = (headers.connection ?? '').split(',').map(name => name.trim().toLowerCase())
-  const fields: [string, string][] = [
-    ['Connection', 'Upgrade'],
-    ['Upgrade', 'websocket'],
-  ]
+  const fields: [string, string][] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
-    if (PER_CONNECTION.has(lower) || NEVER_PASSED.has(lower) || drop.includes(lower)) continue
-    // Whoever lists a field in Connection takes it back from us; the handshake's own fields cannot be taken back.
-    if (listed.includes(lower) && lower !== 'host' && !lower.startsWith('sec-websocket-')) continue
+    if (PER_CONNECTION.has(lower) || drop.includes(lower)) continue
+    // Whoever lists a field in Connection takes it back from us; what the message cannot be without cannot be taken back.
+    if (listed.includes(lower) && !ESSENTIAL.test(lower)) continue
     fields.push([name, rawHeaders[i + 1] as string])
   }
-  return encodeHead(`GET ${path} HTTP/1.1`, [...fields, ...Object.entries(set)])
+  return fields
+}
+
+const ESSENTIAL = /^(?:host|content-length|sec-websocket-.*)$/
+
+/**
+ * The opening handshake to repeat towards an upstream, byte for byte what the client sent: its key, so that the upstream's answer
+ * is the answer to the client; its path, sub-protocols, cookies and other fields.
+ *
+ * @param path path and query as the client sent them
+ * @param drop as for {@link passedFields}
+ * @param set fields that this hop adds
+ */
+export function repeatHandshake(request: Request, path: string, drop: readonly string[], set: Fields): Buffer {
+  return encodeHead(`GET ${path} HTTP/1.1`, [
+    ['Connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+    ...passedFields(request, [...NOT_OF_A_HANDSHAKE, ...drop]),
+    ...Object.entries(set),
+  ])
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -10,7 +10,9 @@ import { CLOSE } from './close-codes.ts'
 import { type Answered, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { encodeHead } from './head.ts'
+import { PlainHttp } from './plain-http.ts'
 import { passRefusal } from './refusal.ts'
+import { createServer } from './server.ts'
 import { connectionLimit, type WireConfig } from './settings.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
@@ -31,6 +33,8 @@ export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddr
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
+  /** Whether a plain request is for routes of the program itself, not for an upstream. */
+  readonly isOwn?: (request: IncomingMessage) => boolean
   /**
    * Decides where a handshake goes.
    *
@@ -44,6 +48,8 @@ export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddr
 
 /** The running proxy of a program. */
 export interface Proxy {
+  /** The server; it does not listen yet. */
+  readonly app: FastifyInstance
   readonly connections: number
   /** Takes no more handshakes, closes every client with 1012, and ends what is left at `deadline` (ms since the epoch). */
   drain(deadline: number): Promise<void>
@@ -60,15 +66,16 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
 const SWEEP_INTERVAL_MS = 1000
 
 /**
- * Makes the server of a Fastify app proxy every WebSocket handshake, on any path: it dials the upstream first and accepts the
+ * Makes the server that proxies every WebSocket handshake, on any path: it dials the upstream first and accepts the
  * client only when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Handshakes
  * do not go through Fastify's router, which has no part in them; plain requests do, and are told to upgrade.
  */
-export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>): Proxy {
+export function createProxy<C>(options: ProxyOptions<C>): Proxy {
   const { log, config, metrics } = options
   const dialLimits = { handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS, maxQueueBytes: config.MAX_QUEUE_BYTES }
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
+  const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<AbortController>()
   let draining = false
@@ -99,6 +106,25 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     upgrades.inc({ result: 'refused' })
     rejected.inc({ reason })
   }
+
+  const plainRequests = metrics.counter('plain_requests_total', 'Plain HTTP requests by result.', {
+    labelNames: ['result'],
+  })
+  const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
+    if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
+    const path = request.url ?? '/'
+    const work = async () => plainHttp.pass(request, response, options.plan(request, path))
+    work().then(
+      () => plainRequests.inc({ result: 'passed' }),
+      (error: ServiceError) => {
+        plainRequests.inc({ result: 'failed' })
+        const { status, body, fields } = answerOf(error, path, log)
+        response.writeHead(status, { ...fields, Connection: 'close' }).end(body)
+      },
+    )
+    return true
+  }
+  const app = createServer(config, passPlain)
 
   const upgrade = async (request: IncomingMessage, client: Socket, head: Buffer): Promise<void> => {
     if (draining) throw serviceError('DRAINING')
@@ -165,7 +191,10 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     clock.now++
     for (const bridge of bridges) bridge.sweep()
   }, SWEEP_INTERVAL_MS)
-  app.addHook('onClose', async () => clearInterval(sweeping))
+  app.addHook('onClose', async () => {
+    clearInterval(sweeping)
+    plainHttp.close()
+  })
 
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
   app.server.on('clientError', (error: Error & { code?: string }) =>
@@ -177,27 +206,22 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
     client.on('error', ignore)
     client.setNoDelay(true)
     client.setTimeout(0)
-    upgrade(request, client, head).catch((error: Error & { code?: string; statusCode?: number }) => {
-      const status = error.statusCode ?? 500
-      const code = error.code ?? 'WSO_ERR_INTERNAL'
+    upgrade(request, client, head).catch((error: ServiceError) => {
+      const { code, status, body, fields } = answerOf(error, request.url ?? '/', log)
       count(code.replace(/^WSO_ERR_/, '').toLowerCase())
-      if (status >= 500) log.warn({ err: error, path: pathOnly(request.url ?? '/') }, 'handshake failed')
-      sayAndEnd(client, status, JSON.stringify({ error: code, message: error.message }), {
-        'Content-Type': 'application/json',
-        ...(status === 503 && { 'Retry-After': '1' }),
-      })
+      sayAndEnd(client, status, body, fields)
     })
   })
-  app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
-    const status = error.statusCode ?? 500
-    if (status >= 500) log.warn({ err: error, path: pathOnly(request.url) }, 'request failed')
-    return reply.code(status).send({ error: error.code ?? 'WSO_ERR_INTERNAL', message: error.message })
+  app.setErrorHandler((error: ServiceError, request, reply) => {
+    const { status, body, fields } = answerOf(error, request.url, log)
+    return reply.code(status).headers(fields).send(body)
   })
   app.setNotFoundHandler(() => {
     throw serviceError('UPGRADE_REQUIRED')
   })
 
   return {
+    app,
     get connections() {
       return bridges.size
     },
@@ -216,6 +240,16 @@ export function registerProxy<C>(app: FastifyInstance, options: ProxyOptions<C>)
       clearTimeout(timer)
     },
   }
+}
+
+type ServiceError = Error & { code?: string; statusCode?: number }
+
+/** What a client is told of an error, plain or in answer to a handshake. */
+function answerOf(error: ServiceError, url: string, log: Logger) {
+  const { statusCode: status = 500, code = 'WSO_ERR_INTERNAL', message } = error
+  if (status >= 500) log.warn({ err: error, path: pathOnly(url) }, 'request failed')
+  const fields: Fields = { 'Content-Type': 'application/json', ...(status === 503 && { 'Retry-After': '1' }) }
+  return { status, code, fields, body: JSON.stringify({ error: code, message }) }
 }
 
 function ignore(): void {}

@@ -1,23 +1,37 @@
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { WireConfig } from './settings.ts'
 
 /** How often Node looks for requests that take too long, in milliseconds. */
 const CHECK_INTERVAL_MS = 1000
 
-/** A server for clients with a program's limits; it does not listen yet. */
-export function createServer(config: WireConfig): FastifyInstance {
+/** Takes a request that is not for our own routes; `false` leaves it to them. */
+export type Claim = (request: IncomingMessage, response: ServerResponse) => boolean
+
+/**
+ * A server for clients with a program's limits; it does not listen yet.
+ *
+ * @param claim sees each plain request before Fastify does: a path that is passed on must not be read by a router
+ */
+export function createServer(config: WireConfig, claim: Claim): FastifyInstance {
   return fastify({
     logger: false,
     forceCloseConnections: true,
-    http: {
-      // The write queue of an accepted socket: above it the other side is no longer read.
-      highWaterMark: config.MAX_QUEUE_BYTES,
-      maxHeaderSize: config.MAX_HEADER_BYTES,
-      headersTimeout: config.HANDSHAKE_TIMEOUT_MS,
-      connectionsCheckingInterval: Math.min(config.HANDSHAKE_TIMEOUT_MS, CHECK_INTERVAL_MS),
-      // Finds peers that vanished without a word, at no cost to those that did not.
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-    },
+    serverFactory: handler =>
+      createHttpServer(
+        {
+          // The write queue of an accepted socket: above it the other side is no longer read.
+          highWaterMark: config.MAX_QUEUE_BYTES,
+          maxHeaderSize: config.MAX_HEADER_BYTES,
+          headersTimeout: config.HANDSHAKE_TIMEOUT_MS,
+          connectionsCheckingInterval: Math.min(config.HANDSHAKE_TIMEOUT_MS, CHECK_INTERVAL_MS),
+          // Finds peers that vanished without a word, at no cost to those that did not.
+          keepAlive: true,
+          keepAliveInitialDelay: 30_000,
+        },
+        (request, response) => {
+          if (!claim(request, response)) handler(request, response)
+        },
+      ),
   })
 }

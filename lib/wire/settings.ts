@@ -5,6 +5,9 @@ import { openFilesLimit } from '../service/open-files.ts'
 const seconds = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 86_400, default: fallback, description: `${description} 0: off.` })
 
+/** What happens to a request that is no WebSocket handshake. */
+export const PLAIN_HTTP_POLICIES = ['pass', 'refuse'] as const
+
 /** Limits that balancer and sidecar have alike. */
 const limits = {
   HANDSHAKE_TIMEOUT_MS: Type.Integer({
@@ -49,6 +52,17 @@ const limits = {
  */
 export const wireSettings = (client: { pingSeconds: number; idleSeconds: number }) => ({
   ...limits,
+  PLAIN_HTTP: Type.Enum(PLAIN_HTTP_POLICIES, {
+    default: 'pass',
+    description:
+      "Requests that are no WebSocket handshake: pass them to the user's own pod as well, or refuse them with 426.",
+  }),
+  PLAIN_HTTP_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 3_600_000,
+    default: 60_000,
+    description: 'Longest time in which nothing comes from the upstream of a plain request; then 504.',
+  }),
   CLIENT_PING_SECONDS: seconds(client.pingSeconds, 'A client from which nothing has come for so long gets a ping.'),
   CLIENT_IDLE_SECONDS: seconds(
     client.idleSeconds,
@@ -62,7 +76,11 @@ export const wireSettings = (client: { pingSeconds: number; idleSeconds: number 
 })
 
 /** The settings of {@link wireSettings}, as read. */
-export type WireConfig = Readonly<Record<keyof ReturnType<typeof wireSettings>, number>>
+export type WireConfig = Readonly<
+  Record<Exclude<keyof ReturnType<typeof wireSettings>, 'PLAIN_HTTP'>, number> & {
+    PLAIN_HTTP: (typeof PLAIN_HTTP_POLICIES)[number]
+  }
+>
 
 /** Open files that are not connections: listening sockets, discovery, peers, logs. */
 const OTHER_FILES = 256

@@ -135,8 +135,9 @@ t.test('handshakes that are none are refused before anybody is dialled', async t
   t.equal(app.handshakes.length, 0)
 })
 
-t.test('plain HTTP requests get 426', async t => {
-  const { balancer, sidecars } = await startStack(t, [await startApp(t)])
+t.test('plain HTTP requests get 426 where they are not to pass', async t => {
+  const refuse = { PLAIN_HTTP: 'refuse' }
+  const { balancer, sidecars } = await startStack(t, [await startApp(t)], { balancer: refuse, sidecar: refuse })
   for (const port of [balancer.port, sidecars[0]?.port]) {
     for (const [method, path] of [
       ['GET', '/'],

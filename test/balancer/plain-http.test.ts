@@ -1,0 +1,167 @@
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect as connectTcp } from 'node:net'
+import t from 'tap'
+import { type Scope, startStack, userOn } from '../helpers/stack.ts'
+import { waitFor } from '../helpers/wait.ts'
+
+/** An app's plain side: what it answers is up to the test. */
+async function startHttp(t: Scope, answer: (request: IncomingMessage, response: ServerResponse) => void) {
+  const server = createServer(answer)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port }
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly message: string | undefined
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** A request as it is, without what `fetch` would add or normalise. */
+function ask(
+  port: number,
+  options: { method?: string; path?: string; headers?: Record<string, string | string[]>; body?: Buffer } = {},
+): Promise<Answer> {
+  const { body, ...rest } = options
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest({ host: '127.0.0.1', port, ...rest }, response => {
+      response
+        .toArray()
+        .then(
+          chunks =>
+            resolve({
+              status: response.statusCode,
+              message: response.statusMessage,
+              headers: response.headers,
+              body: Buffer.concat(chunks as Buffer[]).toString(),
+            }),
+          reject,
+        )
+    })
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
+
+t.test('a request goes to the pod that owns its user, as it came, and the answer comes back as it was', async t => {
+  const seen: IncomingMessage[] = []
+  const apps = await Promise.all(
+    [0, 1].map(pod =>
+      startHttp(t, (request, response) => {
+        seen.push(request)
+        response.writeHead(
+          201,
+          'Made',
+          [
+            ['Set-Cookie', 'a=1'],
+            ['Set-Cookie', 'b=2'],
+            ['X-Pod', String(pod)],
+          ].flat(),
+        )
+        request.pipe(response)
+      }),
+    ),
+  )
+  const { balancer, sidecars, ownerOf } = await startStack(t, apps)
+  for (const pod of [0, 1]) {
+    const user = userOn(ownerOf, pod)
+    const body = Buffer.alloc(300_000, 'x')
+    const answer = await ask(balancer.port, {
+      method: 'PUT',
+      path: '/a%2Fb//../x?q=%zz',
+      headers: {
+        'ws-user-id': user,
+        Cookie: 'sid=1',
+        Connection: 'X-Hop',
+        'X-Hop': 'stays here',
+        'X-Ws-Operator-Client-Request': 'forged',
+      },
+      body,
+    })
+    t.match(answer, { status: 201, message: 'Made', headers: { 'x-pod': String(pod), 'set-cookie': ['a=1', 'b=2'] } })
+    t.equal(answer.body, body.toString())
+    t.equal(answer.headers['x-ws-operator-upstream-host'], sidecars[pod]?.name)
+    t.match(seen[pod], {
+      method: 'PUT',
+      url: '/a%2Fb//../x?q=%zz',
+      headers: {
+        'ws-user-id': user,
+        cookie: 'sid=1',
+        host: `127.0.0.1:${balancer.port}`,
+        'x-forwarded-for': '127.0.0.1',
+      },
+    })
+    t.equal(seen[pod]?.headers['x-hop'], undefined)
+    t.equal(seen[pod]?.headers['x-ws-operator-client-request'], undefined, 'a mark between our own programs')
+  }
+  t.equal(await balancer.metric('plain_requests_total', { result: 'passed' }), 2)
+})
+
+t.test('the app’s own /message is the app’s; nobody reaches the sidecars’ through the balancer', async t => {
+  const bodies: string[] = []
+  const app = await startHttp(t, (request, response) => {
+    request.on('data', chunk => bodies.push(String(chunk)))
+    request.on('end', () => response.end(`app: ${request.url}`))
+  })
+  const { balancer } = await startStack(t, [app])
+  const answer = await ask(balancer.port, {
+    method: 'POST',
+    path: '/message',
+    headers: { 'ws-user-id': 'bob' },
+    body: Buffer.from('\x01hi'),
+  })
+  t.match(answer, { status: 200, body: 'app: /message' })
+  t.strictSame(bodies, ['\x01hi'])
+})
+
+t.test('answers without a body, and chunked ones', async t => {
+  const app = await startHttp(t, (request, response) => {
+    if (request.method === 'HEAD') response.writeHead(200, { 'Content-Length': '5' }).end()
+    else if (request.url === '/none') response.writeHead(204).end()
+    else {
+      response.write('one ')
+      response.end('two')
+    }
+  })
+  const { balancer } = await startStack(t, [app])
+  t.match(await ask(balancer.port, { method: 'HEAD' }), { status: 200, headers: { 'content-length': '5' }, body: '' })
+  t.match(await ask(balancer.port, { path: '/none' }), { status: 204, body: '' })
+  t.match(await ask(balancer.port), { status: 200, headers: { 'transfer-encoding': 'chunked' }, body: 'one two' })
+})
+
+t.test('an app that is down: 502; one that says nothing: 504; one that breaks off: so does the answer', async t => {
+  const silent = await startHttp(t, () => {})
+  const breaking = await startHttp(t, (_request, response) => {
+    response.writeHead(200, { 'Content-Length': '100' })
+    response.write('a bit', () => response.destroy())
+  })
+  const down = await startStack(t, [{ port: 1 }])
+  t.match(await ask(down.balancer.port), { status: 502, body: /WSO_ERR_UPSTREAM_UNREACHABLE/ })
+  const quiet = await startStack(t, [silent], { sidecar: { PLAIN_HTTP_TIMEOUT_MS: 100 } })
+  t.match(await ask(quiet.balancer.port), { status: 504, body: /WSO_ERR_UPSTREAM_TIMEOUT/ })
+  const broken = await startStack(t, [breaking])
+  await t.rejects(ask(broken.balancer.port), { code: 'ECONNRESET' })
+  t.match(await ask((await startStack(t, [])).balancer.port), { status: 503, headers: { 'retry-after': '1' } })
+})
+
+t.test('a client that leaves takes its request with it', async t => {
+  let left = false
+  const app = await startHttp(t, (request, response) => {
+    response.write('begun')
+    request.socket.on('close', () => {
+      left = true
+    })
+  })
+  const { balancer } = await startStack(t, [app])
+  const socket = connectTcp(balancer.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise(resolve => socket.once('data', resolve))
+  socket.destroy()
+  await waitFor(() => left, 'the app sees it')
+  t.ok(left)
+})
