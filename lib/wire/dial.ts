@@ -19,22 +19,27 @@ export interface Answered {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
+/** An attempt that is under way. */
+export interface Dialling {
+  /**
+   * Resolves with the upstream's answer.
+   *
+   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502), `WSO_ERR_UPSTREAM_TIMEOUT` (504), or what `abort` was given
+   */
+  readonly answered: Promise<Answered>
+  /** Gives the attempt up; without effect once it has been answered. */
+  abort(reason: Error): void
+}
+
 /**
  * Connects to an upstream, sends it an opening handshake and reads the head of its answer.
  *
  * @param handshake the bytes to send
- * @param signal aborts the attempt with its reason, which must be an `Error`
- * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502), `WSO_ERR_UPSTREAM_TIMEOUT` (504), or the signal's reason
  */
-export function dial(
-  host: string,
-  port: number,
-  handshake: Buffer,
-  limits: DialLimits,
-  signal: AbortSignal,
-): Promise<Answered> {
+export function dial(host: string, port: number, handshake: Buffer, limits: DialLimits): Dialling {
   const name = `${host}:${port}`
-  return new Promise((resolve, reject) => {
+  let abort!: (reason: Error) => void
+  const answered = new Promise<Answered>((resolve, reject) => {
     const options: TcpNetConnectOpts & DuplexOptions = {
       host,
       port,
@@ -46,7 +51,7 @@ export function dial(
     let received: Buffer | undefined
     const stop = () => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', abandon)
+      abort = () => {}
       socket.off('data', onData).off('error', onError).off('end', onEnd)
     }
     const fail = (error: Error) => {
@@ -59,7 +64,6 @@ export function dial(
     const unreachable = (why: string) => fail(serviceError('UPSTREAM_UNREACHABLE', name, why))
     const onError = (error: Error) => unreachable(error.message)
     const onEnd = () => unreachable('it ended the connection during the handshake')
-    const abandon = () => fail(signal.reason as Error)
     const onData = (chunk: Buffer) => {
       received = received ? Buffer.concat([received, chunk]) : chunk
       const end = received.indexOf(END_OF_HEAD)
@@ -82,7 +86,7 @@ export function dial(
     )
     socket.on('error', onError).on('data', onData).on('end', onEnd)
     socket.write(handshake)
-    if (signal.aborted) abandon()
-    else signal.addEventListener('abort', abandon)
+    abort = fail
   })
+  return { answered, abort: reason => abort(reason) }
 }

@@ -229,15 +229,17 @@ export class Pipe {
           this.#pass(chunk, passed, before)
           passed = this.#keep(this.#held, chunk, before, offset, step)
         } else if (step === STEP.HEADER && reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset)) {
-          this.#pass(chunk, passed, before)
-          passed = before
           const end = offset + reader.length
           if (reader.fin && end <= chunk.length) {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
-            if (this.#take(this.#look(chunk, offset, end))) passed = end
+            if (this.#take(this.#look(chunk, offset, end))) {
+              this.#pass(chunk, passed, before)
+              passed = end
+            }
             offset = end
           } else {
+            this.#pass(chunk, passed, before)
             this.#held = { frames: [chunk.subarray(before, offset)], payload: [] }
             passed = offset
           }

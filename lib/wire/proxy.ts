@@ -7,7 +7,7 @@ import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { Bridge, type BridgeEnd, type BridgeOptions } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
-import { type Answered, dial } from './dial.ts'
+import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { encodeHead } from './head.ts'
 import { PlainHttp } from './plain-http.ts'
@@ -77,7 +77,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
   const clock = { now: 0 }
   const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
   const bridges = new Set<Bridge<C>>()
-  const dialling = new Set<AbortController>()
+  const dialling = new Set<Dialling>()
   let draining = false
 
   metrics.gauge('connections', 'Open client connections.', {
@@ -137,19 +137,13 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     }
     const path = request.url ?? '/'
     const plan = options.plan(request, path)
-    const attempt = new AbortController()
+    const attempt = dial(plan.host, plan.port, repeatHandshake(request, path, plan.drop, plan.set), dialLimits)
     const leave = () => attempt.abort(serviceError('CLIENT_GONE'))
     client.once('close', leave)
     dialling.add(attempt)
     let answered: Answered
     try {
-      answered = await dial(
-        plan.host,
-        plan.port,
-        repeatHandshake(request, path, plan.drop, plan.set),
-        dialLimits,
-        attempt.signal,
-      )
+      answered = await attempt.answered
     } finally {
       dialling.delete(attempt)
       client.off('close', leave)
@@ -160,6 +154,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
       return
     }
     upgrades.inc({ result: 'accepted' })
+    client.off('error', ignore)
     join(client, head, answered, plan)
   }
 
