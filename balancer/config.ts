@@ -9,6 +9,13 @@ import { wireSettings } from '../lib/wire/settings.ts'
 export const balancerSchema = Type.Object({
   ...baseSettings(DEFAULT_PORT),
   ...routingSettings,
+  WORKERS: Type.Integer({
+    minimum: 0,
+    maximum: 256,
+    default: 0,
+    description:
+      'Processes that share the port; 1 is one process alone, 0 one for each core it may use that it has 192 MiB of memory for.',
+  }),
   ...wireSettings({ pingSeconds: 30, idleSeconds: 90 }),
 })
 

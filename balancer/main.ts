@@ -1,4 +1,5 @@
 import { runProgram } from '../lib/service/program.ts'
+import { workerCount } from '../lib/service/workers/count.ts'
 import { buildApp } from './app.ts'
 import { balancerSchema, loadBalancerConfig } from './config.ts'
 
@@ -9,5 +10,6 @@ if (import.meta.main) {
     schema: balancerSchema,
     load: loadBalancerConfig,
     build: buildApp,
+    workers: ({ WORKERS }) => workerCount(WORKERS),
   })
 }

@@ -8,7 +8,7 @@ import {
   headlessServiceName,
   RECIPIENT_FIELD,
 } from '../lib/service/names.ts'
-import { DELIVERIES, ROUTES } from '../sidecar/config.ts'
+import { DELIVERIES, ROUTES, TRANSPORTS } from '../sidecar/config.ts'
 import { cpu, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
 
 /** An annotation that users may write: what may stand there, what holds without it, and what it does. */
@@ -139,7 +139,11 @@ export const ANNOTATIONS = {
     description: 'Name of the headless Service that is made for the sidecars.',
     parse: serviceName,
   },
-  transport: choice(['http'], 'http', 'How sidecars pass messages to each other.'),
+  transport: choice(
+    TRANSPORTS,
+    'link',
+    'How sidecars pass messages to each other: on one connection to each (`link`; `http` where the other knows no link), or as a request each (`http`).',
+  ),
   discovery: choice(
     ['dns', 'kubernetes'],
     'dns',

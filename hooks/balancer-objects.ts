@@ -138,7 +138,7 @@ function container(
       }),
     ],
     ...probes(),
-    resources: { requests: { cpu: '50m', memory: '96Mi' }, limits: { memory: '512Mi' } },
+    resources: { requests: { cpu: '50m', memory: '192Mi' }, limits: { memory: '512Mi' } },
     securityContext: restrictedContainer(),
   }
 }

@@ -39,7 +39,9 @@ export interface CompositeResult {
 export function syncBalancer({ parent, children }: CompositeRequest, rendering: Rendering): CompositeResult {
   const { metadata } = parent
   const read = readSpec(metadata.name, parent.spec)
-  const observed = observe(children['Deployment.apps/v1']?.[balancerChildName(metadata.name)])
+  // By the object's own name: Metacontroller's keys are `name` in version 1 of its hooks and `namespace/name` in version 2.
+  const deployments = Object.values(children['Deployment.apps/v1'] ?? {})
+  const observed = observe(deployments.find(child => child.metadata.name === balancerChildName(metadata.name)))
   if (!read.ok) {
     const status = report(parent, observed, { status: 'False', reason: 'Refused', message: read.message })
     return { outcome: 'refused', response: { status, children: keep(children, metadata.uid) } }

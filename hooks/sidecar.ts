@@ -44,6 +44,7 @@ export function sidecarContainer(
         ROUTE: settings.route,
         DELIVER: settings.deliver,
         RECIPIENT_FIELD: literal(settings['recipient-field']),
+        TRANSPORT: settings.transport,
         SHUTDOWN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
         LOG_LEVEL: settings['log-level'],
       }),

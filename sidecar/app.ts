@@ -3,8 +3,12 @@ import type { Deps, Service } from '../lib/service/program.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
+import { createLinkTransport } from '../lib/wire/transport/link.ts'
+import type { Receive } from '../lib/wire/transport/transport.ts'
 import { accepts } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
+import { deliverHere } from './deliver.ts'
+import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { Registry } from './registry.ts'
 import { Router } from './router.ts'
@@ -15,7 +19,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
   const registry = new Registry()
-  const transport = createHttpTransport(config.TOKEN)
+  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)(config.TOKEN)
   const router = new Router({
     self: config.SELF,
     members: () => discovery.members,
@@ -38,6 +42,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     metrics,
     config,
     isOwn: isPeerMessage,
+    claims: isLinkHandshake,
     plan: (request, path) => planUpgrade(config, instance, request, path),
     find: {
       ...(config.ROUTE !== 'outbound' && { inbound: find }),
@@ -64,7 +69,10 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  await messageRoute(app, registry, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  const receive: Receive = (user, deliver, message) => deliverHere(registry, user, deliver, message)
+  await messageRoute(app, receive, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
+  await linkRoute(app, receive, config.TOKEN, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
     transport.close()

@@ -11,6 +11,9 @@ export const ROUTES = ['inbound', 'outbound', 'both'] as const
 /** Where an addressed message of a client ends: in the recipient's app connections, or at the recipient's clients. */
 export const DELIVERIES = ['app', 'client'] as const
 
+/** How sidecars pass messages to each other. */
+export const TRANSPORTS = ['link', 'http'] as const
+
 /** Everything a sidecar can be told, by environment. */
 export const sidecarSchema = Type.Object({
   ...baseSettings(DEFAULT_PORT),
@@ -37,6 +40,11 @@ export const sidecarSchema = Type.Object({
   TOKEN: Type.String({
     default: '',
     description: 'Shared secret that sidecars show each other; empty: none is asked for.',
+  }),
+  TRANSPORT: Type.Enum(TRANSPORTS, {
+    default: 'link',
+    description:
+      'How messages go to other sidecars: on one connection to each (link; http where the other knows no link), or as a request each (http).',
   }),
   DELIVER_TIMEOUT_MS: Type.Integer({
     minimum: 1,

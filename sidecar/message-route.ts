@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
@@ -6,8 +5,8 @@ import { type ErrorName, serviceError } from '../lib/service/errors.ts'
 import { CLIENT_REQUEST_HEADER, DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../lib/service/names.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
 import type { Outcome } from '../lib/wire/outcome.ts'
-import { deliverHere } from './deliver.ts'
-import type { Registry } from './registry.ts'
+import type { Receive } from '../lib/wire/transport/transport.ts'
+import { tokenCheck } from './token.ts'
 
 /** Whether a request is another sidecar's message. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
@@ -22,16 +21,15 @@ const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLIN
  */
 export async function messageRoute(
   app: FastifyInstance,
-  registry: Registry,
+  receive: Receive,
   token: string,
   maxPayloadBytes: number,
 ): Promise<void> {
   await app.register(async scope => {
+    scope.addHook('onRequest', tokenCheck(token))
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async (request, reply) => {
-      if (token !== '' && !sameSecret(request.headers.authorization ?? '', `Bearer ${token}`))
-        throw serviceError('UNAUTHORIZED')
       const user = decodeKeyHeader([request.headers[USER_HEADER] ?? ''].flat().join())
       const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
       if (problem) throw serviceError('BAD_MESSAGE', problem)
@@ -40,15 +38,9 @@ export async function messageRoute(
         throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is neither app nor client`)
       const message = decodeMessage(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
       if ('problem' in message) throw serviceError('BAD_MESSAGE', message.problem)
-      const error = ERROR_OF_OUTCOME[await deliverHere(registry, user, deliver, message)]
+      const error = ERROR_OF_OUTCOME[await receive(user, deliver, message)]
       if (error) throw serviceError(error)
       return reply.code(204).send()
     })
   })
-}
-
-/** Compares in a time that does not depend on where the texts differ. */
-function sameSecret(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }

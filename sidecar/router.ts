@@ -1,3 +1,4 @@
+import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
@@ -39,9 +40,30 @@ interface Parcel {
 interface Outbox {
   bytes: number
   held: boolean
-  /** One lane a recipient: in a lane a message starts when the one before it has its outcome, which keeps their order. */
-  readonly lanes: Map<string, Parcel[]>
+  /** One lane a recipient. */
+  readonly lanes: Map<string, Lane>
 }
+
+/**
+ * The way of messages from one sender to one recipient, which keeps their order: a message starts when the one before it has its
+ * outcome, or follows it at once where the transport keeps the order and both go to the same member.
+ */
+interface Lane {
+  readonly waiting: Parcel[]
+  /** Messages without an outcome, and their bytes. */
+  moving: number
+  movingBytes: number
+  /** Where these go: a member's name, or here. */
+  towards: string
+}
+
+/** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
+const LANE_SHARE = 1 / 8
+
+/** Where a message goes: to a member, to a connection of this pod, or to nobody. */
+type Target = Member | 'here' | undefined
+
+const nameOf = (target: Target): string => (typeof target === 'object' ? target.name : (target ?? ''))
 
 /** What a parcel costs beyond its payload, so that empty messages are not free. */
 const PARCEL_OVERHEAD_BYTES = 256
@@ -75,40 +97,61 @@ export class Router {
     outbox.bytes += parcel.bytes
     this.#regulate(sender, outbox)
     const lane = outbox.lanes.get(recipient)
-    if (lane) {
-      lane.push(parcel)
-      return
-    }
-    outbox.lanes.set(recipient, [parcel])
-    void this.#work(sender, outbox, recipient)
+    if (lane) lane.waiting.push(parcel)
+    else outbox.lanes.set(recipient, { waiting: [parcel], moving: 0, movingBytes: 0, towards: '' })
+    this.#advance(sender, outbox, recipient)
   }
 
-  async #work(sender: Sender, outbox: Outbox, recipient: string): Promise<void> {
-    const lane = outbox.lanes.get(recipient) as Parcel[]
-    for (let parcel = lane[0]; parcel; parcel = lane[0]) {
-      await this.#forward(sender.user, recipient, parcel)
-      lane.shift()
-      outbox.bytes -= parcel.bytes
-      this.#regulate(sender, outbox)
+  /** Starts all messages of a lane that may start now. */
+  #advance(sender: Sender, outbox: Outbox, recipient: string): void {
+    const lane = outbox.lanes.get(recipient) as Lane
+    for (let parcel = lane.waiting[0]; parcel; parcel = lane.waiting[0]) {
+      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > this.#options.maxQueueBytes * LANE_SHARE) return
+      const target = this.#locate(recipient)
+      if (lane.moving > 0 && !this.#follows(lane, target)) return
+      lane.waiting.shift()
+      lane.moving++
+      lane.movingBytes += parcel.bytes
+      lane.towards = nameOf(target)
+      void this.#carry(sender, outbox, recipient, lane, parcel, target)
     }
-    outbox.lanes.delete(recipient)
+    if (lane.moving === 0) outbox.lanes.delete(recipient)
   }
 
-  async #forward(from: string, recipient: string, { message, deliver }: Parcel): Promise<void> {
+  async #carry(
+    sender: Sender,
+    outbox: Outbox,
+    recipient: string,
+    lane: Lane,
+    parcel: Parcel,
+    target: Target,
+  ): Promise<void> {
+    await this.#forward(sender.user, recipient, parcel, target)
+    lane.moving--
+    lane.movingBytes -= parcel.bytes
+    outbox.bytes -= parcel.bytes
+    this.#advance(sender, outbox, recipient)
+    this.#regulate(sender, outbox)
+  }
+
+  #follows(lane: Lane, target: Target): boolean {
+    return typeof target === 'object' && target.name === lane.towards && this.#options.transport.pipelines(target)
+  }
+
+  async #forward(from: string, recipient: string, { message, deliver }: Parcel, target: Target): Promise<void> {
     const { registry, transport, timeoutMs, log } = this.#options
     const end = this.#duration.startTimer()
-    const target = this.#locate(recipient)
     const outcome = await withDeadline<Outcome>(timeoutMs, 'timeout', async signal => {
       if (target === 'here') return deliverHere(registry, recipient, deliver, message)
       return target ? transport.send(target, recipient, deliver, message, signal) : 'no_owner'
     })
     end()
     this.#routed.inc({ outcome })
-    log.debug({ from, recipient, member: target === 'here' ? this.#options.self : target?.name, outcome }, 'routed')
+    log.debug({ from, recipient, member: target === 'here' ? this.#options.self : nameOf(target), outcome }, 'routed')
   }
 
   /** A user who is connected here is here, whoever owns them; else the owner is asked. */
-  #locate(recipient: string) {
+  #locate(recipient: string): Target {
     const { self, members, registry } = this.#options
     if (registry.connections(recipient).length > 0) return 'here'
     const owner = members().owner(recipient)

@@ -8,6 +8,9 @@ const KEY_SEED_LO = 0x85a308d3
 const MEMBER_SEED_HI = 0x13198a2e
 const MEMBER_SEED_LO = 0x03707344
 
+/** Above 1 by far more than a logarithm, a product and a quotient of doubles are off together. */
+const SCORE_MARGIN = 1 + 1e-9
+
 // Shared by all sets, so that a lookup allocates nothing: filled and read within one synchronous call.
 const encoder = new TextEncoder()
 const scratch = new Uint8Array(2048)
@@ -24,33 +27,42 @@ export class MemberSet {
 
   /** In the order of their names. */
   readonly members: readonly Member[]
-  readonly #byName: ReadonlyMap<string, Member>
+  readonly #indexOf: ReadonlyMap<string, number>
   readonly #hi: Uint32Array
   readonly #lo: Uint32Array
+  readonly #weights: Float64Array
   /** Members with equal weights are compared as integers, which is exact in every language. */
   readonly #uniform: boolean
 
   /**
    * @param members in any order
+   * @param previous a set that has most of these members: names it has are not hashed again
    * @throws {Error} if a name occurs twice
    */
-  static of(members: readonly Member[]): MemberSet {
-    return members.length === 0 ? MemberSet.empty : new MemberSet(members)
+  static of(members: readonly Member[], previous?: MemberSet): MemberSet {
+    return members.length === 0 ? MemberSet.empty : new MemberSet(members, previous)
   }
 
-  private constructor(members: readonly Member[]) {
-    assertUnique(members)
+  private constructor(members: readonly Member[], previous?: MemberSet) {
     const sorted = [...members].sort((a, b) => (a.name < b.name ? -1 : 1))
     this.members = Object.freeze(sorted)
-    this.#byName = new Map(sorted.map(member => [member.name, member]))
+    this.#indexOf = new Map(sorted.map(({ name }, i) => [name, i]))
+    if (this.#indexOf.size < sorted.length) assertUnique(sorted)
     this.#hi = new Uint32Array(sorted.length)
     this.#lo = new Uint32Array(sorted.length)
+    this.#weights = Float64Array.from(sorted, ({ weight }) => weight)
     for (const [i, { name }] of sorted.entries()) {
-      hashInto(lanes, name, MEMBER_SEED_HI, MEMBER_SEED_LO)
-      this.#hi[i] = lanes[0]!
-      this.#lo[i] = lanes[1]!
+      const known = previous ? previous.#indexOf.get(name) : undefined
+      if (previous && known !== undefined) {
+        this.#hi[i] = previous.#hi[known]!
+        this.#lo[i] = previous.#lo[known]!
+      } else {
+        hashInto(lanes, name, MEMBER_SEED_HI, MEMBER_SEED_LO)
+        this.#hi[i] = lanes[0]!
+        this.#lo[i] = lanes[1]!
+      }
     }
-    this.#uniform = sorted.every(({ weight }) => weight === sorted[0]?.weight)
+    this.#uniform = this.#weights.every(weight => weight === this.#weights[0])
   }
 
   get size(): number {
@@ -59,23 +71,48 @@ export class MemberSet {
 
   /** The member with this name (`host:port`). */
   get(name: string): Member | undefined {
-    return this.#byName.get(name)
+    return this.members[this.#indexOf.get(name) ?? -1]
   }
 
   /** The member that owns a key; `undefined` only in an empty set. */
   owner(key: string): Member | undefined {
     hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
+    return this.members[this.#uniform ? this.#highestDraw() : this.#highestScore()]
+  }
+
+  // In both, members are in the order of their names, so the first of equal ones is the one that wins.
+
+  /** The low lane decides only between equal high lanes, so it is hardly ever worked out. */
+  #highestDraw(): number {
+    const keyHi = lanes[0]!
+    let bestHi = -1
     let best = -1
-    let owner: Member | undefined
-    // Members are in the order of their names, so the first of equal ones is the one that wins.
-    for (let i = 0; i < this.members.length; i++) {
-      const score = this.#score(i)
-      if (score > best) {
-        best = score
-        owner = this.members[i]
+    for (let i = 0; i < this.#hi.length; i++) {
+      const hi = fmix32(keyHi ^ this.#hi[i]!)
+      if (hi > bestHi || (hi === bestHi && this.#score(i) > this.#score(best))) {
+        bestHi = hi
+        best = i
       }
     }
-    return owner
+    return best
+  }
+
+  /** Works out a logarithm only where the high lane leaves a chance to win: ln u ≤ u − 1, so a score is at most w ⁄ (1 − u). */
+  #highestScore(): number {
+    const keyHi = lanes[0]!
+    let bestScore = 0
+    let best = -1
+    for (let i = 0; i < this.#hi.length; i++) {
+      // 1 − u is at least this much, whatever the low lane.
+      const rest = (0xffffffff - fmix32(keyHi ^ this.#hi[i]!)) / 0x100000000
+      if (this.#weights[i]! * SCORE_MARGIN < bestScore * rest) continue
+      const score = this.#score(i)
+      if (score > bestScore) {
+        bestScore = score
+        best = i
+      }
+    }
+    return best
   }
 
   /**
@@ -85,12 +122,9 @@ export class MemberSet {
    */
   rank(key: string, limit: number = this.size): Member[] {
     hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
-    const scored = this.members.map((member, i) => ({ member, score: this.#score(i) }))
-    // Array.prototype.sort is stable: equal ones stay in the order of their names.
-    return scored
-      .sort((a, b) => b.score - a.score)
-      .slice(0, Math.max(0, limit))
-      .map(({ member }) => member)
+    const scores = Float64Array.from(this.#hi, (_, i) => this.#score(i))
+    const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b)
+    return Array.from(order.subarray(0, Math.max(0, limit)), i => this.members[i]!)
   }
 
   /** Of the member at this index for the key in {@link lanes}; the highest wins. */
@@ -99,7 +133,7 @@ export class MemberSet {
     const lo = fmix32(lanes[1]! ^ this.#lo[index]! ^ hi)
     // 52 bits, so that adding a half is exact and the fraction can never round to 0 or to 1.
     const draw = hi * 0x100000 + (lo >>> 12)
-    return this.#uniform ? draw : -this.members[index]!.weight / Math.log((draw + 0.5) / 0x10000000000000)
+    return this.#uniform ? draw : -this.#weights[index]! / Math.log((draw + 0.5) / 0x10000000000000)
   }
 }
 

@@ -21,10 +21,11 @@ export class Metrics {
         this.set(process.memoryUsage.rss())
       },
     })
-    this.gauge('process_cpu_seconds_total', 'User and system CPU time spent by the process.', {
+    this.counter('process_cpu_seconds_total', 'User and system CPU time spent by the process.', {
       collect() {
         const { user, system } = process.cpuUsage()
-        this.set((user + system) / 1e6)
+        this.reset()
+        this.inc((user + system) / 1e6)
       },
     })
   }

@@ -51,7 +51,11 @@ export const CLIENT_REQUEST_HEADER = 'x-ws-operator-client-request'
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 
-/** Path of the HTTP transport between sidecars. */
+/** WebSocket sub-protocol of a link between sidecars, and the request header that tells one sender's links from another's. */
+export const LINK_PROTOCOL = 'ws-operator-link.v1'
+export const LINK_HEADER = 'x-ws-operator-link'
+
+/** Path of the HTTP transport between sidecars, and of the handshakes of links. */
 export const MESSAGE_PATH = '/message'
 
 /** Field of a text message that addresses it to another user, unless configured otherwise. */

@@ -1,11 +1,15 @@
+import cluster from 'node:cluster'
+import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
-import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import type { TObject } from 'typebox'
 import { ConfigError, helpText } from './config.ts'
-import { buildAdmin, type Readiness } from './health.ts'
+import type { Readiness } from './health.ts'
 import { createLogger, type Logger } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { type Served, serve } from './serve.ts'
+import { WorkerPool } from './workers/pool.ts'
+import { runWorker } from './workers/worker.ts'
 
 /** What every program is configured with. */
 interface BaseConfig {
@@ -39,31 +43,26 @@ export interface Program<C extends BaseConfig> {
   readonly schema: TObject
   readonly load: (env: NodeJS.ProcessEnv) => C
   readonly build: (config: C, deps: Deps) => Promise<Service>
+  /** For a program that can use several cores: how many processes share its port; 1: this one alone. */
+  readonly workers?: (config: C) => number
 }
-
-/** Time kept back from the shutdown limit for closing the servers and leaving with exit code 0. */
-const EXIT_MARGIN_MS = 500
 
 /**
  * Runs a program as a process: environment → configuration → servers → signals. SIGTERM or SIGINT: not ready at once, drain,
  * close, exit 0, all within `SHUTDOWN_SECONDS`; a second signal ends it at once with exit code 1. A bad configuration: every
  * problem on standard error, exit code 2. A port that is taken, or anything else that keeps it from starting: one clear line,
- * exit code 1. The admin server answers from the beginning: a program that takes long to start is alive, and not ready.
+ * exit code 1. The admin server answers from the beginning: a program that takes long to start is alive, and not ready. With
+ * workers all of this is the same, for the whole of them.
  */
-export async function runProgram<C extends BaseConfig>({
-  name,
-  purpose,
-  schema,
-  load,
-  build,
-}: Program<C>): Promise<void> {
+export async function runProgram<C extends BaseConfig>(program: Program<C>): Promise<void> {
+  const { name, purpose, schema } = program
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
     process.stdout.write(helpText(name, purpose, schema))
     return
   }
   let config: C
   try {
-    config = load(process.env)
+    config = program.load(process.env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(
@@ -75,35 +74,35 @@ export async function runProgram<C extends BaseConfig>({
   const instance = config.INSTANCE || hostname()
   const log = createLogger(name, instance, config.LOG_LEVEL)
   const metrics = new Metrics()
-  const limit = config.SHUTDOWN_SECONDS * 1000
-  let service: Service | undefined
-  let stopping = false
-  const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : service ? service.notReady() : 'starting'))
-
-  // Before all that takes time: as the first process of a container, this one would not even get a signal without a handler.
-  closeWithGrace(
-    { delay: limit, logger: { error: (error: unknown) => log.error({ err: error }, 'shutdown') } },
-    async ({ signal, err }) => {
-      if (err) log.fatal({ err }, 'uncaught error')
-      else log.info({ signal }, 'shutting down')
-      stopping = true
-      await service?.drain(Date.now() + limit - EXIT_MARGIN_MS)
-      await service?.app.close()
-      await admin.close()
-      log.info('stopped')
-    },
-  )
-
-  try {
-    await admin.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
-    log.debug({ admin: admin.addresses()[0] }, 'admin server listening')
-    service = await build(config, { log, metrics, instance })
-    await service.app.listen({ host: config.HOST, port: config.PORT })
-  } catch (error) {
-    // A shutdown that has begun ends what was being started, and knows how this process has to end.
-    if (stopping) return
-    log.fatal({ err: error }, `cannot start: ${(error as Error).message}`)
-    process.exit(1)
+  const limitMs = config.SHUTDOWN_SECONDS * 1000
+  const admin = { host: config.ADMIN_HOST, port: config.ADMIN_PORT }
+  if (program.workers && cluster.worker) {
+    const ownLog = log.child({ worker: cluster.worker.id })
+    const served = alone(program, config, { log: ownLog, metrics, instance })
+    return runWorker({ served, log: ownLog, metrics, limitMs })
   }
-  log.info({ address: service.app.addresses()[0], admin: admin.addresses()[0] }, 'listening')
+  const count = program.workers?.(config) ?? 1
+  if (count > 1) {
+    const pool = new WorkerPool({ count, log, metrics })
+    return serve({ served: pool, log, metrics: pool, admin, limitMs })
+  }
+  return serve({ served: alone(program, config, { log, metrics, instance }), log, metrics, admin, limitMs })
+}
+
+/** A program's own server in this process. */
+function alone<C extends BaseConfig>({ build }: Program<C>, config: C, deps: Deps): Served & { leave(): void } {
+  let service: Service | undefined
+  return {
+    async start() {
+      service = await build(config, deps)
+      await service.app.listen({ host: config.HOST, port: config.PORT })
+      return service.app.server.address() as AddressInfo
+    },
+    notReady: () => (service ? service.notReady() : 'starting'),
+    leave: () => service?.app.server.close(),
+    async stop(deadline) {
+      await service?.drain(deadline)
+      await service?.app.close()
+    },
+  }
 }

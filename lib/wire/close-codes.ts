@@ -8,6 +8,7 @@ export const CLOSE = {
   /** Never on the wire: the connection ended without a close frame (RFC 6455 §7.1.5). */
   ABNORMAL: 1006,
   INVALID_PAYLOAD: 1007,
+  POLICY_VIOLATION: 1008,
   TOO_BIG: 1009,
   SERVICE_RESTART: 1012,
   TRY_AGAIN_LATER: 1013,

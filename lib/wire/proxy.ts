@@ -35,6 +35,8 @@ export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddr
   readonly config: WireConfig
   /** Whether a plain request is for routes of the program itself, not for an upstream. */
   readonly isOwn?: (request: IncomingMessage) => boolean
+  /** Whether a handshake is for a listener of the program itself, not for an upstream. */
+  readonly claims?: (request: IncomingMessage) => boolean
   /**
    * Decides where a handshake goes.
    *
@@ -196,6 +198,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     count(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
   )
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    if (options.claims?.(request)) return
     const client = stream as Socket
     // Node takes its own listener away before this event; without one, a reset would end the process.
     client.on('error', ignore)

@@ -30,18 +30,16 @@ function ask(
   const { body, ...rest } = options
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({ host: '127.0.0.1', port, ...rest }, response => {
-      response
-        .toArray()
-        .then(
-          chunks =>
-            resolve({
-              status: response.statusCode,
-              message: response.statusMessage,
-              headers: response.headers,
-              body: Buffer.concat(chunks as Buffer[]).toString(),
-            }),
-          reject,
-        )
+      response.toArray().then(
+        chunks =>
+          resolve({
+            status: response.statusCode,
+            message: response.statusMessage,
+            headers: response.headers,
+            body: Buffer.concat(chunks as Buffer[]).toString(),
+          }),
+        reject,
+      )
     })
     outgoing.on('error', reject)
     outgoing.end(body)

@@ -16,14 +16,19 @@ export interface ProgramProcess {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
-/** Starts `hooks`, `sidecar` or `balancer` on free ports and waits until it listens. */
+/**
+ * Starts `hooks`, `sidecar` or `balancer` on free ports and waits until it listens.
+ *
+ * @param main what is run: the source unless told otherwise
+ */
 export async function startProgram(
   t: Scope,
   name: 'hooks' | 'sidecar' | 'balancer',
   env: Record<string, string | number> = {},
+  main = `${root}/${name}/main.ts`,
 ): Promise<ProgramProcess> {
   const settings = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'debug', ...env }
-  const child = spawn(process.execPath, [`${root}/${name}/main.ts`], {
+  const child = spawn(process.execPath, [main], {
     env: {
       ...process.env,
       ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)])),
@@ -44,7 +49,7 @@ export async function startProgram(
   })
   const listening = () =>
     logs.find(line => line['msg'] === 'listening') as { address: { port: number }; admin: { port: number } } | undefined
-  await waitFor(() => listening() !== undefined || child.exitCode !== null, `${name} listens`)
+  await waitFor(() => listening() !== undefined || child.exitCode !== null, `${name} listens`, 30_000)
   const ports = listening()
   if (!ports) throw new Error(`${name} ended with ${child.exitCode}`)
   return { child, port: ports.address.port, adminPort: ports.admin.port, logs, exited }

@@ -8,15 +8,17 @@ import { waitFor } from '../helpers/wait.ts'
 const programs = {
   sidecar: (appPort: number) => ({ APP_PORT: appPort, SELF: '127.0.0.1:3000', MEMBERS: '127.0.0.1:3000' }),
   // A balancer before the app itself: to it any WebSocket server is a member.
-  balancer: (appPort: number) => ({ MEMBERS: `127.0.0.1:${appPort}` }),
+  balancer: (appPort: number) => ({ MEMBERS: `127.0.0.1:${appPort}`, WORKERS: 1 }),
+  'balancer with workers': (appPort: number) => ({ MEMBERS: `127.0.0.1:${appPort}`, WORKERS: 2 }),
 }
 
-for (const name of ['sidecar', 'balancer'] as const) {
+for (const name of ['sidecar', 'balancer', 'balancer with workers'] as const) {
+  const main = name === 'sidecar' ? 'sidecar' : 'balancer'
   t.test(`${name}: SIGTERM closes clients with 1012, the app with 1001, and ends with 0`, async t => {
     const ends: number[] = []
     const app = await startApp(t)
     app.server.on('connection', socket => socket.on('close', code => ends.push(code)))
-    const program = await startProgram(t, name, programs[name](app.port))
+    const program = await startProgram(t, main, programs[name](app.port))
     const clients = await Promise.all([1, 2, 3].map(n => connect(t, program.port, { user: `u${n}` })))
     t.equal((await fetch(`http://127.0.0.1:${program.adminPort}/readyz`)).status, 200)
     program.child.kill('SIGTERM')
@@ -28,7 +30,7 @@ for (const name of ['sidecar', 'balancer'] as const) {
 
   t.test(`${name}: a client that does not answer the close does not keep it alive beyond its limit`, async t => {
     const app = await startApp(t)
-    const program = await startProgram(t, name, { ...programs[name](app.port), SHUTDOWN_SECONDS: 1 })
+    const program = await startProgram(t, main, { ...programs[name](app.port), SHUTDOWN_SECONDS: 1 })
     const mute = connectTcp(program.port, '127.0.0.1')
     t.teardown(() => mute.destroy())
     mute.write(
@@ -43,7 +45,7 @@ for (const name of ['sidecar', 'balancer'] as const) {
 
   t.test(`${name}: not ready, and no new handshakes, while it drains`, async t => {
     const app = await startApp(t)
-    const program = await startProgram(t, name, { ...programs[name](app.port), SHUTDOWN_SECONDS: 30 })
+    const program = await startProgram(t, main, { ...programs[name](app.port), SHUTDOWN_SECONDS: 30 })
     const mute = await connect(t, program.port, { user: 'mute' })
     // It keeps the drain waiting: its close frame is never answered.
     mute.socket.pause()

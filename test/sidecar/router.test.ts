@@ -112,3 +112,27 @@ t.test('a recipient whose app does not read holds up only those who write to it,
     'the flood waits, it is not thrown away',
   )
 })
+
+for (const TRANSPORT of ['link', 'http']) {
+  t.test(`${TRANSPORT}: order across pods, and recipients that can be nobody’s name`, async t => {
+    const apps = [await startApp(t), await startApp(t, { onConnection: () => {} })]
+    const { balancer, sidecars, ownerOf } = await startStack(t, apps, { sidecar: { TRANSPORT } })
+    const bob = userOn(ownerOf, 1, 'bob')
+    await connect(t, balancer.port, { user: bob })
+    const a = await connect(t, balancer.port, { user: userOn(ownerOf, 0, 'alice') })
+    const odd = ['a\nb', '\ud800', 'x'.repeat(600)].map(prefix => userOn(ownerOf, 1, prefix))
+    const texts = Array.from({ length: 300 }, (_, n) => addressed(bob, `${n} ${'x'.repeat((n * 7919) % 2000)}`))
+    for (const text of [...odd.map(user => addressed(user)), ...texts]) a.send(text)
+    const [near, far] = sidecars as [Running, Running]
+    await waitFor(
+      async () => (await near.metric('messages_routed_total', { outcome: 'delivered' })) === texts.length,
+      'all have arrived',
+    )
+    t.strictSame(
+      apps[1]?.received.map(({ data }) => data.toString()),
+      texts,
+    )
+    t.equal(await near.metric('messages_routed_total', { outcome: 'rejected' }), odd.length)
+    t.equal(await far.metric('links'), TRANSPORT === 'link' ? 1 : 0)
+  })
+}

@@ -34,6 +34,8 @@ export class MemberWatch implements Discovery {
     this.#log = log.child({ discovery: kind })
     const watch = this
     metrics?.gauge('members', 'Members known to this instance.', {
+      // Its workers know the same ones, not each some of their own.
+      aggregator: 'max',
       collect() {
         this.set(watch.members.size)
       },
@@ -106,7 +108,7 @@ export class MemberWatch implements Discovery {
   #set(members: readonly Member[]): void {
     const change = diffMembers(this.#members.members, members)
     if (change.added.length + change.removed.length + change.changed.length === 0) return
-    this.#members = MemberSet.of(members)
+    this.#members = MemberSet.of(members, this.#members)
     const names = (list: readonly Member[]) => list.map(({ name }) => name)
     this.#log.info(
       {

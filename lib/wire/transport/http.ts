@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http'
 import type { Member } from '../../routing/members.ts'
-import { encodeKeyHeader } from '../../routing/routing-key.ts'
+import { encodeKeyHeader, keyProblem } from '../../routing/routing-key.ts'
 import { DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../../service/names.ts'
 import { encodeMessage, type Message } from '../message.ts'
 import { type Deliver, type Outcome, outcomeOfStatus } from '../outcome.ts'
@@ -9,6 +9,10 @@ import type { Transport } from './transport.ts'
 /** Most connections to one member; further messages wait for one of them. */
 const MAX_SOCKETS_PER_MEMBER = 64
 
+/** Whether a request failed before anything of it was sent. */
+const isUnsent = (error: NodeJS.ErrnoException): boolean =>
+  error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
+
 /**
  * The HTTP transport: one `POST /message` a message, on kept-alive connections.
  *
@@ -16,9 +20,18 @@ const MAX_SOCKETS_PER_MEMBER = 64
  */
 export function createHttpTransport(token: string): Transport {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS_PER_MEMBER })
+  let closed = false
   return {
-    send: (member, user, deliver, message, signal) => post(agent, token, member, user, deliver, message, signal),
-    close: () => agent.destroy(),
+    async send(member, user, deliver, message, signal) {
+      if (closed) return 'no_owner'
+      if (keyProblem(user) !== undefined) return 'rejected'
+      return post(agent, token, member, user, deliver, message, signal)
+    },
+    pipelines: () => false,
+    close() {
+      closed = true
+      agent.destroy()
+    },
   }
 }
 
@@ -54,8 +67,10 @@ function post(
         response.once('close', () => resolve(outcomeOfStatus(response.statusCode ?? 0)))
       },
     )
-    // Whoever cannot be reached owns nobody; only the time limit is an outcome of its own.
-    outgoing.once('error', () => resolve(signal.aborted ? 'timeout' : 'no_owner'))
+    // Whoever cannot be reached owns nobody; a connection that breaks later leaves open whether the message has arrived.
+    outgoing.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(!signal.aborted && isUnsent(error) ? 'no_owner' : 'timeout'),
+    )
     outgoing.end(body)
   })
 }

@@ -2,8 +2,9 @@ import { deepEqual, equal } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createMember, type Member, parseMember, parseMembers } from '../../../lib/routing/members.ts'
+import { murmur3 } from '../../../lib/routing/murmur3.ts'
 import { MemberSet } from '../../../lib/routing/rendezvous.ts'
 import vectors from './rendezvous.vectors.json' with { type: 'json' }
 
@@ -56,6 +57,43 @@ t.test('a set knows its members, in the order of their names', async t => {
   t.throws(() => (set.members as Member[]).pop(), TypeError, 'it cannot be changed')
 })
 
+/** Texts that were hashed during a call. */
+function hashed(t: Test, action: () => void): string[] {
+  const spy = t.capture(TextEncoder.prototype, 'encodeInto', TextEncoder.prototype.encodeInto)
+  action()
+  spy.restore()
+  return spy().map(({ args }) => String(args[0]))
+}
+
+t.test('a change hashes the names of new members only', async t => {
+  const before = MemberSet.of(pods(50))
+  const newcomer = createMember('10.1.2.3', 3000)
+  const heavier = createMember('10.0.7.9', 3000, 2)
+  const changed = [
+    newcomer,
+    ...pods(50)
+      .slice(5)
+      .filter(({ name }) => name !== heavier.name),
+    heavier,
+  ]
+  let after = MemberSet.empty
+  t.strictSame(
+    hashed(t, () => {
+      after = MemberSet.of(changed, before)
+    }),
+    [newcomer.name],
+  )
+  const fresh = MemberSet.of(changed)
+  for (const user of users.slice(0, 1000)) {
+    deepEqual(names(after.rank(user)), names(fresh.rank(user)))
+  }
+  t.strictSame(
+    hashed(t, () => MemberSet.of(pods(3), MemberSet.empty)),
+    names(pods(3)),
+    'without what was there before, all of them',
+  )
+})
+
 t.test('an empty set has no owner of anything', async t => {
   t.equal(MemberSet.of([]), MemberSet.empty)
   t.equal(MemberSet.empty.owner('alice'), undefined)
@@ -92,6 +130,32 @@ t.test('the order is a permutation that begins with the owner, and can be cut', 
       CHECK,
     ),
   )
+})
+
+t.test('many members, with equal weights and with others: the owner is the first of the order', async t => {
+  for (const weightOf of [() => 1, (i: number) => 0.25 + (i % 7)]) {
+    const set = MemberSet.of(pods(2000).map(({ host, port }, i) => createMember(host, port, weightOf(i))))
+    for (const user of users.slice(0, 100)) equal(set.owner(user), set.rank(user)[0], user)
+  }
+  t.pass('for each of 100 users')
+})
+
+t.test('between members whose high lanes are the same, the low lanes decide', async t => {
+  const seen = new Map<number, Member>()
+  let twins: Member[] = []
+  for (let i = 0; twins.length === 0; i++) {
+    const member = createMember(`pod-${i}`, 3000)
+    const lane = murmur3(Buffer.from(member.name), member.name.length, 0x13198a2e)
+    const other = seen.get(lane)
+    if (other) twins = [other, member]
+    seen.set(lane, member)
+  }
+  const set = MemberSet.of(twins)
+  const owned = count(users.slice(0, 1000), user => {
+    equal(set.owner(user), set.rank(user)[0], user)
+    return set.owner(user)
+  })
+  for (const { name } of twins) t.ok((owned.get(name) ?? 0) > 400, `${name} owns ${owned.get(name)} of 1000`)
 })
 
 t.test('the order in which members are listed means nothing', async t => {

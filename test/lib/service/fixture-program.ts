@@ -8,6 +8,7 @@ import { baseSettings } from '../../../lib/service/settings.ts'
 const schema = Type.Object({
   ...baseSettings(0),
   BEHAVIOUR: Type.Enum(['good', 'slow-drain', 'slow-build', 'bad-build', 'bad-drain', 'throws'], { default: 'good' }),
+  WORKERS: Type.Integer({ default: 1 }),
   NEEDED: Type.String({ description: 'Something that has no default.' }),
 })
 
@@ -18,12 +19,14 @@ await runProgram({
   purpose: 'is started by a test',
   schema,
   load: env => loadConfig(schema, {}, env),
+  workers: ({ WORKERS }) => WORKERS,
   build: async ({ BEHAVIOUR }, { log, instance }) => {
     if (BEHAVIOUR === 'bad-build') throw new Error('the flux capacitor is missing')
     if (BEHAVIOUR === 'slow-build') await never()
     const app = fastify()
     let release: (() => void) | undefined
     app.get('/', async () => instance)
+    app.get('/pid', async () => String(process.pid))
     app.post('/release', async () => release?.())
     app.post('/throw', async () => {
       setImmediate(() => {

@@ -1,0 +1,31 @@
+# One image, three programs: /app/hooks.js, /app/sidecar.js and /app/balancer.js.
+#
+#   docker build -t ws-operator:0.1.0 .
+#   docker build -t ws-operator-example-chat:0.1.0 --target ws-operator-example-chat .
+ARG NODE_IMAGE=docker.io/library/node:24-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY . .
+RUN npm run build
+
+FROM ${NODE_IMAGE} AS ws-operator-example-chat
+WORKDIR /app
+COPY --from=build /src/dist/package.json /src/dist/examples/chat.js /app/
+ENV NODE_ENV=production
+USER 65532:65532
+ENTRYPOINT ["node"]
+CMD ["/app/chat.js"]
+
+# The last stage is what a build without --target makes.
+FROM ${NODE_IMAGE} AS ws-operator
+LABEL org.opencontainers.image.title="ws-operator"
+LABEL org.opencontainers.image.licenses="MIT"
+WORKDIR /app
+COPY --from=build /src/dist/package.json /src/dist/hooks.js /src/dist/sidecar.js /src/dist/balancer.js /src/LICENSE /app/
+ENV NODE_ENV=production
+USER 65532:65532
+ENTRYPOINT ["node"]
+CMD ["/app/sidecar.js"]

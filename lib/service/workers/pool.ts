@@ -1,0 +1,145 @@
+import cluster from 'node:cluster'
+import type { AddressInfo } from 'node:net'
+import { Registry } from 'prom-client'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Served } from '../serve.ts'
+import { type End, Peer } from './peer.ts'
+import { restartDelayMs, STABLE_MS } from './restart.ts'
+import { Totals } from './totals.ts'
+
+interface Options {
+  readonly count: number
+  readonly log: Logger
+  /** The primary's own, and where the pool counts. */
+  readonly metrics: Metrics
+  /** How often workers are asked for a sign of life, in milliseconds. */
+  readonly checkMs?: number
+}
+
+/** Checks without a sign of life after which a worker is killed: 30 s, as with the liveness probe of one process. */
+const MAX_SILENT = 6
+
+/**
+ * Workers that share a port, for the primary of a cluster. Connections are dealt out in turn (docs/adr/0007-workers.md). A worker
+ * that ends is replaced; one that does not react any more is killed.
+ */
+export class WorkerPool implements Served {
+  /** The sums over all workers, for the admin server. */
+  readonly registry: Pick<Registry, 'contentType' | 'metrics'>
+  readonly #options: Options
+  readonly #peers = new Set<Peer>()
+  readonly #totals = new Totals()
+  readonly #started = Promise.withResolvers<AddressInfo>()
+  readonly #restarts
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #crashes = 0
+  #running = false
+  #stopping = false
+
+  constructor(options: Options) {
+    this.#options = options
+    const { metrics } = options
+    this.#restarts = metrics.counter('worker_restarts_total', 'Workers that ended by themselves and were replaced.')
+    const peers = this.#peers
+    metrics.gauge('workers', 'Workers that have started and not ended.', {
+      collect() {
+        this.set([...peers].filter(peer => peer.listening).length)
+      },
+    })
+    this.registry = { contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: () => this.#metrics() }
+  }
+
+  /** Resolves when all workers listen. @throws what kept the first of them that failed from starting */
+  async start(): Promise<AddressInfo> {
+    const { count, checkMs = 5000 } = this.#options
+    cluster.schedulingPolicy = cluster.SCHED_RR
+    // Workers see their primary go and end, except one that is stuck.
+    process.on('exit', () => {
+      for (const peer of this.#peers) peer.kill()
+    })
+    for (let i = 0; i < count; i++) this.#fork()
+    const address = await this.#started.promise
+    this.#running = true
+    this.#timers.add(setInterval(() => this.#check(), checkMs))
+    return address
+  }
+
+  /** Ready as soon as one worker is. */
+  async notReady(): Promise<string | undefined> {
+    if (!this.#running) return 'starting'
+    const reasons = await Promise.all(
+      [...this.#peers]
+        .filter(({ listening }) => listening)
+        .map(async peer => {
+          const answer = await peer.ask('readiness')
+          return answer ? answer.reason : `worker ${peer.id} does not answer`
+        }),
+    )
+    if (reasons.includes(undefined)) return undefined
+    return [...new Set(reasons)].sort().join('; ') || 'no worker runs'
+  }
+
+  /** @throws if a worker did not end well; the caller bounds the time */
+  async stop(deadline: number): Promise<void> {
+    this.#stopping = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    for (const peer of this.#peers) peer.drain(deadline)
+    const ends = await Promise.all(Array.from(this.#peers, async ({ id, ended }) => ({ id, ...(await ended) })))
+    const bad = ends.find(({ code }) => code !== 0)
+    if (bad) throw new Error(`worker ${bad.id} ended with ${bad.signal ?? bad.code} instead of draining`)
+  }
+
+  #fork(): void {
+    const worker = cluster.fork()
+    const peer = new Peer(worker)
+    this.#peers.add(peer)
+    worker.once('listening', ({ address, port, addressType }) => {
+      peer.listening = true
+      if ([...this.#peers].filter(({ listening }) => listening).length < this.#options.count) return
+      this.#started.resolve({ address, port, family: addressType === 6 ? 'IPv6' : 'IPv4' })
+    })
+    void peer.ended.then(end => this.#ended(peer, end))
+  }
+
+  #ended(peer: Peer, { code, signal, failure }: End): void {
+    this.#peers.delete(peer)
+    this.#totals.retire(peer.id)
+    if (this.#stopping) return
+    const reason = failure ?? new Error(`worker ${peer.id} ended with ${signal ?? code}`)
+    if (!this.#running) {
+      this.#started.reject(reason)
+      return
+    }
+    this.#crashes = performance.now() - peer.since > STABLE_MS ? 1 : this.#crashes + 1
+    const delayMs = restartDelayMs(this.#crashes)
+    this.#restarts.inc()
+    this.#options.log.error({ err: reason, worker: peer.id, delayMs }, 'a worker ended, another takes its place')
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.#fork()
+    }, delayMs)
+    this.#timers.add(timer)
+  }
+
+  #check(): void {
+    for (const peer of this.#peers) {
+      if (peer.check() < MAX_SILENT) continue
+      this.#options.log.error({ worker: peer.id }, 'a worker does not react any more and is killed')
+      peer.kill()
+    }
+  }
+
+  async #metrics(): Promise<string> {
+    const answered = new Set<number>()
+    await Promise.all(
+      Array.from(this.#peers, async peer => {
+        const answer = await peer.ask('metrics')
+        if (!answer || !this.#peers.has(peer)) return
+        answered.add(peer.id)
+        this.#totals.update(peer.id, answer.snapshot)
+      }),
+    )
+    return this.#totals.text(await this.#options.metrics.registry.getMetricsAsJSON(), answered)
+  }
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto'
+import type { Member } from '../../routing/members.ts'
+import { keyProblem } from '../../routing/routing-key.ts'
+import { LINK_HEADER } from '../../service/names.ts'
+import type { Outcome } from '../outcome.ts'
+import { createHttpTransport } from './http.ts'
+import { type LinkEnd, LinkSender, type LinkSenderOptions } from './link-sender.ts'
+import type { Transport } from './transport.ts'
+
+/** Times of the link transport, all in milliseconds. */
+export interface LinkTimes extends Pick<LinkSenderOptions, 'handshakeMs' | 'pingMs' | 'idleMs'> {
+  /** Pause before a member is dialled again after one failure; it doubles with each further one. */
+  readonly firstPauseMs: number
+  readonly longestPauseMs: number
+  /** How long a member that takes no link is used over HTTP before it is asked again. */
+  readonly httpMs: number
+}
+
+const TIMES: LinkTimes = {
+  handshakeMs: 2000,
+  pingMs: 5000,
+  idleMs: 300_000,
+  firstPauseMs: 50,
+  longestPauseMs: 2000,
+  httpMs: 60_000,
+}
+
+/** What is known of a member. */
+interface Peer {
+  link: LinkSender | undefined
+  failures: number
+  /** On the clock of `performance.now()`: no link is dialled before. */
+  notBefore: number
+  /** Same clock: until then it is used over HTTP. */
+  httpUntil: number
+  /** Messages that are under way over HTTP. */
+  overHttp: number
+}
+
+/**
+ * The link transport: one WebSocket connection to each member that there is something to send to, kept open, on which all
+ * messages go and their outcomes come back (docs/protocol.md). A member that takes no links is used over HTTP.
+ *
+ * @param token shown to the other sidecar; empty: none
+ */
+export function createLinkTransport(token: string, times: LinkTimes = TIMES): Transport {
+  return new LinkTransport(token, times)
+}
+
+class LinkTransport implements Transport {
+  readonly #http
+  readonly #times: LinkTimes
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #peers = new Map<string, Peer>()
+  #closed = false
+
+  constructor(token: string, times: LinkTimes) {
+    this.#http = createHttpTransport(token)
+    this.#times = times
+    // It tells the other end which older link is the same sender's.
+    this.#headers = { [LINK_HEADER]: randomUUID(), ...(token && { authorization: `Bearer ${token}` }) }
+  }
+
+  async send(...[member, user, deliver, message, signal]: Parameters<Transport['send']>): Promise<Outcome> {
+    if (this.#closed) return 'no_owner'
+    if (keyProblem(user) !== undefined) return 'rejected'
+    const peer = this.#peer(member)
+    const outcome = await this.#link(member, peer)?.send(user, deliver, message, signal)
+    if (outcome !== undefined) return outcome
+    peer.overHttp++
+    try {
+      return await this.#http.send(member, user, deliver, message, signal)
+    } finally {
+      peer.overHttp--
+    }
+  }
+
+  pipelines(member: Member): boolean {
+    const peer = this.#peers.get(member.name)
+    return peer?.overHttp === 0 && (peer.link?.open ?? false)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const { link } of this.#peers.values()) link?.close()
+    this.#http.close()
+  }
+
+  #peer(member: Member): Peer {
+    const known = this.#peers.get(member.name)
+    if (known) return known
+    this.#forget()
+    const peer = { link: undefined, failures: 0, notBefore: 0, httpUntil: 0, overHttp: 0 }
+    this.#peers.set(member.name, peer)
+    return peer
+  }
+
+  #link(member: Member, peer: Peer): LinkSender | undefined {
+    if (peer.link) return peer.link
+    const now = performance.now()
+    if (now >= peer.httpUntil) peer.link = this.#open(member, peer, Math.max(0, peer.notBefore - now))
+    return peer.link
+  }
+
+  #open(member: Member, peer: Peer, delayMs: number): LinkSender {
+    const link = new LinkSender({
+      member,
+      headers: this.#headers,
+      delayMs,
+      ...this.#times,
+      onEnd: end => this.#ended(peer, link, end),
+    })
+    return link
+  }
+
+  #ended(peer: Peer, link: LinkSender, end: LinkEnd): void {
+    const { firstPauseMs, longestPauseMs, httpMs } = this.#times
+    const now = performance.now()
+    peer.link = undefined
+    peer.failures = end === 'no_link' || end === 'done' || link.proved ? 0 : peer.failures + 1
+    if (end === 'no_link') peer.httpUntil = now + httpMs
+    const pause = peer.failures === 0 ? 0 : Math.min(longestPauseMs, firstPauseMs * 2 ** (peer.failures - 1))
+    // Jittered, so that the sidecars of many pods do not come back at the same moment.
+    peer.notBefore = now + pause * (0.5 + Math.random() / 2)
+  }
+
+  /** Members come and go: of those that went, nothing stays. */
+  #forget(): void {
+    const now = performance.now()
+    for (const [name, { link, notBefore, httpUntil, overHttp }] of this.#peers) {
+      if (!link && overHttp === 0 && notBefore <= now && httpUntil <= now) this.#peers.delete(name)
+    }
+  }
+}

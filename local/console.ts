@@ -1,0 +1,28 @@
+/** What the demo says in the terminal. */
+export interface Say {
+  readonly title: (text: string) => void
+  /** A new step, numbered. */
+  readonly step: (text: string) => void
+  /** What came of the step. */
+  readonly detail: (text: string) => void
+  /** Something that happened. */
+  readonly event: (text: string) => void
+  /** What was looked at, and whether it was as it should be. */
+  readonly check: (ok: boolean, text: string) => void
+  /** Why the demo cannot go on. */
+  readonly failure: (text: string) => void
+}
+
+/** Lines for people; text of users and programs cannot move the cursor. */
+export function createConsole(write: (line: string) => void): Say {
+  let steps = 0
+  const print = (line: string) => write(line.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '\ufffd'))
+  return {
+    title: print,
+    step: text => print(`\n${++steps}. ${text}`),
+    detail: text => print(`   ${text}`),
+    event: text => print(`   ${new Date().toTimeString().slice(0, 8)}  ${text}`),
+    check: (ok, text) => print(`   ${ok ? 'ok    ' : 'FAILED'}  ${text}`),
+    failure: text => print(`\nFAILED: ${text}`),
+  }
+}

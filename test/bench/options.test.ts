@@ -1,0 +1,39 @@
+import t from 'tap'
+import { type Options, parseOptions, unpublishable } from '../../bench/options.ts'
+
+const options = (...args: string[]) => parseOptions(args) as Options
+
+t.test('options', async t => {
+  t.match(options(), { repetitions: 3, warmup: 5, seconds: 4, idleConnections: 2000, quick: false, only: undefined })
+  t.match(options('--repetitions', '5', '--warmup', '0.5', '--seconds', '2'), {
+    repetitions: 5,
+    warmup: 0.5,
+    seconds: 2,
+  })
+  t.match(options('--only', 'idle,handshakes', '--peers', 'nginx,ours'), {
+    only: ['idle', 'handshakes'],
+    peers: ['nginx', 'ours'],
+  })
+  t.equal(parseOptions(['--help']), undefined)
+  t.equal(options('--quick').repetitions, 1)
+  t.equal(options('--quick', '--repetitions', '2').repetitions, 2)
+})
+
+t.test('what is wrong with options is said', async t => {
+  t.throws(() => options('--repetitions', '1.5'), /--repetitions 1.5: expected a whole number from 1 to 100/)
+  t.throws(() => options('--seconds', ''), /--seconds : expected a number/)
+  t.throws(() => options('--only', 'echo'), /--only echo: expected some of echo-1x128/)
+  t.throws(() => options('--peers', 'envoy'), /--peers envoy: expected some of direct, nginx/)
+  t.throws(() => options('--fast'), /--fast/)
+})
+
+t.test('only a whole run is published', async t => {
+  t.equal(unpublishable(options(), []), undefined)
+  t.equal(unpublishable(options('--repetitions', '5'), []), undefined)
+  t.equal(unpublishable(options('--quick'), []), 'the run was quick')
+  t.equal(unpublishable(options('--only', 'idle'), []), 'not everything was measured')
+  t.equal(unpublishable(options('--programs', '/elsewhere'), []), 'the programs are those of another checkout')
+  t.equal(unpublishable(options(), ['nginx']), 'a peer was left out')
+  t.match(unpublishable(options('--repetitions', '2'), []), /3 repetitions/)
+  t.match(unpublishable(options('--warmup', '1'), []), /after 5 s/)
+})

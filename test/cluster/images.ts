@@ -1,0 +1,40 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
+import { EXAMPLE_IMAGE, IMAGE, makeImage } from '../../scripts/image.ts'
+import { kubectl, run } from './kubectl.ts'
+
+const NEIGHBOUR = join(import.meta.dirname, '../../../shared/cluster/load-image')
+const LOAD_LIMIT_MS = 300_000
+
+/** Makes both images as a user would and puts them on the cluster's nodes. */
+export async function loadImages(say: (line: string) => void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'ws-operator-images-'))
+  try {
+    const archives: string[] = []
+    for (const stage of [IMAGE, EXAMPLE_IMAGE]) {
+      const out = join(folder, `${stage}.tar`)
+      await makeImage({ out, stage, tag: `${stage}:${packageJson.version}`, say })
+      archives.push(out)
+    }
+    const [program, ...args] = await loader()
+    for (const archive of archives) await run(program, [...args, archive], { limitMs: LOAD_LIMIT_MS })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** The command that puts an archive on the nodes; the archive's path comes last. @throws where nobody knows one */
+async function loader(): Promise<[string, ...string[]]> {
+  const given = process.env['IMAGE_LOAD']
+  if (given) return ['sh', '-c', `${given} "$1"`, 'sh']
+  const context = (await kubectl(['config', 'current-context'])).trim()
+  if (context.startsWith('kind-')) return ['kind', 'load', 'image-archive', '--name', context.slice('kind-'.length)]
+  if (context.startsWith('k3d-')) return ['k3d', 'image', 'import', '--cluster', context.slice('k3d-'.length)]
+  if (context === 'minikube') return ['minikube', 'image', 'load']
+  if (context === 'test' && existsSync(NEIGHBOUR)) return [NEIGHBOUR]
+  throw new Error(
+    `do not know how to put an image on the nodes of ${context}: set IMAGE_LOAD to a command that takes an archive as its last argument`,
+  )
+}

@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { connect, ensureMetacontrollerCrds } from './cluster.ts'
+import { kubectl } from './kubectl.ts'
+import { MANIFESTS } from './operator.ts'
+import { waitFor } from './wait.ts'
+
+const CRD = join(MANIFESTS, 'base/crd/websocketbalancers.yaml')
+
+t.test('the API server takes every manifest, strictly', async t => {
+  const cluster = await connect()
+  t.teardown(() => cluster.close())
+  await ensureMetacontrollerCrds(cluster)
+  // A dry run creates nothing, so what the objects refer to has to be there: the namespace, and our own kind.
+  await kubectl(['apply', '-f', join(MANIFESTS, 'base/namespace.yaml'), '-f', CRD])
+  cluster.undo(() => kubectl(['delete', '-f', join(MANIFESTS, 'base/namespace.yaml'), '-f', CRD, '--timeout=60s']))
+  await waitFor('the API server serves WebSocketBalancers', () =>
+    cluster.api.resource('ws.operator/v1alpha1', 'WebSocketBalancer'),
+  )
+  const dryRun = async (...source: string[]) => {
+    const out = await kubectl([
+      'apply',
+      '--server-side',
+      '--dry-run=server',
+      '--validate=strict',
+      '--force-conflicts',
+      ...source,
+    ])
+    return out.trim().split('\n')
+  }
+  const alone = await dryRun('-k', MANIFESTS)
+  t.ok(alone.some(line => line.startsWith('deployment.apps/ws-operator-hooks serverside-applied')))
+  t.ok(alone.some(line => line.startsWith('decoratorcontroller.metacontroller.k8s.io/ws-operator')))
+  const together = await dryRun('-k', join(MANIFESTS, 'with-metacontroller'))
+  t.ok(together.some(line => line.startsWith('deployment.apps/ws-operator-metacontroller serverside-applied')))
+  t.ok(together.length > alone.length)
+  const namespace = await cluster.namespace()
+  t.match(await dryRun('-n', namespace, '-f', join(MANIFESTS, 'examples/chat.yaml')), [
+    /^deployment\.apps\/chat serverside-applied/,
+  ])
+})
+
+t.test('everything runs under the restricted Pod Security Standard', async t => {
+  const cluster = await connect()
+  t.teardown(() => cluster.close())
+  const namespace = await cluster.namespace()
+  // For a Deployment the admission plugin only warns; what it enforces is on pods.
+  const rendered = await kubectl(['kustomize', join(MANIFESTS, 'with-metacontroller')])
+  const templates = parseAllDocuments(rendered)
+    .map(document => document.toJS())
+    .filter(({ kind }) => kind === 'Deployment')
+  t.equal(templates.length, 2)
+  for (const { metadata, spec } of templates) {
+    const { serviceAccountName: _, ...podSpec } = spec.template.spec
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: metadata.name, namespace }, spec: podSpec }
+    const out = await kubectl(['apply', '--dry-run=server', '-f', '-'], { input: JSON.stringify(pod) })
+    t.match(out, /created \(server dry run\)/, metadata.name)
+  }
+})

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process'
+import { openSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import type { Cluster } from './cluster.ts'
+import { end, kubectl } from './kubectl.ts'
+import { startStandIn } from './metacontroller-stand-in/stand-in.ts'
+
+/** Who plays Metacontroller's part. */
+export interface Metacontroller {
+  readonly name: string
+  /** Makes it sync every parent once more. */
+  resync(): Promise<void>
+  stop(): Promise<void>
+  /** What it said. */
+  log(): Promise<string>
+}
+
+/** Starts what METACONTROLLER_BIN names, else the stand-in, with the flags of manifests/with-metacontroller. */
+export async function startMetacontroller(cluster: Cluster): Promise<Metacontroller> {
+  const flags = await manifestFlags()
+  const program = process.env['METACONTROLLER_BIN']
+  return program ? startProgram(program, flags) : startStandInWith(cluster, flags)
+}
+
+async function startStandInWith(cluster: Cluster, flags: readonly string[]): Promise<Metacontroller> {
+  const said: string[] = []
+  const { resync, stop } = await startStandIn({
+    api: cluster.api,
+    fieldManager: value(flags, 'apply-strategy-ssa-field-manager'),
+    labelSelector: value(flags, 'target-label-selector'),
+    report: line => said.push(line),
+  })
+  return { name: 'the stand-in for Metacontroller', resync, stop, log: async () => said.join('\n') }
+}
+
+async function startProgram(program: string, flags: readonly string[]): Promise<Metacontroller> {
+  const folder = await mkdtemp(join(tmpdir(), 'metacontroller-'))
+  const log = join(folder, 'log')
+  // Nothing else may use these ports, and one process needs no election.
+  const own = ['--metrics-address=0', '--health-probe-bind-address=0', `--kubeconfig=${process.env['KUBECONFIG']}`]
+  const args = [...flags.filter(flag => !flag.startsWith('--leader-election')), ...own]
+  const begin = () => {
+    const file = openSync(log, 'a')
+    return spawn(program, args, { stdio: ['ignore', file, file] })
+  }
+  let child = begin()
+  return {
+    name: `Metacontroller (${program})`,
+    async resync() {
+      await end(child)
+      child = begin()
+    },
+    async stop() {
+      await end(child)
+      await rm(folder, { recursive: true })
+    },
+    log: () => readFile(log, 'utf8'),
+  }
+}
+
+/** Arguments of the container in manifests/with-metacontroller, so that the tests run what users run. */
+async function manifestFlags(): Promise<string[]> {
+  const rendered = await kubectl(['kustomize', join(import.meta.dirname, '../../manifests/with-metacontroller')])
+  const objects = parseAllDocuments(rendered).map(document => document.toJS())
+  const deployment = objects.find(({ kind, metadata }) => kind === 'Deployment' && /metacontroller/.test(metadata.name))
+  return deployment.spec.template.spec.containers[0].args
+}
+
+function value(flags: readonly string[], name: string): string {
+  const flag = flags.find(text => text.startsWith(`--${name}=`))
+  if (!flag) throw new Error(`manifests/with-metacontroller does not set --${name}`)
+  return flag.slice(name.length + 3)
+}

@@ -1,0 +1,88 @@
+import cluster from 'node:cluster'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createLogger } from '../../../../lib/service/log.ts'
+import { Metrics } from '../../../../lib/service/metrics.ts'
+import { WorkerPool } from '../../../../lib/service/workers/pool.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+
+cluster.setupPrimary({ exec: join(import.meta.dirname, '..', 'fixture-program.ts'), silent: true })
+
+/** A pool of two that has not started, in this process. */
+function makePool(t: Test, behaviour: string, checkMs: number) {
+  Object.assign(process.env, {
+    WS_OPERATOR_NEEDED: 'yes',
+    WS_OPERATOR_HOST: '127.0.0.1',
+    WS_OPERATOR_PORT: '0',
+    WS_OPERATOR_BEHAVIOUR: behaviour,
+  })
+  const logs: Record<string, unknown>[] = []
+  const log = createLogger('fixture', 'here', 'info', { write: line => void logs.push(JSON.parse(line)) })
+  const pool = new WorkerPool({ count: 2, log, metrics: new Metrics(), checkMs })
+  t.teardown(async () => {
+    const stopped = pool.stop(0).catch(() => {})
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL')
+    await stopped
+  })
+  const shows = async (sample: string) => (await pool.registry.metrics()).includes(`\nws_operator_${sample}\n`)
+  return { pool, logs, shows }
+}
+
+/** The process that takes the next connection. */
+function pidAt(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ port, path: '/pid', agent: false }, response => {
+      response.toArray().then(chunks => resolve(chunks.join('')), reject)
+    }).on('error', reject)
+  })
+}
+
+t.test('a worker that does not react any more is killed and replaced; meanwhile the others are enough', async t => {
+  const { pool, logs, shows } = makePool(t, 'good', 500)
+  t.equal(await pool.notReady(), 'starting')
+  await pool.start()
+  t.equal(await pool.notReady(), undefined)
+  t.ok(await shows('workers 2'))
+
+  const [stuck, other] = Object.values(cluster.workers ?? {})
+  stuck?.process.kill('SIGSTOP')
+  t.equal(await pool.notReady(), undefined, 'one that answers makes it ready')
+  t.ok(await shows('workers 2'), 'and does for metrics')
+  await waitFor(() => shows('worker_restarts_total 1'), 'it is replaced', 30_000)
+  t.match(
+    logs.find(({ msg }) => msg === 'a worker does not react any more and is killed'),
+    { level: 'error', worker: stuck?.id },
+  )
+  t.ok(other?.isConnected(), 'the other one goes on')
+  await waitFor(() => shows('workers 2'), 'two again', 30_000)
+
+  await pool.stop(Date.now() + 10_000)
+  t.strictSame(Object.keys(cluster.workers ?? {}), [])
+})
+
+t.test('a worker with an error that nobody catches takes no more connections, drains, and is replaced', async t => {
+  const { pool, shows } = makePool(t, 'slow-drain', 60_000)
+  const { port } = await pool.start()
+  t.not(await pidAt(port), await pidAt(port), 'connections go to both in turn')
+  await fetch(`http://127.0.0.1:${port}/throw`, { method: 'POST' })
+  const sixPids = async () => new Set(await Promise.all(Array.from({ length: 6 }, () => pidAt(port))))
+  await waitFor(async () => (await sixPids()).size === 1, 'the other one takes them all')
+  t.ok(await shows('worker_restarts_total 0'), 'while this one drains')
+  t.ok(await shows('workers 2'))
+  t.equal(await pool.notReady(), 'it is here for slow-drain; shutting down', 'each says why it is not ready')
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL')
+  await waitFor(() => shows('workers 2'), 'two again', 30_000)
+  t.ok(await shows('worker_restarts_total 2'))
+})
+
+t.test('workers that cannot start: why, said by the first of them', async t => {
+  const { pool } = makePool(t, 'bad-build', 60_000)
+  await t.rejects(pool.start(), { message: 'the flux capacitor is missing' })
+})
+
+t.test('a worker that does not drain well is an error', async t => {
+  const { pool } = makePool(t, 'bad-drain', 60_000)
+  await pool.start()
+  await t.rejects(pool.stop(Date.now() + 10_000), { message: /^worker \d+ ended with 1 instead of draining$/ })
+})

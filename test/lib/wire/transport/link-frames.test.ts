@@ -1,0 +1,159 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { OUTCOMES } from '../../../../lib/wire/outcome.ts'
+import {
+  deliverBytes,
+  encodeHello,
+  LinkDecoder,
+  type LinkFrame,
+  writeDeliver,
+  writeOutcome,
+  writeWindow,
+} from '../../../../lib/wire/transport/link-frames.ts'
+
+const LIMIT = 5000
+
+function encode(frame: LinkFrame): Buffer {
+  switch (frame.type) {
+    case 'hello':
+      return encodeHello(frame.windowBytes, frame.maxMessageBytes)
+    case 'window': {
+      const bytes = Buffer.alloc(5)
+      writeWindow(bytes, 0, frame.bytes)
+      return bytes
+    }
+    case 'outcome': {
+      const bytes = Buffer.alloc(6)
+      writeOutcome(bytes, 0, frame.id, frame.outcome)
+      return bytes
+    }
+    default: {
+      const bytes = Buffer.alloc(deliverBytes(frame.user, frame.message))
+      writeDeliver(bytes, 0, frame.id, frame.user, frame.deliver, frame.message)
+      return bytes
+    }
+  }
+}
+
+/** What a decoder makes of chunks: what it has read, in a form that can be compared, and what was wrong. */
+function decode(chunks: readonly Buffer[]) {
+  const decoder = new LinkDecoder(LIMIT)
+  const frames = chunks.flatMap(chunk =>
+    decoder
+      .push(chunk)
+      .map(frame =>
+        frame.type === 'deliver'
+          ? { ...frame, message: { ...frame.message, data: frame.message.data.toString('hex') } }
+          : frame,
+      ),
+  )
+  return { frames, problem: decoder.problem }
+}
+
+const plain = (frames: readonly LinkFrame[]) => decode(frames.map(encode)).frames
+
+/** Cuts bytes at places that depend on the cuts given. */
+function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const places = [...new Set(cuts.map(n => n % (bytes.length + 1)))].sort((a, b) => a - b)
+  return [0, ...places].map((start, i) => bytes.subarray(start, places[i] ?? bytes.length))
+}
+
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
+  fc.record({ type: fc.constant('hello' as const), windowBytes: u32, maxMessageBytes: u32 }),
+  fc.record({ type: fc.constant('window' as const), bytes: u32 }),
+  fc.record({ type: fc.constant('outcome' as const), id: u32, outcome: fc.constantFrom(...OUTCOMES) }),
+  fc.record({
+    type: fc.constant('deliver' as const),
+    id: u32,
+    user: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(user => Buffer.byteLength(user) <= 512),
+    deliver: fc.constantFrom('app' as const, 'client' as const),
+    message: fc.record({
+      data: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
+      binary: fc.boolean(),
+    }),
+  }),
+)
+
+t.test('the bytes of docs/protocol.md', async t => {
+  const hex = (frame: LinkFrame) => encode(frame).toString('hex')
+  t.equal(hex({ type: 'hello', windowBytes: 262_144, maxMessageBytes: 16_777_216 }), '000004000001000000')
+  t.equal(
+    hex({
+      type: 'deliver',
+      id: 7,
+      user: 'bob',
+      deliver: 'client',
+      message: { data: Buffer.from('hi'), binary: false },
+    }),
+    '010200000007000300000002626f626869',
+  )
+  t.equal(hex({ type: 'outcome', id: 7, outcome: 'slow_consumer' }), '020500000007')
+  t.equal(hex({ type: 'window', bytes: 17 }), '0300000011')
+  t.strictSame(
+    OUTCOMES.map(outcome => encode({ type: 'outcome', id: 0, outcome })[1]),
+    [0, 1, 2, 3, 4, 5, 6],
+  )
+  t.strictSame(
+    [...OUTCOMES],
+    ['delivered', 'offline', 'no_owner', 'timeout', 'too_large', 'slow_consumer', 'rejected'],
+    'their numbers are on the wire: new ones come last',
+  )
+})
+
+t.test('frames come out as they went in, however the bytes are cut', async t => {
+  fc.assert(
+    fc.property(fc.array(frames, { maxLength: 20 }), fc.array(fc.nat(), { maxLength: 30 }), (sent, cuts) => {
+      const { frames, problem } = decode(cut(Buffer.concat(sent.map(encode)), cuts))
+      t.equal(problem, undefined)
+      t.strictSame(frames, plain(sent))
+      t.equal(frames.length, sent.length)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+t.test('any bytes, in any chunks: the same frames and the same problem, and never a throw', async t => {
+  // Bytes that look like frames for a while reach further into the decoder than random ones.
+  const piece = fc.oneof(
+    frames.map(encode),
+    fc.uint8Array({ maxLength: 40 }).map(bytes => Buffer.from(bytes)),
+    fc.tuple(frames.map(encode), fc.nat(), fc.nat(255)).map(([bytes, at, value]) => {
+      bytes[at % Math.min(bytes.length, 12)] = value
+      return bytes
+    }),
+  )
+  let problems = 0
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 30 }), (pieces, cuts) => {
+      const bytes = Buffer.concat(pieces)
+      const whole = decode([bytes])
+      if (whole.problem !== undefined) problems++
+      t.strictSame(decode(cut(bytes, cuts)), whole)
+      t.strictSame(decode(Array.from(bytes, byte => Buffer.of(byte))), whole, 'byte by byte')
+    }),
+    { numRuns: 500 },
+  )
+  t.ok(problems > 50, `${problems} of them were no frames`)
+})
+
+t.test('what is wrong is known from the header on, and nothing is read after it', async t => {
+  const header = (change: (bytes: Buffer) => void) => {
+    const bytes = encode({
+      type: 'deliver',
+      id: 1,
+      user: 'bob',
+      deliver: 'app',
+      message: { data: Buffer.alloc(0), binary: true },
+    })
+    change(bytes)
+    return bytes.subarray(0, 12)
+  }
+  const problem = (bytes: Buffer) => decode([encode({ type: 'window', bytes: 1 }), bytes, Buffer.of(3, 0, 0, 0, 1)])
+  const expected = (text: string) => ({ frames: [{ type: 'window', bytes: 1 }], problem: text })
+  t.strictSame(problem(Buffer.of(4)), expected('there is no frame of type 4'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(0, 6))), expected('a recipient of 0 bytes'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(513, 6))), expected('a recipient of 513 bytes'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt32BE(LIMIT + 1, 8))), expected('a message of 5001 bytes'))
+  t.strictSame(problem(Buffer.of(2, 7, 0, 0, 0, 0)), expected('there is no outcome 7'))
+})

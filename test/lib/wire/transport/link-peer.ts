@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import { createMember, type Member } from '../../../../lib/routing/members.ts'
+import type { Outcome } from '../../../../lib/wire/outcome.ts'
+import {
+  encodeHello,
+  LinkDecoder,
+  type LinkFrame,
+  writeOutcome,
+  writeWindow,
+} from '../../../../lib/wire/transport/link-frames.ts'
+import type { Scope } from '../../../helpers/stack.ts'
+
+/** The accepting end of links as a test wants it: it keeps what comes, and answers only when told. */
+export interface LinkPeer {
+  readonly member: Member
+  readonly server: WebSocketServer
+  /** Links that were made to it, in order. */
+  readonly links: WebSocket[]
+  /** WebSocket messages that came, by the link they came on. */
+  readonly batches: { link: number; bytes: number }[]
+  /** Payloads of the messages that came. */
+  readonly texts: string[]
+  readonly ids: number[]
+  answer(id: number, outcome: Outcome, link?: number): void
+  allow(bytes: number, link?: number): void
+}
+
+/** @param hello bytes to greet with; none: silence */
+export async function startLinkPeer(
+  t: Scope,
+  options: ServerOptions = {},
+  hello: Buffer | undefined = encodeHello(262_144, 1_000_000),
+): Promise<LinkPeer> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...options })
+  await once(server, 'listening')
+  const peer: LinkPeer = {
+    member: createMember('127.0.0.1', (server.address() as AddressInfo).port),
+    server,
+    links: [],
+    batches: [],
+    texts: [],
+    ids: [],
+    answer(id, outcome, link = peer.links.length - 1) {
+      const bytes = Buffer.alloc(6)
+      writeOutcome(bytes, 0, id, outcome)
+      peer.links[link]?.send(bytes)
+    },
+    allow(count, link = peer.links.length - 1) {
+      const bytes = Buffer.alloc(5)
+      writeWindow(bytes, 0, count)
+      peer.links[link]?.send(bytes)
+    },
+  }
+  server.on('connection', (socket: WebSocket) => {
+    const link = peer.links.push(socket) - 1
+    const decoder = new LinkDecoder(1_000_000)
+    socket.on('error', () => {})
+    socket.on('message', (data: Buffer) => {
+      peer.batches.push({ link, bytes: data.length })
+      for (const frame of decoder.push(data) as Extract<LinkFrame, { type: 'deliver' }>[]) {
+        peer.texts.push(frame.message.data.toString())
+        peer.ids.push(frame.id)
+      }
+    })
+    if (hello) socket.send(hello)
+  })
+  t.teardown(() => {
+    for (const client of server.clients) client.terminate()
+    return new Promise(resolve => server.close(resolve))
+  })
+  return peer
+}

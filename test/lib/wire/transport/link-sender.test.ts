@@ -1,0 +1,193 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import type { Member } from '../../../../lib/routing/members.ts'
+import { encodeHello } from '../../../../lib/wire/transport/link-frames.ts'
+import { type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+import { startLinkPeer } from './link-peer.ts'
+import { patience, text } from './peer.ts'
+
+function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}) {
+  const ends: LinkEnd[] = []
+  const link = new LinkSender({
+    member,
+    headers: {},
+    delayMs: 0,
+    handshakeMs: 5000,
+    pingMs: 60_000,
+    idleMs: 600_000,
+    ...options,
+    onEnd: end => ends.push(end),
+  })
+  t.teardown(() => link.close())
+  return { ends, link, send: (content: string, signal = patience()) => link.send('bob', 'app', text(content), signal) }
+}
+
+t.test('messages of one round go out in one write; outcomes come in any order', async t => {
+  const peer = await startLinkPeer(t)
+  const { link, send } = start(t, peer.member)
+  const first = send('first')
+  await waitFor(() => peer.texts.length === 1, 'the link is open')
+  const many = Array.from({ length: 100 }, (_, n) => send(String(n)))
+  await waitFor(() => peer.texts.length === 101, 'all have come')
+  t.equal(peer.batches.length, 2)
+  t.strictSame(
+    peer.texts.slice(1),
+    many.map((_, n) => String(n)),
+  )
+  for (const id of [...peer.ids].reverse()) peer.answer(id, id % 2 === 0 ? 'delivered' : 'offline')
+  t.equal(await first, 'delivered')
+  t.strictSame(
+    await Promise.all(many),
+    many.map((_, n) => (n % 2 === 0 ? 'offline' : 'delivered')),
+  )
+  t.ok(link.open)
+  t.ok(link.proved)
+})
+
+t.test('no more than the window is sent; what waits can be taken back, and goes on when there is room', async t => {
+  const peer = await startLinkPeer(t, {}, encodeHello(1000, 5000))
+  const { send } = start(t, peer.member)
+  const abort = new AbortController()
+  const content = 'x'.repeat(85)
+  const size = 85 + 12 + 3
+  const sent = Array.from({ length: 10 }, () => send(content))
+  const given = send('taken back', abort.signal)
+  const next = send('next')
+  await waitFor(() => peer.texts.length === 10, 'the window is full')
+  abort.abort()
+  t.equal(await given, 'timeout')
+  for (const id of peer.ids) peer.answer(id, 'delivered')
+  await Promise.all(sent)
+  t.equal(peer.texts.length, 10, 'an outcome is no room')
+  peer.allow(size)
+  await waitFor(() => peer.texts.length === 11, 'there is room for one')
+  t.equal(peer.texts[10], 'next')
+  peer.answer(peer.ids[10]!, 'delivered')
+  t.equal(await next, 'delivered')
+
+  const large = send('y'.repeat(5000))
+  const small = send('small')
+  peer.allow(9 * size)
+  await waitFor(() => peer.texts.includes('small') || peer.texts.length > 12, 'something comes', 200).catch(() => {})
+  t.equal(peer.texts.length, 11, 'what is larger than the window waits until nothing else is unread')
+  peer.allow(12 + 3 + 4)
+  await waitFor(() => peer.texts.length === 12, 'the large one went alone')
+  peer.allow(5000 + 12 + 3)
+  await waitFor(() => peer.texts.length === 13, 'and then the others')
+  for (const id of peer.ids.slice(11)) peer.answer(id, 'delivered')
+  t.strictSame(await Promise.all([large, small]), ['delivered', 'delivered'])
+})
+
+t.test(
+  'when it breaks: sent and not answered, nobody knows; not sent, nobody has it; late answers mean nothing',
+  async t => {
+    const peer = await startLinkPeer(t, {}, encodeHello(100, 100))
+    const { ends, link, send } = start(t, peer.member)
+    const answered = send('x'.repeat(30))
+    const late = send('x'.repeat(30), patience(100))
+    await waitFor(() => peer.texts.length === 2, 'both have come')
+    const waiting = send('x'.repeat(30))
+    peer.answer(peer.ids[0]!, 'delivered')
+    t.equal(await answered, 'delivered')
+    t.equal(await late, 'timeout')
+    peer.answer(peer.ids[1]!, 'delivered')
+    peer.answer(peer.ids[0]!, 'offline')
+    peer.allow(45)
+    await waitFor(() => peer.texts.length === 3, 'the next has come')
+    const behind = send('x'.repeat(60))
+    peer.links[0]?.terminate()
+    t.equal(await waiting, 'timeout')
+    t.equal(await behind, 'no_owner')
+    t.strictSame(ends, ['broken'])
+    t.notOk(link.open)
+    t.equal(await send('after'), 'no_owner')
+  },
+)
+
+t.test('answers that are no frames, or out of place, end the link and nothing else', async t => {
+  const wrong: [string, Buffer | string][] = [
+    ['text', 'hello'],
+    ['garbage', Buffer.from('hello')],
+    ['a second hello', encodeHello(1, 1)],
+    ['more window than was used', Buffer.of(3, 0xff, 0xff, 0xff, 0xff)],
+    ['an outcome that does not exist', Buffer.of(2, 99, 0, 0, 0, 0)],
+    ['a message', Buffer.from('010000000000000100000000', 'hex')],
+    ['a message of nothing', Buffer.from('01000000000000010000000062', 'hex')],
+  ]
+  for (const [name, answer] of wrong) {
+    const peer = await startLinkPeer(t)
+    const { ends, send } = start(t, peer.member)
+    const waiting = send('x')
+    await waitFor(() => peer.texts.length === 1, 'it has come')
+    const [link] = peer.links
+    link?.send(answer)
+    if (name === 'a message') {
+      t.strictSame(ends, [], 'it is not complete')
+      link?.send(Buffer.from('b'))
+    }
+    const [code] = (await once(link!, 'close')) as [number]
+    t.equal(code, 1002, name)
+    t.strictSame(ends, ['broken'], name)
+    t.equal(await waiting, 'timeout', name)
+  }
+})
+
+t.test('before the hello nothing is sent; without one in time the other end is not there', async t => {
+  const silent = await startLinkPeer(t, {}, Buffer.alloc(0))
+  const late = start(t, silent.member, { handshakeMs: 200 })
+  t.equal(await late.send('x'), 'no_owner')
+  t.strictSame(late.ends, ['unreachable'])
+  t.equal(silent.texts.length, 0)
+
+  const brief = await startLinkPeer(t, {}, Buffer.alloc(0))
+  brief.server.on('connection', socket => socket.terminate())
+  const short = start(t, brief.member)
+  t.equal(await short.send('x'), 'no_owner')
+  t.strictSame(short.ends, ['unreachable'], 'it does take links')
+
+  const rude = await startLinkPeer(t, {}, Buffer.of(3, 0, 0, 0, 0))
+  const { ends, send } = start(t, rude.member)
+  t.equal(await send('x'), 'no_owner')
+  t.strictSame(ends, ['broken'])
+})
+
+t.test('who answers the handshake but not as a link takes none, and nothing was sent', async t => {
+  const refusing = await startLinkPeer(t, { verifyClient: () => false })
+  const other = await startLinkPeer(t, { handleProtocols: () => false })
+  for (const { member } of [refusing, other]) {
+    const { ends, send } = start(t, member)
+    t.equal(await send('x'), undefined)
+    t.strictSame(ends, ['no_link'])
+  }
+})
+
+t.test('a link on which pings are not answered is broken; one that answers stays', async t => {
+  const dead = await startLinkPeer(t, { autoPong: false })
+  const alive = await startLinkPeer(t)
+  const one = start(t, dead.member, { pingMs: 20 })
+  const two = start(t, alive.member, { pingMs: 20 })
+  const waiting = two.send('y')
+  t.equal(await one.send('x'), 'timeout')
+  t.strictSame(one.ends, ['broken'])
+  await waitFor(() => alive.texts.length === 1, 'it has come')
+  t.strictSame(two.ends, [])
+  alive.answer(alive.ids[0]!, 'delivered')
+  t.equal(await waiting, 'delivered')
+})
+
+t.test('a link with nothing to carry is closed; one with something waits for it', async t => {
+  const peer = await startLinkPeer(t)
+  const { ends, send } = start(t, peer.member, { pingMs: 10, idleMs: 30 })
+  const waiting = send('x')
+  let pings = 0
+  await waitFor(() => peer.links.length === 1, 'it is there')
+  peer.links[0]?.on('ping', () => pings++)
+  await waitFor(() => pings >= 10, 'that is long enough')
+  t.strictSame(ends, [])
+  const closed = once(peer.links[0]!, 'close')
+  peer.answer(peer.ids[0]!, 'delivered')
+  t.equal(await waiting, 'delivered')
+  t.equal((await closed)[0], 1000)
+  t.strictSame(ends, ['done'])
+})

@@ -1,0 +1,43 @@
+import t from 'tap'
+import { endsWith, runDemo } from './helper.ts'
+
+// Ten processes have to start, on machines that are busy.
+t.setTimeout(180_000)
+
+t.test('--help says what there is, an unknown argument is an error', async t => {
+  const help = runDemo(t, '--help')
+  await endsWith(t, help, 0)
+  t.match(help.output(), '--once')
+  const unknown = runDemo(t, '--twice')
+  await endsWith(t, unknown, 2)
+  t.match(unknown.output(), /demo: .*--twice[\s\S]*npm run demo/)
+})
+
+t.test('--once plays the scenario and says what it saw', async t => {
+  const demo = runDemo(t, '--once')
+  await endsWith(t, demo, 0)
+  const text = demo.output()
+  for (const expected of [
+    /POST \/decorator\/sync\n\s+Pending: /,
+    /Injected again, and nothing left to change/,
+    /pod template now: sidecars websocket-proxy; containers chat/,
+    /also made: Service chat-ws-proxy-headless, WebSocketBalancer chat/,
+    /POST \/composite\/sync\n/,
+    /Deployment, Service, PodDisruptionBudget, all named chat-balancer/,
+    /there are users on all 3 pods/,
+    /ok +12 of 12 messages arrived, \d+ of them from one pod to another/,
+    /Scale up to 4 pods/,
+    /this version does not move those by itself/,
+    /Kill pod chat-\w+ \(SIGKILL/,
+    /connection was cut off without a goodbye \(1006\)/,
+    /is connected again, to chat-/,
+    /users kept their connections/,
+    /Scale down to 3 pods/,
+    /connection was closed with (1001|1012)/,
+    /\d+ ok, 0 failed/,
+    /nothing runs any more/,
+  ]) {
+    t.match(text, expected)
+  }
+  t.notMatch(text, 'FAILED')
+})

@@ -1,0 +1,85 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { fullReference } from '../../scripts/image/archive.ts'
+import { sharedLibraries } from '../../scripts/image/rootfs.ts'
+import { IMAGE, makeImage } from '../../scripts/image.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+t.test('a packed image', { skip: process.platform !== 'linux' && 'an image can be packed on Linux only' }, async t => {
+  const dir = t.testdir({ archive: {}, rootfs: {} })
+  const out = join(dir, 'image.tar')
+  const way = await makeImage({ out, stage: IMAGE, tag: 'ws-operator:test', way: 'pack', say: line => t.comment(line) })
+  t.equal(way, 'pack')
+  const archive = join(dir, 'archive')
+  execFileSync('tar', ['-xf', out, '-C', archive])
+  const json = (path: string) => JSON.parse(readFileSync(join(archive, path), 'utf8'))
+  const blob = (digest: string) => join('blobs/sha256', digest.slice('sha256:'.length))
+  const [entry] = json('index.json').manifests
+  const manifest = json(blob(entry.digest))
+  const config = json(blob(manifest.config.digest))
+  const layer = manifest.layers[0]
+
+  t.test('is an OCI layout whose digests and sizes are right', async t => {
+    t.same(json('oci-layout'), { imageLayoutVersion: '1.0.0' })
+    t.equal(entry.annotations['io.containerd.image.name'], 'docker.io/library/ws-operator:test')
+    for (const { digest, size } of [entry, manifest.config, layer]) {
+      const path = join(archive, blob(digest))
+      t.equal(`sha256:${createHash('sha256').update(readFileSync(path)).digest('hex')}`, digest)
+      t.equal(statSync(path).size, size)
+    }
+    t.same(config.rootfs.diff_ids, [layer.digest])
+  })
+
+  t.test('is what docker load takes as well', async t => {
+    const expected = {
+      Config: blob(manifest.config.digest),
+      RepoTags: ['ws-operator:test'],
+      Layers: [blob(layer.digest)],
+    }
+    t.same(json('manifest.json'), [expected])
+  })
+
+  t.test('runs as the Dockerfile says', async t => {
+    t.match(config, {
+      os: 'linux',
+      config: { User: '65532:65532', Entrypoint: ['node'], Cmd: ['/app/sidecar.js'], WorkingDir: '/app' },
+    })
+  })
+
+  t.test('has all that Node needs', async t => {
+    const rootfs = join(dir, 'rootfs')
+    execFileSync('tar', ['-xpf', join(archive, blob(layer.digest)), '-C', rootfs, '--no-same-owner'])
+    for (const library of sharedLibraries(process.execPath)) t.ok(statSync(join(rootfs, library)).isFile(), library)
+    t.equal(statSync(join(rootfs, 'tmp')).mode & 0o7777, 0o1777)
+    t.match(readFileSync(join(rootfs, 'etc/passwd'), 'utf8'), /^nonroot:x:65532:65532:/m)
+    t.match(readFileSync(join(rootfs, 'app/LICENSE'), 'utf8'), /MIT/)
+    if (process.getuid?.() !== 0) return t.comment('not root, so the programs are not run inside')
+    for (const program of ['hooks', 'sidecar', 'balancer']) {
+      // With an empty environment: tap asks each Node that it starts to load something that is not in there.
+      const chroot = ['-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'chroot', '--userspec=65532:65532', rootfs]
+      const result = spawnSync('env', [...chroot, '/usr/local/bin/node', `/app/${program}.js`, '--help'], {
+        encoding: 'utf8',
+      })
+      t.match(result, { status: 0, stdout: new RegExp(`^${program}: `) })
+    }
+  })
+})
+
+t.test('names are stored as container runtimes look them up', async t => {
+  t.equal(fullReference('ws-operator:1'), 'docker.io/library/ws-operator:1')
+  t.equal(fullReference('team/ws-operator:1'), 'docker.io/team/ws-operator:1')
+  t.equal(fullReference('registry.example.org/ws-operator:1'), 'registry.example.org/ws-operator:1')
+  t.equal(fullReference('localhost:5000/ws-operator:1'), 'localhost:5000/ws-operator:1')
+})
+
+t.test('the command', async t => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [join(root, 'scripts/image.ts'), ...args], { encoding: 'utf8' })
+  t.match(run('--help'), { status: 0, stdout: /npm run image -- OUT\.tar/ })
+  t.match(run(), { status: 1, stderr: /expected one path for the archive/ })
+  t.match(run('out.tar', '--with', 'magic'), { status: 1, stderr: /--with magic: not a way to make an image/ })
+})

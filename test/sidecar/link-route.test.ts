@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { LINK_HEADER, LINK_PROTOCOL } from '../../lib/service/names.ts'
+import { deliverBytes, LinkDecoder, type LinkFrame, writeDeliver } from '../../lib/wire/transport/link-frames.ts'
+import { startApp } from '../helpers/app.ts'
+import { type Client, type ConnectOptions, connect, refusal } from '../helpers/client.ts'
+import { membersFile, startBalancer, startSidecar } from '../helpers/stack.ts'
+import { waitFor } from '../helpers/wait.ts'
+
+const LINK: ConnectOptions = { path: '/message', protocols: [LINK_PROTOCOL], headers: { [LINK_HEADER]: 'pod-a' } }
+
+function frames(client: Client): LinkFrame[] {
+  const decoder = new LinkDecoder(0)
+  return client.messages.flatMap(({ data }) => decoder.push(data))
+}
+
+function deliver(id: number, user: string, content: string): Buffer {
+  const message = { data: Buffer.from(content), binary: false }
+  const bytes = Buffer.alloc(deliverBytes(user, message))
+  writeDeliver(bytes, 0, id, user, 'app', message)
+  return bytes
+}
+
+t.test('a link delivers into the app’s connections; everything else on that path is the app’s', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { MAX_PAYLOAD_BYTES: 5000 })
+  await connect(t, sidecar.port, { user: 'bob' })
+  const link = await connect(t, sidecar.port, LINK)
+  t.equal(link.socket.protocol, LINK_PROTOCOL)
+  link.send(Buffer.concat([deliver(1, 'bob', 'hello'), deliver(2, 'ghost', 'hello')]))
+  await waitFor(() => frames(link).length === 4, 'both are answered')
+  t.match(frames(link), [
+    { type: 'hello', windowBytes: 262_144, maxMessageBytes: 5000 },
+    { type: 'outcome', id: 2, outcome: 'offline' },
+    { type: 'outcome', id: 1, outcome: 'delivered' },
+    { type: 'window' },
+  ])
+  t.strictSame(
+    app.received.map(({ user, data }) => `${user} ${data}`),
+    ['bob hello'],
+  )
+  t.equal(await sidecar.metric('links'), 1)
+  t.equal(app.handshakes.length, 1, 'the app knows nothing of it')
+
+  await connect(t, sidecar.port, { path: '/message', user: 'ann' })
+  await connect(t, sidecar.port, { path: '/message?x=1', user: 'ann', protocols: [LINK_PROTOCOL] })
+  await connect(t, sidecar.port, { path: '/message', user: 'ann', protocols: [LINK_PROTOCOL, 'other'] })
+  await connect(t, sidecar.port, { path: '/other', user: 'ann', protocols: [LINK_PROTOCOL] })
+  t.equal(app.handshakes.length, 5)
+  t.equal(await sidecar.metric('links'), 1)
+})
+
+t.test('a client of the balancer gets no link: its handshake is the app’s', async t => {
+  const app = await startApp(t)
+  const members = await membersFile()
+  const sidecar = await startSidecar(t, app.port, members)
+  await members.set(sidecar.name)
+  const balancer = await startBalancer(t, members)
+  await waitFor(async () => (await balancer.metric('members')) === 1, 'the member is known')
+  await connect(t, balancer.port, LINK)
+  t.equal(app.handshakes.length, 1)
+  t.equal(await sidecar.metric('links'), 0)
+})
+
+t.test('with a token, only who shows it gets a link', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { TOKEN: 's3cret' })
+  const answer = await refusal(t, sidecar.port, LINK)
+  t.equal(answer.status, 401)
+  t.match(answer.body, 'WSO_ERR_UNAUTHORIZED')
+  await connect(t, sidecar.port, { ...LINK, headers: { ...LINK.headers, authorization: 'Bearer s3cret' } })
+  t.equal(app.handshakes.length, 0)
+})
+
+t.test('a handshake that does not say whose link it is: 400', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  t.equal((await refusal(t, sidecar.port, { ...LINK, headers: {} })).status, 400)
+})
+
+t.test('a new link of the same sender ends the older one, and nobody else’s', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const first = await connect(t, sidecar.port, LINK)
+  const other = await connect(t, sidecar.port, { ...LINK, headers: { [LINK_HEADER]: 'pod-b' } })
+  const second = await connect(t, sidecar.port, LINK)
+  t.equal((await first.closed).code, 1006)
+  t.equal(await sidecar.metric('links'), 2)
+  t.equal(other.socket.readyState, other.socket.OPEN)
+  t.equal(second.socket.readyState, second.socket.OPEN)
+})
+
+t.test('a sidecar that stops closes its links with 1012', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const link = await connect(t, sidecar.port, LINK)
+  const closing = sidecar.service.app.close()
+  const [code] = await once(link.socket, 'close')
+  t.equal(code, 1012)
+  await closing
+})
