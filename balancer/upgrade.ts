@@ -14,6 +14,9 @@ import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
 import type { BalancerConfig } from './config.ts'
 
+/** A client's own claim of these never passes. */
+const FORGEABLE: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, ...FORWARDED_NAMES])
+
 /** What the balancer remembers of a connection. */
 export interface Placement {
   /** `undefined`: nobody knows, so the connection is on any member and cannot be addressed. */
@@ -39,8 +42,7 @@ export function planUpgrade(
   return {
     host: owner.host,
     port: owner.port,
-    // A client's own claim never passes: whom the sidecar believes is decided here.
-    drop: [USER_HEADER, CLIENT_REQUEST_HEADER, ...FORWARDED_NAMES],
+    drop: FORGEABLE,
     set: {
       [CLIENT_REQUEST_HEADER]: 'true',
       ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),

@@ -7,6 +7,9 @@ import type { SidecarConfig } from './config.ts'
 
 const FROM_BALANCER = parseRoutingKey(`header:${USER_HEADER}`)
 
+/** Set anew here, or not meant for the app. */
+const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER])
+
 /** What the sidecar remembers of a connection. */
 export interface Identity {
   /** `undefined`: nobody knows; the connection can write to others but cannot be addressed. */
@@ -31,7 +34,7 @@ export function planUpgrade(
   return {
     host: config.APP_HOST,
     port: config.APP_PORT,
-    drop: [USER_HEADER, CLIENT_REQUEST_HEADER],
+    drop: BETWEEN_US,
     set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
     answer: { [INSTANCE_HEADER]: instance },
     context: { user },

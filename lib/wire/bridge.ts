@@ -46,8 +46,8 @@ export interface BridgeEnd {
 /** What `send` did: the bytes are with the kernel, the side's queue is full, or the connection has ended. */
 export type SendResult = 'sent' | 'full' | 'closed'
 
-/** Longest time for what is left when one side has ended, or when we have closed both, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 10_000
+/** Sweeps for what is left when one side has ended, or when we have closed both. */
+const CLOSE_SWEEPS = 10
 
 const SIDES = ['client', 'upstream'] as const
 const OTHER = { client: 'upstream', upstream: 'client' } as const
@@ -78,7 +78,8 @@ export class Bridge<C = unknown> implements PipeListener {
   #fullSince = { client: 0, upstream: 0 }
   #end: BridgeEnd | undefined
   #openSides = 2
-  #timer: NodeJS.Timeout | undefined
+  /** Sweep in which what is left is cut off. */
+  #deadline = Number.POSITIVE_INFINITY
   #early: Readonly<Record<Side, Buffer>> | undefined
   #waiters: (() => void)[] | undefined
 
@@ -117,8 +118,10 @@ export class Bridge<C = unknown> implements PipeListener {
     for (const side of SIDES) {
       if (early && early[side].length > 0) this.receive(side, early[side])
       this.#regulate(side)
-      // It may have gone before anybody listened.
-      if (this.#pipes[side].source.closed) this.gone(side)
+      // It may have gone, or ended its side, before anybody listened.
+      const { source } = this.#pipes[side]
+      if (source.closed) this.gone(side)
+      else if (source.readableEnded) this.ended(side)
     }
   }
 
@@ -173,6 +176,7 @@ export class Bridge<C = unknown> implements PipeListener {
 
   /** Looks after a connection that has a limit in time; to be called once for every step of the clock. */
   sweep(): void {
+    if (this.#options.clock.now >= this.#deadline) this.terminate()
     if (this.#end) return
     const { clock, pingAfter, idleAfter, slowAfter } = this.#options
     for (const side of SIDES) {
@@ -269,7 +273,6 @@ export class Bridge<C = unknown> implements PipeListener {
       this.#hurry()
       return
     }
-    clearTimeout(this.#timer)
     this.#options.onClosed?.(this, this.#end)
     for (const resolve of this.#waiters ?? []) resolve()
   }
@@ -292,7 +295,7 @@ export class Bridge<C = unknown> implements PipeListener {
 
   /** From here on the rest has a time limit. */
   #hurry(): void {
-    this.#timer ??= setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS)
+    this.#deadline = Math.min(this.#deadline, this.#options.clock.now + CLOSE_SWEEPS)
   }
 
   #regulate(side: Side): void {

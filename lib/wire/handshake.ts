@@ -21,7 +21,7 @@ const PER_CONNECTION = new Set([
  * Fields of a handshake that do not pass although the rest of it does: an extension has a state that nobody in between could
  * carry over to another upstream, so none is ever negotiated; and a handshake has no body.
  */
-const NOT_OF_A_HANDSHAKE = ['sec-websocket-extensions', 'content-length', 'expect']
+const NOT_OF_A_HANDSHAKE: ReadonlySet<string> = new Set(['sec-websocket-extensions', 'content-length', 'expect'])
 
 /**
  * The fields of a request or an answer that go on to the next hop, in their order and spelling.
@@ -30,20 +30,24 @@ const NOT_OF_A_HANDSHAKE = ['sec-websocket-extensions', 'content-length', 'expec
  */
 export function passedFields(
   { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
-  drop: readonly string[],
+  drop: ReadonlySet<string>,
 ): [name: string, value: string][] {
-  const listed = (headers.connection ?? '').split(',').map(name => name.trim().toLowerCase())
+  const connection = headers.connection ?? ''
+  const listed = USUAL.test(connection) ? [] : connection.split(',').map(name => name.trim().toLowerCase())
   const fields: [string, string][] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
-    if (PER_CONNECTION.has(lower) || drop.includes(lower)) continue
+    if (PER_CONNECTION.has(lower) || drop.has(lower)) continue
     // Whoever lists a field in Connection takes it back from us; what the message cannot be without cannot be taken back.
     if (listed.includes(lower) && !ESSENTIAL.test(lower)) continue
     fields.push([name, rawHeaders[i + 1] as string])
   }
   return fields
 }
+
+/** Values of Connection that list nothing but what never passes, which are nearly all of them. */
+const USUAL = /^(?:upgrade|keep-alive|close)?$/i
 
 const ESSENTIAL = /^(?:host|content-length|sec-websocket-.*)$/
 
@@ -55,13 +59,15 @@ const ESSENTIAL = /^(?:host|content-length|sec-websocket-.*)$/
  * @param drop as for {@link passedFields}
  * @param set fields that this hop adds
  */
-export function repeatHandshake(request: Request, path: string, drop: readonly string[], set: Fields): Buffer {
-  return encodeHead(`GET ${path} HTTP/1.1`, [
+export function repeatHandshake(request: Request, path: string, drop: ReadonlySet<string>, set: Fields): Buffer {
+  const fields: (readonly [string, string])[] = [
     ['Connection', 'Upgrade'],
     ['Upgrade', 'websocket'],
-    ...passedFields(request, [...NOT_OF_A_HANDSHAKE, ...drop]),
-    ...Object.entries(set),
-  ])
+  ]
+  for (const field of passedFields(request, drop))
+    if (!NOT_OF_A_HANDSHAKE.has(field[0].toLowerCase())) fields.push(field)
+  for (const name in set) fields.push([name, set[name] as string])
+  return encodeHead(`GET ${path} HTTP/1.1`, fields)
 }
 
 /**

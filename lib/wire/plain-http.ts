@@ -7,7 +7,7 @@ import { type Fields, passedFields } from './handshake.ts'
 export interface PlainTarget {
   readonly host: string
   readonly port: number
-  readonly drop: readonly string[]
+  readonly drop: ReadonlySet<string>
   readonly set: Fields
   readonly answer: Fields
 }
@@ -44,7 +44,7 @@ export class PlainHttp {
         method: request.method,
         path: request.url,
         setHost: false,
-        headers: [...passedFields(request, ['expect', ...drop]), ...Object.entries(set)].flat(),
+        headers: [...passedFields(request, drop), ...Object.entries(set)].flat(),
         timeout: this.#timeoutMs,
       })
       // Once an answer has begun, all that is left to say is that it ends too early.
@@ -61,7 +61,7 @@ export class PlainHttp {
         resolve()
       })
       outgoing.once('response', incoming => {
-        const ours = Object.keys(answer).map(field => field.toLowerCase())
+        const ours = new Set(Object.keys(answer).map(field => field.toLowerCase()))
         const fields = [...passedFields(incoming, ours), ...Object.entries(answer)]
         response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, fields.flat())
         pipeline(incoming, response, () => resolve())

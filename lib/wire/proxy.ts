@@ -20,7 +20,7 @@ export interface Plan<C> {
   readonly host: string
   readonly port: number
   /** Lower-case names of request fields that must not reach the upstream as the client sent them. */
-  readonly drop: readonly string[]
+  readonly drop: ReadonlySet<string>
   /** Request fields that this hop sets. */
   readonly set: Fields
   /** Response fields that this hop sets, on success and on refusal. */
@@ -141,7 +141,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     const plan = options.plan(request, path)
     const attempt = dial(plan.host, plan.port, repeatHandshake(request, path, plan.drop, plan.set), dialLimits)
     const leave = () => attempt.abort(serviceError('CLIENT_GONE'))
-    client.once('close', leave)
+    client.on('close', leave)
     dialling.add(attempt)
     let answered: Answered
     try {

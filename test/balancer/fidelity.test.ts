@@ -223,6 +223,41 @@ t.test('an abrupt end stays abrupt, on both sides', async t => {
   )
 })
 
+for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
+  t.test(
+    `a client that leaves (${leave}) while the app takes its time with the handshake leaves nothing behind`,
+    async t => {
+      let answer = () => {}
+      const app = await startApp(t, {
+        options: {
+          verifyClient: (_info: unknown, done: (ok: boolean) => void) => {
+            answer = () => done(true)
+          },
+        },
+      })
+      const { balancer, sidecars } = await startStack(t, [app])
+      const socket = connectTcp(balancer.port, '127.0.0.1')
+      t.teardown(() => socket.destroy())
+      socket.write(
+        'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      )
+      await waitFor(() => app.handshakes.length === 1, 'the app is asked')
+      socket[leave]()
+      // The end has to be at the balancer before the answer: a handshake of somebody else, made after it, is behind it.
+      const other = connectTcp(balancer.port, '127.0.0.1')
+      t.teardown(() => other.destroy())
+      other.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+      await once(other, 'data')
+      answer()
+      await waitFor(async () => {
+        const open = await Promise.all([balancer, ...sidecars].map(program => program.metric('connections')))
+        return open.every(count => count === 0) && app.server.clients.size === 0
+      }, 'nobody keeps the connection')
+      t.equal(app.server.clients.size, 0)
+    },
+  )
+}
+
 t.test('pings and pongs pass from end to end; nobody in between answers', async t => {
   const pings: string[] = []
   const app = await startApp(t, {

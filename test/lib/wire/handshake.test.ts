@@ -27,7 +27,7 @@ t.test('a handshake goes on as it came, without what belongs to one connection a
     ['ws-user-id', 'mallory'],
   ].flat()
   const headers = { connection: 'Upgrade, X-Secret, Sec-WebSocket-Key' }
-  const head = repeatHandshake({ method: 'GET', rawHeaders, headers }, '/a?b', ['ws-user-id'], {
+  const head = repeatHandshake({ method: 'GET', rawHeaders, headers }, '/a?b', new Set(['ws-user-id']), {
     'ws-user-id': 'alice',
   })
   t.strictSame(lines(head), [
