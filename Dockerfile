@@ -27,5 +27,7 @@ WORKDIR /app
 COPY --from=build /src/dist/package.json /src/dist/hooks.js /src/dist/sidecar.js /src/dist/balancer.js /src/LICENSE /app/
 ENV NODE_ENV=production
 USER 65532:65532
-ENTRYPOINT ["node"]
+# A small young generation: with Node's 16 MiB a program that has once been busy keeps some 40 MiB for short-lived objects, more
+# than thousands of idle connections take. docs/performance.md is measured with it.
+ENTRYPOINT ["node", "--max-semi-space-size=4"]
 CMD ["/app/sidecar.js"]

@@ -1,7 +1,7 @@
 import type { Container, EnvVar, Probe, SecurityContext } from 'kubernetes-types/core/v1.d.ts'
 import { DEFAULT_ADMIN_PORT, ENV_PREFIX } from '../lib/service/names.ts'
 
-/** Paths of the three programs in the image, whose entrypoint is `node`. */
+/** Paths of the three programs in the image, whose entrypoint is `node` with its options. */
 export const PROGRAM_ARGS = { sidecar: ['/app/sidecar.js'], balancer: ['/app/balancer.js'], hooks: ['/app/hooks.js'] }
 
 /** What the restricted Pod Security Standard asks of a container; the user id is a number, so that `runAsNonRoot` can be checked. */

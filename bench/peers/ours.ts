@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ENV_PREFIX } from '../../lib/service/names.ts'
+import { readStage } from '../../scripts/image/dockerfile.ts'
 import { Child } from '../child.ts'
 import type { Peer, Site } from './peer.ts'
+
+const DOCKERFILE = new URL('../../Dockerfile', import.meta.url)
+
+/** Options that the image gives to Node. */
+const [, ...NODE_FLAGS] = readStage(readFileSync(DOCKERFILE, 'utf8'), 'ws-operator').entrypoint
 
 const MANIFEST = new URL('../../package.json', import.meta.url)
 
 function about(what: string): string {
   const { version } = JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string }
-  return `ws-operator ${version} on Node ${process.versions.node}, ${what}`
+  return `ws-operator ${version} on Node ${process.versions.node} with ${NODE_FLAGS.join(' ')}, ${what}`
 }
 
 /** Starts one of our programs with its defaults, except where it listens. */
@@ -19,7 +25,7 @@ function startProgram(
 ): Promise<Child> {
   const all = { HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, SHUTDOWN_SECONDS: 2, ...settings }
   const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [ENV_PREFIX + key, String(value)]))
-  return Child.start([process.execPath, join(programs, `${name}.js`)], { core, env })
+  return Child.start([process.execPath, ...NODE_FLAGS, join(programs, `${name}.js`)], { core, env })
 }
 
 /** A sidecar before an app; an API port that is free, because all pods here share one network. */

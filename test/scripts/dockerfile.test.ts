@@ -11,7 +11,7 @@ t.test('the image of ws-operator: three programs, nobody’s user, the sidecar b
   const stage = readStage(ours, IMAGE)
   t.equal(stage.base, 'docker.io/library/node:24-slim')
   t.equal(stage.user, '65532:65532', 'a number, so that the kubelet can check runAsNonRoot')
-  t.same(stage.entrypoint, ['node'])
+  t.same(stage.entrypoint, ['node', '--max-semi-space-size=4'])
   t.same(stage.cmd, ['/app/sidecar.js'])
   t.same(
     [...stage.files.keys()].sort(),
