@@ -16,7 +16,7 @@ export function describeMachine(): Machine {
   const cores = parseCores(allowed)
   const models = new Set(cpus().map(({ model }) => model))
   return {
-    summary: `${cores.length} cores (${[...models].join(', ')}), Linux ${release()}, Node ${process.versions.node}`,
+    summary: `${cores.length} cores (${[...models].join(', ')}), Linux ${release().split('-', 1)[0]}, Node ${process.versions.node}`,
     proxyCore: cores[0]!,
     loadCore: cores[1] ?? cores[0]!,
   }

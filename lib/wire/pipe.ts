@@ -25,6 +25,13 @@ interface Held {
   readonly payload: Buffer[]
 }
 
+/**
+ * Most pieces of a message that is held: this many, and one more for each so many bytes. A piece costs more than a byte, so
+ * a message in pieces of one byte each would take a hundred times its size; one in more pieces than this is not looked at.
+ */
+const MAX_PIECES = 1024
+const BYTES_A_PIECE = 256
+
 const OPEN_BRACE = 0x7b
 const EMPTY = Buffer.alloc(0)
 
@@ -228,7 +235,7 @@ export class Pipe {
         if (this.#held) {
           this.#pass(chunk, passed, before)
           passed = this.#keep(this.#held, chunk, before, offset, step)
-        } else if (step === STEP.HEADER && reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset)) {
+        } else if (reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset, step)) {
           const end = offset + reader.length
           if (reader.fin && end <= chunk.length) {
             // The whole message is here, which is the usual case: it is looked at where it is.
@@ -254,8 +261,10 @@ export class Pipe {
     this.#pass(chunk, passed, chunk.length)
   }
 
-  /** Whether the text frame whose header was just read can be the beginning of a JSON object, as far as its bytes are here. */
-  #mayBeAddressed(chunk: Buffer, payload: number): boolean {
+  /** Whether this is the header of a text frame that can be the beginning of a JSON object, as far as its bytes are here. */
+  #mayBeAddressed(chunk: Buffer, payload: number, step: number): boolean {
+    if (step === STEP.EMPTY) return !this.#reader.fin
+    if (step !== STEP.HEADER) return false
     if (payload >= chunk.length) return true
     const first = (chunk[payload] as number) ^ (this.#reader.mask >>> 24)
     return first === OPEN_BRACE || first === 0x20 || (first >= 0x09 && first <= 0x0d)
@@ -292,6 +301,9 @@ export class Pipe {
     if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
       this.#held = undefined
       if (!this.#take(Buffer.concat(held.payload))) for (const bytes of held.frames) this.#write(bytes)
+    } else if (held.frames.length > MAX_PIECES + reader.messageBytes / BYTES_A_PIECE) {
+      this.#held = undefined
+      for (const bytes of held.frames) this.#write(bytes)
     }
     return end
   }

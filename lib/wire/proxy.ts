@@ -1,16 +1,17 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
+import { answerOf, type ServiceError, sayAndEnd } from './answers.ts'
 import { Bridge, type BridgeEnd, type BridgeOptions } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
 import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
-import { encodeHead } from './head.ts'
 import { PlainHttp } from './plain-http.ts'
+import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
 import { createServer } from './server.ts'
 import { connectionLimit, type WireConfig } from './settings.ts'
@@ -68,9 +69,9 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
 const SWEEP_INTERVAL_MS = 1000
 
 /**
- * Makes the server that proxies every WebSocket handshake, on any path: it dials the upstream first and accepts the
- * client only when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Handshakes
- * do not go through Fastify's router, which has no part in them; plain requests do, and are told to upgrade.
+ * Makes the server that proxies every WebSocket handshake, on any path: it dials the upstream first and accepts the client only
+ * when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Plain requests go the
+ * same way, or are told to upgrade. Fastify serves what is the program's own.
  */
 export function createProxy<C>(options: ProxyOptions<C>): Proxy {
   const { log, config, metrics } = options
@@ -82,44 +83,15 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
   const dialling = new Set<Dialling>()
   let draining = false
 
-  metrics.gauge('connections', 'Open client connections.', {
-    collect() {
-      this.set(bridges.size)
-    },
-  })
-  metrics.gauge('queue_bytes', 'Bytes that wait to be written to slow readers.', {
-    labelNames: ['side'],
-    collect() {
-      for (const side of ['client', 'upstream'] as const) {
-        let bytes = 0
-        for (const bridge of bridges) bytes += bridge.queuedBytes(side)
-        this.set({ side }, bytes)
-      }
-    },
-  })
-  const upgrades = metrics.counter('upgrades_total', 'WebSocket handshakes by result.', { labelNames: ['result'] })
-  const rejected = metrics.counter('rejected_total', 'Handshakes that were not accepted, by reason.', {
-    labelNames: ['reason'],
-  })
-  const ended = metrics.counter('closed_total', 'Connections that ended, by who or what ended them.', {
-    labelNames: ['cause'],
-  })
-  const count = (reason: string) => {
-    upgrades.inc({ result: 'refused' })
-    rejected.inc({ reason })
-  }
-
-  const plainRequests = metrics.counter('plain_requests_total', 'Plain HTTP requests by result.', {
-    labelNames: ['result'],
-  })
+  const counters = proxyMetrics(metrics, bridges)
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
     const path = request.url ?? '/'
     const work = async () => plainHttp.pass(request, response, options.plan(request, path))
     work().then(
-      () => plainRequests.inc({ result: 'passed' }),
+      () => counters.plain('passed'),
       (error: ServiceError) => {
-        plainRequests.inc({ result: 'failed' })
+        counters.plain('failed')
         const { status, body, fields } = answerOf(error, path, log)
         response.writeHead(status, { ...fields, Connection: 'close' }).end(body)
       },
@@ -133,7 +105,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     if (bridges.size + dialling.size >= maxConnections) throw serviceError('FULL', maxConnections)
     const problem = handshakeProblem(request)
     if (problem) {
-      count('bad_handshake')
+      counters.refused('bad_handshake')
       sayAndEnd(client, problem.status, `${problem.message}\n`, { 'Content-Type': 'text/plain', ...problem.headers })
       return
     }
@@ -151,11 +123,11 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
       client.off('close', leave)
     }
     if (!isAccepted(answered.head)) {
-      count('upstream')
+      counters.refused('upstream')
       passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
       return
     }
-    upgrades.inc({ result: 'accepted' })
+    counters.accepted()
     client.off('error', ignore)
     join(client, head, answered, plan)
   }
@@ -171,7 +143,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     onClosed(bridge, end) {
       bridges.delete(bridge)
-      ended.inc({ cause: end.cause })
+      counters.ended(end.cause)
       options.closed?.(bridge, end)
     },
   }
@@ -195,7 +167,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
 
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
   app.server.on('clientError', (error: Error & { code?: string }) =>
-    count(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
+    counters.refused(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
   )
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     if (options.claims?.(request)) return
@@ -206,7 +178,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
       const { code, status, body, fields } = answerOf(error, request.url ?? '/', log)
-      count(code.replace(/^WSO_ERR_/, '').toLowerCase())
+      counters.refused(code.replace(/^WSO_ERR_/, '').toLowerCase())
       sayAndEnd(client, status, body, fields)
     })
   })
@@ -240,32 +212,4 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
   }
 }
 
-type ServiceError = Error & { code?: string; statusCode?: number }
-
-/** What a client is told of an error, plain or in answer to a handshake. */
-function answerOf(error: ServiceError, url: string, log: Logger) {
-  const { statusCode: status = 500, code = 'WSO_ERR_INTERNAL', message } = error
-  if (status >= 500) log.warn({ err: error, path: pathOnly(url) }, 'request failed')
-  const fields: Fields = { 'Content-Type': 'application/json', ...(status === 503 && { 'Retry-After': '1' }) }
-  return { status, code, fields, body: JSON.stringify({ error: code, message }) }
-}
-
 function ignore(): void {}
-
-/** Answers a handshake and ends its connection. */
-function sayAndEnd(client: Socket, status: number, body: string, fields: Fields): void {
-  if (!client.writable) {
-    client.destroy()
-    return
-  }
-  const all = { ...fields, 'Content-Length': String(Buffer.byteLength(body)), Connection: 'close' }
-  client.write(encodeHead(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, Object.entries(all)))
-  client.end(body)
-  client.resume()
-}
-
-/** A query may carry a token, so it never reaches a log. */
-function pathOnly(url: string): string {
-  const end = url.indexOf('?')
-  return end < 0 ? url : url.slice(0, end)
-}

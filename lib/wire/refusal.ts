@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { endSoon } from './answers.ts'
 import type { Answered } from './dial.ts'
 import { fieldOf } from './head.ts'
 
@@ -10,12 +11,12 @@ import { fieldOf } from './head.ts'
 export function passRefusal(client: Socket, { socket, head, rest }: Answered, answer: Buffer, timeoutMs: number): void {
   const length = head.status === 204 || head.status === 304 ? '0' : fieldOf(head, 'content-length')
   // Without a length the body is chunked, or it ends with the connection: either way the client can tell by itself.
-  let left = length === undefined ? Number.POSITIVE_INFINITY : Number(length)
+  let left = length !== undefined && /^\d+$/.test(length) ? Number(length) : Number.POSITIVE_INFINITY
   const timer = setTimeout(() => end(), timeoutMs)
   const end = () => {
     clearTimeout(timer)
     socket.destroy()
-    client.end()
+    endSoon(client)
   }
   const pass = (chunk: Buffer) => {
     const bytes = chunk.length <= left ? chunk : chunk.subarray(0, left)

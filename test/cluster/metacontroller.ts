@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
@@ -36,11 +36,29 @@ async function startStandInWith(cluster: Cluster, flags: readonly string[]): Pro
   return { name: 'the stand-in for Metacontroller', resync, stop, log: async () => said.join('\n') }
 }
 
+/** Whom manifests/with-metacontroller runs it as. */
+const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
+
+/** Writes a kubeconfig for this cluster with the rights of that account and no others. */
+async function kubeconfigOfAccount(folder: string): Promise<string> {
+  const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--minify', '--flatten', '-o', 'json'])) as {
+    users: { user: Record<string, unknown> }[]
+  }
+  for (const { user } of config.users) user['as'] = ACCOUNT
+  const path = join(folder, 'kubeconfig')
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 })
+  return path
+}
+
 async function startProgram(program: string, flags: readonly string[]): Promise<Metacontroller> {
   const folder = await mkdtemp(join(tmpdir(), 'metacontroller-'))
   const log = join(folder, 'log')
   // Nothing else may use these ports, and one process needs no election.
-  const own = ['--metrics-address=0', '--health-probe-bind-address=0', `--kubeconfig=${process.env['KUBECONFIG']}`]
+  const own = [
+    '--metrics-address=0',
+    '--health-probe-bind-address=0',
+    `--kubeconfig=${await kubeconfigOfAccount(folder)}`,
+  ]
   const args = [...flags.filter(flag => !flag.startsWith('--leader-election')), ...own]
   const begin = () => {
     const file = openSync(log, 'a')
@@ -48,7 +66,7 @@ async function startProgram(program: string, flags: readonly string[]): Promise<
   }
   let child = begin()
   return {
-    name: `Metacontroller (${program})`,
+    name: `Metacontroller (${program}), as ${ACCOUNT}`,
     async resync() {
       await end(child)
       child = begin()

@@ -8,6 +8,8 @@ import { reach } from './reach.ts'
 import { waitFor } from './wait.ts'
 
 export const MANIFESTS = join(import.meta.dirname, '../../manifests')
+/** What Metacontroller may do, as users install it: a program that plays its part in the tests has these rights and no others. */
+const METACONTROLLER_RIGHTS = join(MANIFESTS, 'with-metacontroller/rbac.yaml')
 export const SYSTEM_NAMESPACE = 'ws-operator-system'
 const HOOKS = 'ws-operator-hooks'
 
@@ -31,6 +33,8 @@ export async function install(cluster: Cluster, say: (line: string) => void): Pr
     `Metacontroller runs outside of the cluster, without its DNS: the controllers' hook URLs are patched to ${address}`,
   )
   for (const kind of ['DecoratorController', 'CompositeController']) await patchHooks(cluster, kind, address)
+  await kubectl(['apply', '-f', METACONTROLLER_RIGHTS])
+  cluster.undo(() => kubectl(['delete', '-f', METACONTROLLER_RIGHTS, '--ignore-not-found']))
   const metacontroller = await startMetacontroller(cluster)
   cluster.undo(metacontroller.stop)
   say(`Metacontroller's part is played by: ${metacontroller.name}`)

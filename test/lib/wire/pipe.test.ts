@@ -296,3 +296,28 @@ t.test('a source that ends in the middle of a message: the target gets what ther
     if (waiting) await waiting
   }
 })
+
+t.test('an addressed message may begin with an empty fragment', async t => {
+  const first = encodeFrame(OPCODE.TEXT, Buffer.alloc(0), 1)
+  first[0] = OPCODE.TEXT
+  const text = '{"recipientId":"bob"}'
+  const { pipe, out, taken } = run('inbound', { find: true })
+  pipe.push(Buffer.concat([first, encodeFrame(OPCODE.CONTINUATION, Buffer.from(text), 2)]))
+  t.strictSame(taken, [text])
+  t.equal(out().length, 0)
+})
+
+t.test('a message in very many pieces is not held: it passes as it came', async t => {
+  const pieces: Buffer[] = []
+  const text = `{"recipientId":"bob","pad":"${'x'.repeat(3000)}"}`
+  for (const [n, character] of [...text].entries()) {
+    const frame = encodeFrame(n === 0 ? OPCODE.TEXT : OPCODE.CONTINUATION, Buffer.from(character), n)
+    if (n < text.length - 1) frame[0] = (frame[0] as number) & 0x7f
+    pieces.push(frame)
+  }
+  const { pipe, out, taken } = run('inbound', { find: true })
+  for (const piece of pieces) pipe.push(piece)
+  t.strictSame(taken, [])
+  t.ok(out().equals(Buffer.concat(pieces)))
+  t.equal(await pipe.inject({ data: Buffer.from('x'), binary: false }), true, 'and the stream is read on')
+})
