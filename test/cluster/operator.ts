@@ -34,7 +34,6 @@ export async function install(cluster: Cluster, say: (line: string) => void): Pr
   )
   for (const kind of ['DecoratorController', 'CompositeController']) await patchHooks(cluster, kind, address)
   await kubectl(['apply', '-f', METACONTROLLER_RIGHTS])
-  cluster.undo(() => kubectl(['delete', '-f', METACONTROLLER_RIGHTS, '--ignore-not-found']))
   const metacontroller = await startMetacontroller(cluster)
   cluster.undo(metacontroller.stop)
   say(`Metacontroller's part is played by: ${metacontroller.name}`)
@@ -43,7 +42,12 @@ export async function install(cluster: Cluster, say: (line: string) => void): Pr
 
 /** Removes ws-operator as a user does. */
 export async function uninstall(): Promise<void> {
-  await kubectl(['delete', '-k', MANIFESTS, '--ignore-not-found', '--timeout=120s'], { limitMs: 150_000 })
+  for (const what of [
+    ['-k', MANIFESTS],
+    ['-f', METACONTROLLER_RIGHTS],
+  ]) {
+    await kubectl(['delete', ...what, '--ignore-not-found', '--timeout=120s'], { limitMs: 150_000 })
+  }
 }
 
 async function patchHooks({ api }: Cluster, kind: string, address: string): Promise<void> {
