@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { applyMask, encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
+import { type Held, tooManyPieces } from './held.ts'
 import { nextMask } from './mask.ts'
 import type { Direction, Message, RecipientFinder } from './message.ts'
 
@@ -18,19 +19,6 @@ interface Waiting {
   readonly bytes: Buffer
   readonly done: (error?: Error | null) => void
 }
-
-/** A text message whose recipient is not known before its end: the frames as they came, and what they say. */
-interface Held {
-  readonly frames: Buffer[]
-  readonly payload: Buffer[]
-}
-
-/**
- * Most pieces of a message that is held: this many, and one more for each so many bytes. A piece costs more than a byte, so
- * a message in pieces of one byte each would take a hundred times its size; one in more pieces than this is not looked at.
- */
-const MAX_PIECES = 1024
-const BYTES_A_PIECE = 256
 
 const OPEN_BRACE = 0x7b
 const EMPTY = Buffer.alloc(0)
@@ -301,7 +289,7 @@ export class Pipe {
     if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
       this.#held = undefined
       if (!this.#take(Buffer.concat(held.payload))) for (const bytes of held.frames) this.#write(bytes)
-    } else if (held.frames.length > MAX_PIECES + reader.messageBytes / BYTES_A_PIECE) {
+    } else if (tooManyPieces(held, reader.messageBytes)) {
       this.#held = undefined
       for (const bytes of held.frames) this.#write(bytes)
     }
