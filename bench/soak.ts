@@ -62,7 +62,6 @@ async function startPrograms(appPort: number): Promise<{ programs: Program[]; po
       PORT: port,
       SELF: `127.0.0.1:${port}`,
       APP_PORT: appPort,
-      API_PORT: 0,
     })
   const sidecars = await Promise.all([first, second].map((port, n) => sidecar(n, port)))
   const settings = { ...common, PORT: balancer, WORKERS: 1 }

@@ -28,16 +28,15 @@ function startProgram(
   return Child.start([process.execPath, ...NODE_FLAGS, join(programs, `${name}.js`)], { core, env })
 }
 
-/** A sidecar before an app; an API port that is free, because all pods here share one network. */
+/** A sidecar before an app. */
 const startSidecar = (
   site: Site,
-  [port, apiPort, appPort]: readonly [number, number, number],
+  [port, appPort]: readonly [number, number],
   members: readonly number[],
   settings: Record<string, string> = {},
 ) =>
   startProgram('sidecar', site, {
     PORT: port,
-    API_PORT: apiPort,
     APP_PORT: appPort,
     SELF: `127.0.0.1:${port}`,
     MEMBERS: memberList(members),
@@ -66,8 +65,8 @@ export const sidecar: Peer = {
   shape: 'proxy',
   about: () => about('sidecar before one app; messages are not addressed, but each is looked at'),
   async start(site) {
-    const [port, apiPort] = site.ports
-    return { children: [await startSidecar(site, [port, apiPort, site.apps[0]], [port])], ports: [port] }
+    const [port] = site.ports
+    return { children: [await startSidecar(site, [port, site.apps[0]], [port])], ports: [port] }
   },
 }
 
@@ -81,13 +80,13 @@ const twoPods = (name: string, title: string, transport: 'link' | 'http'): Peer 
       `two sidecars before an app each, transport ${transport}; every message is addressed to a user of the other one`,
     ),
   async start(site) {
-    const [portA, portB, apiA, apiB] = site.ports
+    const [portA, portB] = site.ports
     const members = [portA, portB]
     const settings = { TRANSPORT: transport }
     return {
       children: [
-        await startSidecar(site, [portA, apiA, site.apps[0]], members, settings),
-        await startSidecar(site, [portB, apiB, site.apps[1]], members, settings),
+        await startSidecar(site, [portA, site.apps[0]], members, settings),
+        await startSidecar(site, [portB, site.apps[1]], members, settings),
       ],
       ports: members,
     }

@@ -1,15 +1,15 @@
 import type { Timing } from '../../../../lib/routing/discovery/timing.ts'
 
-/** A clock that tests move: sleeps are kept, and each ends when the test says so, or at once with `skip`. */
+/** A clock that tests move: sleeps are kept, and each ends when the test says so, or at once with `endAtOnce`. */
 export class FakeTiming implements Timing {
   /** How long each sleep so far was to take, in milliseconds. */
   readonly sleeps: number[] = []
-  readonly #skip: boolean
+  readonly #endAtOnce: boolean
   readonly #wake = new Set<() => void>()
   #now = 0
 
-  constructor({ skip = false } = {}) {
-    this.#skip = skip
+  constructor({ endAtOnce = false } = {}) {
+    this.#endAtOnce = endAtOnce
   }
 
   /** How many are asleep. */
@@ -27,7 +27,7 @@ export class FakeTiming implements Timing {
     this.#now += ms
     if (signal.aborted) return
     // A turn of the event loop, so that a loop that only sleeps leaves room for everything else.
-    if (this.#skip) return new Promise(resolve => setImmediate(resolve))
+    if (this.#endAtOnce) return new Promise(resolve => setImmediate(resolve))
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake.add(resolve)
     signal.addEventListener('abort', () => resolve(), { once: true })

@@ -19,7 +19,7 @@ const bookmark = (version: number) => ({ metadata: { name: '', resourceVersion: 
 /** A source that follows a stand-in API server. */
 async function follow(t: Test, idleTimeoutMs = 60_000) {
   const api = await StandInApi.start(t)
-  const timing = new FakeTiming({ skip: true })
+  const timing = new FakeTiming({ endAtOnce: true })
   const get = kubeClient(api.config, { idleTimeoutMs })
   const recorded = record(kubernetesSource('team-a/chat', { get, timing }))
   t.teardown(() => recorded.stop())

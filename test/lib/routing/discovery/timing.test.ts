@@ -5,7 +5,7 @@ import { FakeTiming } from './fake-timing.ts'
 const never = new AbortController().signal
 
 t.test('the back-off doubles up to 30 s, is jittered, and starts over after a success', async t => {
-  const timing = new FakeTiming({ skip: true })
+  const timing = new FakeTiming({ endAtOnce: true })
   const backoff = new Backoff(timing)
   for (let i = 0; i < 9; i++) await backoff.wait(never)
   const expected = [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000].map(ms => ms * 0.75)
@@ -20,7 +20,7 @@ t.test('it waits between half and all of its limit', async t => {
     [0, 125],
     [0.999, 249.875],
   ] as const) {
-    const timing = Object.assign(new FakeTiming({ skip: true }), { random: () => random })
+    const timing = Object.assign(new FakeTiming({ endAtOnce: true }), { random: () => random })
     await new Backoff(timing).wait(never)
     t.equal(timing.sleeps[0], ms)
   }
