@@ -4,10 +4,11 @@ import { join, resolve } from 'node:path'
 import { buildAll } from '../scripts/build.ts'
 import { CASES } from './cases/cases.ts'
 import { describeMachine } from './machine.ts'
-import { HELP, type Options, parseOptions, unpublishable } from './options.ts'
+import { HELP, type Options, parseOptions, unpublishable, wantsRouting } from './options.ts'
 import { page, type Run } from './page.ts'
 import { ensureInstalled } from './peers/install.ts'
 import { PEERS } from './peers/peers.ts'
+import { measureRouting } from './routing.ts'
 import { type Progress, runAll } from './run.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -43,7 +44,8 @@ async function bench(options: Options, args: readonly string[], signal: AbortSig
     await buildAll(programs, resolve(options.programs ?? root))
     const conditions = { machine: plan.machine, effort: options, programs }
     const results = await runAll(plan, conditions, signal, showProgress)
-    const text = page({ ...plan, results })
+    const routing = wantsRouting(options) ? measureRouting() : undefined
+    const text = page({ ...plan, results, routing })
     process.stdout.write(text)
     const reason = unpublishable(options, plan.leftOut) ?? (results.clean ? undefined : 'something went wrong')
     if (reason === undefined) await writeFile(PAGE, text)

@@ -10,7 +10,7 @@ import type { Peer } from './peers/peer.ts'
 const ECHO = new URL('./echo.ts', import.meta.url).pathname
 const LOAD = new URL('./load.ts', import.meta.url).pathname
 
-/** What a job takes besides warming up and measuring: connecting, settling, closing. */
+/** What a job takes besides warming up and measuring: connecting, waiting for calm, settling, closing. */
 const MARGIN_MS = 60_000
 
 export interface Conditions {

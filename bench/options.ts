@@ -3,6 +3,9 @@ import type { Effort } from './cases/case.ts'
 import { CASES } from './cases/cases.ts'
 import { PEERS } from './peers/peers.ts'
 
+/** The cost of finding a user's owner, which no peer has a part in. */
+export const ROUTING = 'routing'
+
 export const HELP = `npm run bench [-- OPTION ...]
 
 Measures our balancer and sidecar beside the proxies that people use, in one run and on the same cores: the proxy on one core, the
@@ -12,8 +15,9 @@ and HAProxy are installed with apt-get where they are missing and this runs as r
   --repetitions N    how often everything is measured, in turns (3)
   --warmup SECONDS   of the same traffic before measuring (5)
   --seconds SECONDS  that are measured (4)
-  --only CASE,...    ${CASES.map(({ name }) => name).join(', ')}
+  --only CASE,...    ${CASES.map(({ name }) => name).join(', ')}, ${ROUTING}
   --peers PEER,...   ${PEERS.map(({ name }) => name).join(', ')}
+  --connections N    of the idle case (2000); each takes two open files of a proxy
   --programs DIR     another checkout of this repository whose balancer and sidecar are measured
   --quick            a smoke test: one short repetition, whose figures mean nothing
   --help             this text
@@ -46,6 +50,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       seconds: { type: 'string' },
       only: { type: 'string' },
       peers: { type: 'string' },
+      connections: { type: 'string' },
       programs: { type: 'string' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -57,8 +62,8 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     repetitions: number('repetitions', values.repetitions, defaults.repetitions, 1, 100, Number.isInteger),
     warmup: number('warmup', values.warmup, defaults.warmup, 0, 600),
     seconds: number('seconds', values.seconds, defaults.seconds, 0.1, 600),
-    idleConnections: defaults.idleConnections,
-    only: names('only', values.only, CASES),
+    idleConnections: number('connections', values.connections, defaults.idleConnections, 1, 100_000, Number.isInteger),
+    only: names('only', values.only, [...CASES, { name: ROUTING }]),
     peers: names('peers', values.peers, PEERS),
     programs: values.programs,
     quick: values.quick,
@@ -106,5 +111,9 @@ export function unpublishable(options: Options, leftOut: readonly unknown[]): st
   if (options.repetitions < FULL.repetitions || options.warmup < FULL.warmup || options.seconds < FULL.seconds) {
     return `it takes ${FULL.repetitions} repetitions of ${FULL.seconds} s after ${FULL.warmup} s`
   }
+  if (options.idleConnections < FULL.idleConnections) return `the idle case has ${FULL.idleConnections} connections`
   return undefined
 }
+
+/** Whether the cost of routing is measured. */
+export const wantsRouting = ({ only, quick }: Options): boolean => only?.includes(ROUTING) ?? !quick

@@ -3,6 +3,7 @@ import type { Machine } from './machine.ts'
 import type { Options } from './options.ts'
 import type { Peer } from './peers/peer.ts'
 import type { Results } from './results.ts'
+import { type RoutingCost, routingTable } from './routing.ts'
 import { details, goals, overview } from './tables.ts'
 
 /** Everything that a run came to. */
@@ -16,10 +17,12 @@ export interface Run {
   readonly about: readonly string[]
   readonly leftOut: readonly { readonly peer: Peer; readonly reason: string }[]
   readonly results: Results
+  /** `undefined`: not measured. */
+  readonly routing?: readonly RoutingCost[] | undefined
 }
 
 /** The page of a run, in Markdown. */
-export function page({ command, options, machine, cases, peers, about, leftOut, results }: Run): string {
+export function page({ command, options, machine, cases, peers, about, leftOut, results, routing }: Run): string {
   const { repetitions, seconds, warmup, idleConnections } = options
   const goalTable = goals(results)
   const sections = [
@@ -31,8 +34,15 @@ export function page({ command, options, machine, cases, peers, about, leftOut, 
     overview(cases, peers, results),
     ...(goalTable === '' ? [] : ['## Goals', goalTable]),
     '## Every case',
-    `"Wrong" counts messages that were lost, doubled, reordered or corrupt, and connections that were cut, over all repetitions: each message has a sequence number, and its whole content is compared. The idle case has ${idleConnections.toLocaleString('en-US')} connections; PSS also moves when other Node processes start or end meanwhile. In the open loop, messages are sent at their times whether or not earlier ones have come back.`,
+    `"Wrong" counts messages that were lost, doubled, reordered or corrupt, and connections that were cut, over all repetitions: each message has a sequence number, and its whole content is compared. The idle case has ${idleConnections.toLocaleString('en-US')} connections; PSS also moves when other Node processes start or end meanwhile. In the open loop, messages are sent at their times whether or not earlier ones have come back; latencies count in moments that were calm, in which neither the load generator's timer was late nor the proxy waited for its core, because another program ran there: the same rule for all, whatever the proxy does.`,
     ...cases.flatMap(item => [`### ${item.name}: ${item.title}`, details(item, peers, results)]),
+    ...(routing
+      ? [
+          '## Routing',
+          'What it costs to find the owner of a user among so many members, and to take over a change of them ([routing](routing.md)).',
+          routingTable(routing),
+        ]
+      : []),
     '## Who was compared',
     [
       ...peers.map(({ title }, i) => `- ${title}: ${about[i]}.`),

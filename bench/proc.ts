@@ -46,6 +46,20 @@ export function parseCpuTicks(stat: string): number {
   return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
 }
 
+/**
+ * How long processes and their descendants, of each the main thread, were ready to run without a core to run on, in milliseconds.
+ *
+ * @throws where one of `pids` has ended
+ */
+export function waitedMs(pids: readonly number[]): number {
+  let sum = 0
+  for (const pid of pids) for (const member of processTree(pid)) sum += parseWaitedMs(readProc(member, 'schedstat'))
+  return sum
+}
+
+/** The second number of a `/proc/PID/schedstat`, which is in nanoseconds. */
+export const parseWaitedMs = (schedstat: string): number => Number(schedstat.split(' ')[1]) / 1e6
+
 /** Resident memory in bytes: RSS counts shared pages in full, PSS by the share of each process that has them. */
 export interface Memory {
   readonly rss: number

@@ -10,6 +10,7 @@ export const openLoop: BenchCase = {
   figures: [
     { key: 'p50', title: 'p50, µs', compared: true },
     { key: 'p99', title: 'p99, µs', compared: true },
+    { key: 'calmShare', title: 'calm share of the time', compared: false },
     ...RATES.map(figure => ({ ...figure, compared: false })),
   ],
   job: (target, effort) => ({

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { Child } from '../child.ts'
 import type { Peer } from './peer.ts'
 
-const WORKER_CONNECTIONS = 9000
+/** Each client takes two of them. It is also as many files as a process may open by default in many containers. */
+const WORKER_CONNECTIONS = 20_000
 
 /** nginx with one worker and everything at its default, except what `extra` says. */
 const configuration = (folder: string, port: number, apps: readonly number[], extra: string) => `

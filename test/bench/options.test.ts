@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Options, parseOptions, unpublishable } from '../../bench/options.ts'
+import { type Options, parseOptions, unpublishable, wantsRouting } from '../../bench/options.ts'
 
 const options = (...args: string[]) => parseOptions(args) as Options
 
@@ -14,6 +14,7 @@ t.test('options', async t => {
     only: ['idle', 'handshakes'],
     peers: ['nginx', 'ours'],
   })
+  t.match(options('--connections', '9000'), { idleConnections: 9000 })
   t.equal(parseOptions(['--help']), undefined)
   t.equal(options('--quick').repetitions, 1)
   t.equal(options('--quick', '--repetitions', '2').repetitions, 2)
@@ -24,6 +25,7 @@ t.test('what is wrong with options is said', async t => {
   t.throws(() => options('--seconds', ''), /--seconds : expected a number/)
   t.throws(() => options('--only', 'echo'), /--only echo: expected some of echo-1x128/)
   t.throws(() => options('--peers', 'envoy'), /--peers envoy: expected some of direct, nginx/)
+  t.throws(() => options('--connections', '0'), /--connections 0: expected a whole number from 1 to 100000/)
   t.throws(() => options('--fast'), /--fast/)
 })
 
@@ -36,4 +38,13 @@ t.test('only a whole run is published', async t => {
   t.equal(unpublishable(options(), ['nginx']), 'a peer was left out')
   t.match(unpublishable(options('--repetitions', '2'), []), /3 repetitions/)
   t.match(unpublishable(options('--warmup', '1'), []), /after 5 s/)
+  t.match(unpublishable(options('--connections', '100'), []), /2000 connections/)
+  t.equal(unpublishable(options('--connections', '9000'), []), undefined)
+})
+
+t.test('routing is a part of a whole run, or asked for', async t => {
+  t.ok(wantsRouting(options()))
+  t.notOk(wantsRouting(options('--quick')))
+  t.ok(wantsRouting(options('--quick', '--only', 'routing')))
+  t.notOk(wantsRouting(options('--only', 'idle')))
 })

@@ -59,6 +59,16 @@ t.test('medians, spreads and ratios to nginx in the same repetition', async t =>
   t.ok(results.clean)
 })
 
+t.test('what routing costs is on the page where it was measured', async t => {
+  const routing = [10, 100, 1000, 10_000].map(members => ({
+    operation: 'owner',
+    members,
+    ns: { median: members, min: members, max: members },
+  }))
+  t.match(page({ ...run(measured()), routing }), '| owner | 10 ns (10 ns to 10 ns) |')
+  t.notMatch(page(run(measured())), /## Routing/)
+})
+
 t.test('what went wrong is on the page, and the run is not clean', async t => {
   const results = measured([1000, 600])
   results.add(1, 'echo-1x128', 'ours', { figures: { perCpuSecond: 600 }, errors: { ...noErrors(), lost: 2, cut: 1 } })

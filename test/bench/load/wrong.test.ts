@@ -74,6 +74,7 @@ t.test('the open loop keeps its rate and measures times', async t => {
   t.same(report.errors, noErrors())
   t.ok(report.figures['p50']! > 0)
   t.ok(report.figures['p99']! >= report.figures['p50']!)
+  t.ok(report.figures['calmShare']! >= 0 && report.figures['calmShare']! <= 1)
 })
 
 t.test('handshakes are counted, and so are connections that are cut', async t => {
