@@ -68,10 +68,14 @@ async function countCalls(cluster: Cluster, hook: string): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
+/** Pods, also those on their way out. */
+export async function allPodsOf({ api }: Cluster, namespace: string, labelSelector: string): Promise<KubeObject[]> {
+  return (await api.list(await api.resource('v1', 'pods'), namespace, labelSelector)).items
+}
+
 /** Pods that are not on their way out. */
-export async function podsOf({ api }: Cluster, namespace: string, labelSelector: string): Promise<KubeObject[]> {
-  const { items } = await api.list(await api.resource('v1', 'pods'), namespace, labelSelector)
-  return items.filter(({ metadata }) => !metadata.deletionTimestamp)
+export async function podsOf(cluster: Cluster, namespace: string, labelSelector: string): Promise<KubeObject[]> {
+  return (await allPodsOf(cluster, namespace, labelSelector)).filter(({ metadata }) => !metadata.deletionTimestamp)
 }
 
 /** Sum of a metric's samples on one pod's admin port, of those with a given label where one is given. */

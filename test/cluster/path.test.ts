@@ -14,12 +14,10 @@ import { connectApart } from './clients.ts'
 import { connect, deleteAndWait } from './cluster.ts'
 import { dump } from './dump.ts'
 import { kubectl } from './kubectl.ts'
-import { install, MANIFESTS, metric, podsOf, SYSTEM_NAMESPACE, uninstall } from './operator.ts'
+import { allPodsOf, install, MANIFESTS, metric, podsOf, SYSTEM_NAMESPACE, uninstall } from './operator.ts'
 import { reach } from './reach.ts'
+import { ROLLOUT_MS, rolledOut } from './rollout.ts'
 import { stays, waitFor } from './wait.ts'
-
-/** A rollout of three pods, one after the other, with their grace periods. */
-const ROLLOUT_MS = 180_000
 
 /** Not a TAP comment, which most reporters hide. */
 const say = (line: string) => console.error(line)
@@ -43,17 +41,13 @@ t.test('from the label to a routed message, and back', async t => {
   const pods = () => podsOf(cluster, namespace, 'app=chat')
   const inNamespace = (...args: string[]) => kubectl([...args, '-n', namespace])
   const status = (object: KubeObject) => object.metadata.annotations?.[STATUS_ANNOTATION]
-  const settled = () =>
-    waitFor(
-      'the Deployment is rolled out',
-      async () => {
-        const { spec, status, metadata } = await chat()
-        const { observedGeneration, replicas, updatedReplicas, readyReplicas } = status ?? {}
-        const done = [replicas, updatedReplicas, readyReplicas].every(count => count === spec.replicas)
-        return done && observedGeneration === metadata.generation && (await pods()).length === spec.replicas
-      },
-      ROLLOUT_MS,
-    )
+  const settled = async () => {
+    await rolledOut(cluster, namespace, 'chat')
+    // The Deployment's status counts them too.
+    await waitFor('the pods that ended are gone', async () => {
+      return (await allPodsOf(cluster, namespace, 'app=chat')).length === (await pods()).length
+    })
+  }
   const resync = async () => {
     const hooks = ['/decorator/sync', '/composite/sync']
     const before = await Promise.all(hooks.map(calls))

@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+import { waitFor } from './wait.ts'
+
+/** What went wrong since the last look; the texts say with whom. */
+export interface Wrongs {
+  readonly sent: number
+  readonly disconnects: readonly string[]
+  /** With the time of sending, in ms since the epoch. */
+  readonly lost: readonly { readonly what: string; readonly at: number }[]
+  readonly doubled: readonly string[]
+  readonly reordered: readonly string[]
+}
+
+/** Longest time for what was sent to arrive when nothing more is sent. */
+const ARRIVE_LIMIT_MS = 20_000
+
+/** One way of messages: from one user to another, or to themselves by way of the app. */
+interface Lane {
+  readonly sentAt: number[]
+  readonly received: Set<number>
+  highest: number
+}
+
+/**
+ * Users of the chat example who write to each other and to themselves, each message with its number, and who notice what is
+ * missing, comes again or comes too late. Nobody connects again.
+ */
+export class Crowd {
+  readonly #sockets = new Map<string, WebSocket>()
+  readonly #lanes = new Map<string, Lane>()
+  #timer: NodeJS.Timeout | undefined
+  #sent = 0
+  #disconnects: string[] = []
+  #doubled: string[] = []
+  #reordered: string[] = []
+  #closing = false
+
+  /** @param address host:port of the balancer */
+  static async connect(address: string, count: number): Promise<Crowd> {
+    const crowd = new Crowd()
+    for (let n = 0; n < count; n++) await crowd.#join(address, `user-${n}`)
+    return crowd
+  }
+
+  /** Messages that were written since the last look. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Begins to write: so many messages a second, all users together. */
+  talk(perSecond: number): void {
+    const names = [...this.#sockets.keys()]
+    const pick = () => names[Math.floor(Math.random() * names.length)] as string
+    const everyMs = 20
+    let due = 0
+    this.#timer = setInterval(() => {
+      for (due += (perSecond * everyMs) / 1000; due >= 1; due--) {
+        const from = pick()
+        this.#send(from, Math.random() < 0.4 ? from : pick())
+      }
+    }, everyMs)
+  }
+
+  /** Stops writing, waits for what is under way, and tells what went wrong since the last time. */
+  async wrongs(): Promise<Wrongs> {
+    clearInterval(this.#timer)
+    const missing = () => {
+      const lost: { what: string; at: number }[] = []
+      for (const [name, { sentAt, received }] of this.#lanes) {
+        for (const [n, at] of sentAt.entries()) if (!received.has(n)) lost.push({ what: `${name} ${n}`, at })
+      }
+      return lost
+    }
+    await waitFor('all has arrived', async () => missing().length === 0, ARRIVE_LIMIT_MS).catch(() => {})
+    const wrongs = {
+      sent: this.#sent,
+      disconnects: this.#disconnects,
+      lost: missing(),
+      doubled: this.#doubled,
+      reordered: this.#reordered,
+    }
+    this.#sent = 0
+    this.#disconnects = []
+    this.#doubled = []
+    this.#reordered = []
+    this.#lanes.clear()
+    return wrongs
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    this.#closing = true
+    clearInterval(this.#timer)
+    for (const socket of this.#sockets.values()) socket.terminate()
+  }
+
+  async #join(address: string, name: string): Promise<void> {
+    const socket = new WebSocket(`ws://${address}/?user=${name}`, {
+      handshakeTimeout: 20_000,
+      perMessageDeflate: false,
+    })
+    socket.on('message', data => this.#receive(name, String(data)))
+    socket.on('error', () => {})
+    socket.on('close', (code, reason) => {
+      if (!this.#closing) this.#disconnects.push(`${name}: ${code} ${reason}`)
+    })
+    await once(socket, 'open')
+    this.#sockets.set(name, socket)
+  }
+
+  #send(from: string, to: string): void {
+    const socket = this.#sockets.get(from)
+    if (socket?.readyState !== WebSocket.OPEN) return
+    const lane = this.#lane(`${from} to ${to}`)
+    socket.send(JSON.stringify({ recipientId: to, from, n: lane.sentAt.length }))
+    lane.sentAt.push(Date.now())
+    this.#sent++
+  }
+
+  #receive(to: string, text: string): void {
+    const { from, n, recipientId } = JSON.parse(text) as { from: string; n: number; recipientId: string }
+    const name = `${from} to ${recipientId}`
+    const lane = this.#lane(name)
+    if (recipientId !== to) this.#doubled.push(`${name} ${n} came to ${to}`)
+    else if (lane.received.has(n)) this.#doubled.push(`${name} ${n}`)
+    else if (n < lane.highest) this.#reordered.push(`${name} ${n} after ${lane.highest}`)
+    lane.received.add(n)
+    lane.highest = Math.max(lane.highest, n)
+  }
+
+  #lane(name: string): Lane {
+    let lane = this.#lanes.get(name)
+    if (!lane) {
+      lane = { sentAt: [], received: new Set(), highest: -1 }
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
+}

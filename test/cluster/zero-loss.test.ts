@@ -1,0 +1,138 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { ENABLE_LABEL } from '../../lib/service/names.ts'
+import { connect } from './cluster.ts'
+import { Crowd, type Wrongs } from './crowd.ts'
+import { dump } from './dump.ts'
+import { processesOf } from './kill-pod.ts'
+import { kubectl } from './kubectl.ts'
+import { allPodsOf, install, MANIFESTS, metric, podsOf, SYSTEM_NAMESPACE } from './operator.ts'
+import { reach } from './reach.ts'
+import { rolledOut } from './rollout.ts'
+import { waitFor } from './wait.ts'
+
+const USERS = 300
+const PER_SECOND = 200
+const ROLLOUTS = 5
+
+/** Messages before a pod is killed, and after all is well again. */
+const AROUND_A_KILL = 1000
+
+/** What was written so long before a pod is killed, and so long after it until everybody knows, may be lost. */
+const IN_FLIGHT_BEFORE_MS = 1500
+const IN_FLIGHT_AFTER_MS = 3000
+
+const say = (line: string) => console.error(line)
+
+t.test('users keep their sockets and their messages while pods come and go', async t => {
+  const step = (name: string, body: (t: Test) => Promise<void>) =>
+    t.test(name, { skip: t.passing() ? false : 'an earlier step failed' }, body)
+  const cluster = await connect()
+  t.teardown(() => cluster.close())
+  const { metacontroller } = await install(cluster, say)
+  const namespace = await cluster.namespace()
+  t.teardown(async () => {
+    if (t.passing()) return
+    say(await dump([namespace, SYSTEM_NAMESPACE]))
+    say(`--- ${metacontroller.name}\n${await metacontroller.log()}`)
+  })
+  const chat = (...args: string[]) => kubectl([...args, '-n', namespace])
+  const pods = () => podsOf(cluster, namespace, 'app=chat')
+  const balancers = () => podsOf(cluster, namespace, 'app.kubernetes.io/instance=chat-balancer')
+  const settled = () => rolledOut(cluster, namespace, 'chat')
+  const scale = async (replicas: number) => {
+    await chat('scale', 'deployment', 'chat', `--replicas=${replicas}`)
+    await settled()
+  }
+  const count = async (name: string, label = '') => {
+    const counts = (await balancers()).map(({ metadata }) => metric(namespace, metadata.name, name, label))
+    return (await Promise.all(counts)).reduce((sum, one) => sum + one, 0)
+  }
+
+  await chat('apply', '-f', join(MANIFESTS, 'examples/chat.yaml'))
+  await settled()
+  await chat('label', 'deployment', 'chat', `${ENABLE_LABEL}=true`)
+  await waitFor('the balancers run', async () => (await balancers()).length > 0)
+  await settled()
+  await rolledOut(cluster, namespace, 'chat-balancer')
+  const address = await reach(cluster, namespace, 'chat-balancer')
+  const crowd = await waitFor('the balancer takes users', () => Crowd.connect(address, USERS))
+  t.teardown(() => crowd.close())
+
+  /** Runs something under traffic. */
+  const during = async (what: string, action: () => Promise<void>): Promise<Wrongs> => {
+    const start = Date.now()
+    crowd.talk(PER_SECOND)
+    await action()
+    await waitFor('the pods that ended are gone', async () => {
+      return (await allPodsOf(cluster, namespace, 'app=chat')).length === (await pods()).length
+    })
+    const wrongs = await crowd.wrongs()
+    const moved = await count('ws_operator_rehomes_total', 'result="moved"')
+    say(
+      `${what}: ${Math.round((Date.now() - start) / 1000)} s, ${wrongs.sent} messages, ${moved} moves so far; ${wrongs.disconnects.length} disconnects, ${wrongs.lost.length} lost, ${wrongs.doubled.length} doubled, ${wrongs.reordered.length} reordered`,
+    )
+    return wrongs
+  }
+  const nothingWrong = (t: Test, { sent, ...wrongs }: Wrongs) => {
+    t.ok(sent > 0)
+    t.strictSame(wrongs, { disconnects: [], lost: [], doubled: [], reordered: [] })
+  }
+
+  for (let n = 1; n <= ROLLOUTS; n++) {
+    await step(`rolling restart, ${n} of ${ROLLOUTS}`, async t => {
+      const wrongs = await during(`rolling restart ${n}`, async () => {
+        await chat('rollout', 'restart', 'deployment', 'chat')
+        await settled()
+      })
+      nothingWrong(t, wrongs)
+      t.ok((await count('ws_operator_rehomes_total', 'result="moved"')) >= USERS * n, 'everybody was moved')
+    })
+  }
+
+  await step('two pods, five, three', async t => {
+    const wrongs = await during('scale to 2, 5, 3', async () => {
+      for (const replicas of [2, 5, 3]) await scale(replicas)
+    })
+    nothingWrong(t, wrongs)
+  })
+
+  await step('one of four pods is killed', async t => {
+    await scale(4)
+    const users = await Promise.all(
+      (await pods()).map(async pod => ({
+        pod,
+        count: await metric(namespace, pod.metadata.name, 'ws_operator_users'),
+      })),
+    )
+    // One that was added last may have none yet.
+    const { pod: victim, count: there = 0 } = users.sort((a, b) => b.count - a.count)[0] ?? {}
+    t.ok(there > 0, `${there} users are on it`)
+    if (!victim || processesOf(victim).length === 0) {
+      t.comment('the node is not this machine: nothing can be killed there')
+      return
+    }
+    let killed = 0
+    const wrongs = await during('SIGKILL of a pod', async () => {
+      await waitFor('they write', async () => crowd.sent >= AROUND_A_KILL)
+      const before = await count('ws_operator_rehomes_total', 'reason="crash",result="moved"')
+      killed = Date.now()
+      for (const pid of processesOf(victim)) process.kill(pid, 'SIGKILL')
+      await waitFor('its users are elsewhere', async () => {
+        return (await count('ws_operator_rehomes_total', 'reason="crash",result="moved"')) > before
+      })
+      await settled()
+      const now = crowd.sent
+      await waitFor('they write on', async () => crowd.sent >= now + AROUND_A_KILL)
+    })
+    const inFlight = ({ at }: { at: number }) => at > killed - IN_FLIGHT_BEFORE_MS && at < killed + IN_FLIGHT_AFTER_MS
+    t.strictSame(wrongs.disconnects, [])
+    t.strictSame(wrongs.doubled, [])
+    t.strictSame(wrongs.reordered, [])
+    t.strictSame(
+      wrongs.lost.filter(one => !inFlight(one)),
+      [],
+      `${wrongs.lost.length} of ${wrongs.sent} were lost, all of them in flight`,
+    )
+  })
+})
