@@ -1,54 +1,67 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { MemberSet } from '../lib/routing/rendezvous.ts'
+import type { Member } from '../lib/routing/members.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
 import { serviceError } from '../lib/service/errors.ts'
 import {
   CLIENT_REQUEST_HEADER,
+  CONTROL_HEADER,
   PROXY_INSTANCE_HEADER,
   UPSTREAM_HOST_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
+import { formatSecret } from '../lib/wire/control.ts'
+import { FirstText } from '../lib/wire/first-text.ts'
 import { FORWARDED_NAMES, forwardedFields } from '../lib/wire/handshake.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
-import type { BalancerConfig } from './config.ts'
+import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
+import { newPlacement, type Placement } from './placement.ts'
 
 /** A client's own claim of these never passes. */
-const FORGEABLE: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, ...FORWARDED_NAMES])
+const FORGEABLE: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER, ...FORWARDED_NAMES])
 
-/** What the balancer remembers of a connection. */
-export interface Placement {
-  /** `undefined`: nobody knows, so the connection is on any member and cannot be addressed. */
-  readonly user: string | undefined
-  readonly member: string
+export interface PlannerOptions {
+  readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO'>
+  /** Name of this balancer. */
+  readonly instance: string
+  /** Of the control pings. */
+  readonly secret: Buffer
+  /** The member for a key; `user` where the key is one. */
+  readonly choose: (key: string, user: string | undefined) => Member | undefined
 }
 
-/**
- * Finds the owner of a handshake's user.
- *
- * @throws `WSO_ERR_NO_OWNER` (503) without members, and what {@link userOf} throws
- */
-export function planUpgrade(
-  config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY'>,
-  members: MemberSet,
-  instance: string,
-  request: IncomingMessage,
-  path: string,
-): Plan<Placement> {
-  const user = userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, { url: path, headers: request.headers })
-  const owner = members.owner(user ?? randomUUID())
-  if (!owner) throw serviceError('NO_OWNER')
-  return {
-    host: owner.host,
-    port: owner.port,
-    drop: FORGEABLE,
-    set: {
-      [CLIENT_REQUEST_HEADER]: 'true',
-      ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
-      ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
-    },
-    answer: { [PROXY_INSTANCE_HEADER]: instance, [UPSTREAM_HOST_HEADER]: owner.name },
-    context: { user, member: owner.name },
+/** Makes the function that decides where a handshake goes; it throws `WSO_ERR_NO_OWNER` (503), and what {@link userOf} throws. */
+export function planner({ config, instance, secret, choose }: PlannerOptions) {
+  const control = formatSecret(secret)
+  const shared = { secret: { upstream: secret } }
+  return (request: IncomingMessage, path: string): Plan<Placement> => {
+    const user = userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, { url: path, headers: request.headers })
+    const key = user ?? randomUUID()
+    const member = choose(key, user)
+    if (!member) throw serviceError('NO_OWNER')
+    return {
+      host: member.host,
+      port: member.port,
+      drop: FORGEABLE,
+      set: {
+        [CLIENT_REQUEST_HEADER]: 'true',
+        [CONTROL_HEADER]: control,
+        ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
+        ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
+      },
+      answer: { [PROXY_INSTANCE_HEADER]: instance, [UPSTREAM_HOST_HEADER]: member.name },
+      context: newPlacement(user, key, member.name),
+      extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstText(MAX_HELLO_BYTES) },
+    }
   }
 }
+
+/** The same plan for another member. */
+export const elsewhere = (plan: Plan<Placement>, member: Member): Plan<Placement> => ({
+  ...plan,
+  host: member.host,
+  port: member.port,
+  answer: { ...plan.answer, [UPSTREAM_HOST_HEADER]: member.name },
+  context: { ...plan.context, member: member.name },
+})

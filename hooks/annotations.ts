@@ -3,10 +3,14 @@ import { LOG_LEVELS } from '../lib/service/log.ts'
 import {
   ALTERNATIVE_SIDECAR_PORT,
   DEFAULT_APP_PORT,
+  DEFAULT_DRAIN_SECONDS,
   DEFAULT_PORT,
   DEFAULT_ROUTING_KEY,
   headlessServiceName,
+  REBALANCES,
   RECIPIENT_FIELD,
+  REHOME_HELLOS,
+  REHOMES,
 } from '../lib/service/names.ts'
 import { DELIVERIES, ROUTES, TRANSPORTS } from '../sidecar/config.ts'
 import { cpu, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
@@ -23,10 +27,13 @@ export interface Annotation<T> {
 export const DEFAULTS = {
   'sidecar-cpu-request': '10m',
   'sidecar-memory-request': '64Mi',
-  'sidecar-memory-limit': '160Mi',
-  'drain-seconds': 20,
+  'sidecar-memory-limit': '192Mi',
+  'drain-seconds': DEFAULT_DRAIN_SECONDS,
   'balancer-replicas': 2,
 } as const
+
+/** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
+export const SHUTDOWN_SECONDS = 5
 
 /** Names of container ports that are taken for the app's WebSocket port, best first. */
 export const APP_PORT_NAMES = ['ws', 'websocket', 'http'] as const
@@ -89,7 +96,8 @@ export const ANNOTATIONS = {
   'sidecar-memory-limit': {
     values: 'quantity in Ki, Mi or Gi',
     fallback: DEFAULTS['sidecar-memory-limit'],
-    description: 'Memory limit of the sidecar.',
+    description:
+      'Memory limit of the sidecar. Some 30 MiB of it are for the command that drains the sidecar when its pod ends.',
     parse: memory,
   },
   'routing-key': {
@@ -115,13 +123,28 @@ export const ANNOTATIONS = {
     description: 'Field of a JSON text message that names its recipient.',
     parse: matching(/^./s, 256, 'from 1 to 256 characters long'),
   },
+  receipts: choice(['true', 'false'], 'false', 'Whether the sender of an addressed message is told what became of it.'),
   'drain-seconds': {
     values: '1–3600',
     fallback: String(DEFAULTS['drain-seconds']),
-    description:
-      'Longest time that a sidecar or balancer takes to shut down; keep it 5 s below `terminationGracePeriodSeconds`.',
+    description: `Longest time in which a pod that ends hands its users over, and in which a balancer that ends closes its clients. The \`terminationGracePeriodSeconds\` of the pod must be ${SHUTDOWN_SECONDS} s more.`,
     parse: integer(1, 3600),
   },
+  rehome: choice(
+    REHOMES,
+    'transparent',
+    'A client whose pod ends, or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (1012, so that it connects again).',
+  ),
+  'rehome-hello': choice(
+    REHOME_HELLOS,
+    'none',
+    "`first-text`: the new pod also gets the client's first text message again, for apps whose clients introduce themselves with it.",
+  ),
+  rebalance: choice(
+    REBALANCES,
+    'gradual',
+    'Users who belong to another pod since pods were added: they are moved, paced (`gradual`), they go there when they connect again (`on-reconnect`), or only when they then have no other connection left (`"off"`, in YAML in quotes).',
+  ),
   balancer: choice(
     ['auto', 'none'],
     'auto',
@@ -153,7 +176,7 @@ export const ANNOTATIONS = {
 } as const satisfies Record<string, Annotation<unknown>>
 
 /** Annotations of the contract that a later version will act on. */
-export const LATER = ['receipts', 'rehome', 'sidecar-upgrade'] as const
+export const LATER = ['sidecar-upgrade'] as const
 
 /** Annotations that the operator writes itself, and what they say. */
 export const WRITTEN = {

@@ -77,6 +77,9 @@ export function balancerObject({ metadata: { name, namespace } }: Deployment, { 
     ...(settings['headless-service'] && { backend: { service: settings['headless-service'] } }),
     ...(settings['balancer-replicas'] !== undefined && { replicas: settings['balancer-replicas'] }),
     ...(settings['routing-key'] && { routing: { key: settings['routing-key'] } }),
+    ...(settings.rehome && { rehome: settings.rehome }),
+    ...(settings['rehome-hello'] && { rehomeHello: settings['rehome-hello'] }),
+    ...(settings.rebalance && { rebalance: { policy: settings.rebalance } }),
     ...(settings['drain-seconds'] && { drainSeconds: settings['drain-seconds'] }),
     ...(settings['log-level'] && { logLevel: settings['log-level'] }),
   }

@@ -8,7 +8,7 @@ import { DEFAULTS } from './annotations.ts'
 import { APP_PROTOCOL, targetLabels } from './attachments.ts'
 import type { BalancerSpec } from './balancer-spec.ts'
 import type { Rendering } from './config.ts'
-import { fromPod, literal, PROGRAM_ARGS, probes, restrictedContainer, variables } from './pod.ts'
+import { fromPod, literal, PROGRAM_ARGS, probes, restrictedContainer, variables, waitBeforeStop } from './pod.ts'
 
 /** Port of a balancer's Service, unless its spec says another. */
 export const DEFAULT_SERVICE_PORT = 80
@@ -16,8 +16,11 @@ export const DEFAULT_SERVICE_PORT = 80
 /** Name of the balancer's port in its pods. */
 const PORT_NAME = 'ws'
 
+/** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
+const PRE_STOP_SECONDS = 5
+
 /** Seconds that the kubelet waits longer than the balancer itself takes at most. */
-const GRACE_MARGIN_SECONDS = 10
+const GRACE_MARGIN_SECONDS = 5
 
 interface Balancer {
   readonly name: string
@@ -89,13 +92,15 @@ function deployment(
     spec: {
       replicas: spec.replicas ?? DEFAULTS['balancer-replicas'],
       selector: { matchLabels },
+      // Clients of a balancer that ends need another one to go to.
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       template: {
         metadata: { labels: metadata.labels },
         spec: {
           serviceAccountName: metadata.name,
           // A Service named ws-operator would otherwise set WS_OPERATOR_PORT to something that is no port.
           enableServiceLinks: false,
-          terminationGracePeriodSeconds: drain + GRACE_MARGIN_SECONDS,
+          terminationGracePeriodSeconds: PRE_STOP_SECONDS + drain + GRACE_MARGIN_SECONDS,
           topologySpreadConstraints: [
             {
               maxSkew: 1,
@@ -133,11 +138,17 @@ function container(
         SERVICE: `${namespace}/${spec.backend?.service ?? headlessServiceName(spec.target)}`,
         ROUTING_KEY: literal(spec.routing?.key),
         ON_MISSING_KEY: spec.routing?.onMissing,
+        REHOME: spec.rehome,
+        REHOME_HELLO: spec.rehomeHello,
+        REBALANCE: spec.rebalance?.policy,
+        REBALANCE_DELAY_SECONDS: spec.rebalance?.delaySeconds,
+        MAX_MOVES_PER_SECOND: spec.rebalance?.maxMovesPerSecond,
         SHUTDOWN_SECONDS: drain,
         LOG_LEVEL: spec.logLevel,
       }),
     ],
     ...probes(),
+    lifecycle: waitBeforeStop(PRE_STOP_SECONDS),
     resources: { requests: { cpu: '50m', memory: '192Mi' }, limits: { memory: '512Mi' } },
     securityContext: restrictedContainer(),
   }

@@ -3,7 +3,7 @@ import { Errors } from 'typebox/value'
 import { parseRoutingKey } from '../lib/routing/routing-key.ts'
 import { MISSING_KEY_POLICIES } from '../lib/routing/settings.ts'
 import { LOG_LEVELS } from '../lib/service/log.ts'
-import { balancerChildName, headlessServiceName } from '../lib/service/names.ts'
+import { balancerChildName, headlessServiceName, REBALANCES, REHOME_HELLOS, REHOMES } from '../lib/service/names.ts'
 import { DEFAULTS } from './annotations.ts'
 import { isServiceName } from './values.ts'
 
@@ -63,11 +63,49 @@ export const balancerSpec = Type.Object({
       { description: 'Which pod a connection goes to.' },
     ),
   ),
+  rehome: Type.Optional(
+    Type.Enum(REHOMES, {
+      description:
+        'A client whose pod ends or no longer owns the user: transparent (it keeps its socket) or close (1012); transparent if absent.',
+    }),
+  ),
+  rehomeHello: Type.Optional(
+    Type.Enum(REHOME_HELLOS, {
+      description: "first-text: a client's new pod gets the client's first text message again; none if absent.",
+    }),
+  ),
+  rebalance: Type.Optional(
+    Type.Object(
+      {
+        policy: Type.Optional(
+          Type.Enum(REBALANCES, {
+            description:
+              'gradual (they are moved, paced), on-reconnect (they go there when they connect again) or "off" (only when they connect again and have no other connection left; in YAML in quotes); gradual if absent.',
+          }),
+        ),
+        maxMovesPerSecond: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 100_000,
+            description: 'Most clients that one balancer moves in a second for this; 50 if absent.',
+          }),
+        ),
+        delaySeconds: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 3600,
+            description: 'How long the members must stay the same before anybody is moved; 10 if absent.',
+          }),
+        ),
+      },
+      { description: 'Users who belong to another pod although theirs stays, since pods were added.' },
+    ),
+  ),
   drainSeconds: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: 3600,
-      description: `Longest time that a balancer takes to shut down; ${DEFAULTS['drain-seconds']} if absent.`,
+      description: `Longest time in which a balancer that ends closes its clients; ${DEFAULTS['drain-seconds']} if absent.`,
     }),
   ),
   logLevel: Type.Optional(Type.Enum(LOG_LEVELS, { description: 'Log level of the balancer; info if absent.' })),

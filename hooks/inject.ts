@@ -7,7 +7,7 @@ import {
   SIDECAR_CONTAINER,
   SIDECAR_PORT_NAME,
 } from '../lib/service/names.ts'
-import { DEFAULTS, type Settings } from './annotations.ts'
+import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
 import type { Rendering } from './config.ts'
 import { type ContainerList, findSidecar, isOurs } from './ownership.ts'
 import { choosePorts, neighbours, type Ports, tcpPorts } from './ports.ts'
@@ -123,16 +123,19 @@ function refuseName(deployment: Deployment, settings: Settings): Refusal | undef
 function advise({ metadata, spec }: Deployment, settings: Settings, ports: Ports): string[] {
   const pod = spec.template.spec
   const advice: string[] = []
-  const needed = (settings['drain-seconds'] ?? DEFAULTS['drain-seconds']) + 5
+  const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
+  const needed = drain + SHUTDOWN_SECONDS
   const { terminationGracePeriodSeconds: grace = 30 } = pod
   if (needed > grace) {
-    advice.push(`Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or the sidecar is killed.`)
+    advice.push(
+      `Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or ws.operator/drain-seconds to less (it is ${drain}): at the end of the grace period the pod is killed, with the users that are still on it.`,
+    )
   }
   const apps = neighbours(pod)
   const app = apps.find(one => tcpPorts(one).some(({ containerPort }) => containerPort === ports.app)) ?? apps[0]
   if (app && !app.lifecycle?.preStop) {
     advice.push(
-      `Give container ${app.name} a preStop hook that sleeps a few seconds: without it the app ends before the sidecar can hand its users over.`,
+      `Add lifecycle.preStop.sleep of 5 s to container ${app.name}: it gets SIGTERM at once and may end before its users are handed over.`,
     )
   }
   if (settings.discovery === 'kubernetes') {

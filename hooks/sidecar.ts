@@ -1,9 +1,9 @@
 import type { Container } from 'kubernetes-types/core/v1.d.ts'
 import { DEFAULT_ADMIN_PORT, headlessServiceName, SIDECAR_CONTAINER, SIDECAR_PORT_NAME } from '../lib/service/names.ts'
 import type { SidecarConfig } from '../sidecar/config.ts'
-import { DEFAULTS, type Settings } from './annotations.ts'
+import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
 import type { Rendering } from './config.ts'
-import { fromPod, literal, PROGRAM_ARGS, probes, restrictedContainer, variables } from './pod.ts'
+import { fromPod, literal, nodeBeforeStop, PROGRAM_ARGS, probes, restrictedContainer, variables } from './pod.ts'
 import type { Ports } from './ports.ts'
 import type { Deployment } from './schemas.ts'
 
@@ -45,11 +45,15 @@ export function sidecarContainer(
         DELIVER: settings.deliver,
         RECIPIENT_FIELD: literal(settings['recipient-field']),
         TRANSPORT: settings.transport,
-        SHUTDOWN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
+        RECEIPTS: settings.receipts,
+        DRAIN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
+        SHUTDOWN_SECONDS,
         LOG_LEVEL: settings['log-level'],
       }),
     ],
     ...probes(ports.admin),
+    // SIGTERM is too late: as a native sidecar it comes when the app has ended.
+    lifecycle: nodeBeforeStop(...PROGRAM_ARGS.sidecar, 'drain'),
     resources: {
       requests: {
         cpu: settings['sidecar-cpu-request'] ?? DEFAULTS['sidecar-cpu-request'],

@@ -1,5 +1,4 @@
 import { WebSocket } from 'ws'
-import { UPSTREAM_HOST_HEADER } from '../lib/service/names.ts'
 import { until } from './wait.ts'
 
 export interface ChatMessage {
@@ -11,16 +10,14 @@ export interface ChatMessage {
 const ARRIVE_TIMEOUT_MS = 5000
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** A user of the chat, as the page is one: connects again when the connection is lost, if told to. */
+/** A user of the chat with one connection, which is not made anew. */
 export class ChatClient {
   readonly user: string
   readonly #url: string
   /** Called with each message that arrives. */
   readonly #waiting = new Set<(message: ChatMessage) => void>()
   #socket: WebSocket | undefined
-  /** Member that the balancer chose for the connection. */
-  member = ''
-  /** Close code of the last connection, once it has ended. */
+  /** Close code of the connection, once it has ended. */
   closed: number | undefined
 
   /** @param url of the balancer */
@@ -46,20 +43,10 @@ export class ChatClient {
     })
   }
 
-  /** Leaves as a page that is closed, and comes back. */
-  async reconnect(): Promise<void> {
-    this.#socket?.close(1000)
-    await this.untilClosed()
-    await this.connect()
-  }
-
-  /** The code with which the connection ended. @throws {Error} when it does not end */
-  untilClosed(): Promise<number> {
-    return until(() => this.closed, `the connection of ${this.user} ends`, CONNECT_TIMEOUT_MS)
-  }
-
   /** Sends a message and waits until the other one has it. @returns milliseconds it took, `undefined` when it did not arrive */
   async reach(other: ChatClient, text: string): Promise<number | undefined> {
+    // What cannot arrive is not waited for.
+    if (this.closed !== undefined || other.closed !== undefined) return undefined
     const began = performance.now()
     const arrived = other.#receive(this.user, text)
     this.#socket?.send(JSON.stringify({ recipientId: other.user, from: this.user, text } satisfies ChatMessage))
@@ -88,9 +75,6 @@ export class ChatClient {
       handshakeTimeout: CONNECT_TIMEOUT_MS,
     })
     return new Promise((resolve, reject) => {
-      socket.once('upgrade', response => {
-        this.member = String(response.headers[UPSTREAM_HOST_HEADER] ?? '')
-      })
       socket.once('open', () => {
         this.#socket = socket
         this.closed = undefined

@@ -12,7 +12,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** One program of this repository as a process of its own. */
+/** Node as a process of its own, mostly with a program of this repository. */
 export class Child {
   readonly name: string
   /** Resolves when it has ended, with how: "exit code 1" or "SIGKILL". */
@@ -21,13 +21,18 @@ export class Child {
   #lastLine = ''
 
   /**
-   * @param program path below the repository
+   * @param program path below the repository; where Node gets more than that, all its arguments
    * @param env all of it: like a container, it inherits nothing
    * @param onLine called for each line of its standard output
    */
-  constructor(name: string, program: string, env: Record<string, string>, onLine: (line: string) => void) {
+  constructor(
+    name: string,
+    program: string | readonly string[],
+    env: Record<string, string>,
+    onLine: (line: string) => void,
+  ) {
     this.name = name
-    this.#process = spawn(process.execPath, ['--import', LEASH, join(root, program)], {
+    this.#process = spawn(process.execPath, ['--import', LEASH, ...[program].flat()], {
       cwd: root,
       env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -32,6 +32,21 @@ export function programOf({ name, image = '', args = [] }: Container): string {
   return program
 }
 
+/** What a preStop hook comes to on this machine: arguments of Node, or just time. */
+export type LocalHook = { readonly argv: readonly string[] } | { readonly seconds: number }
+
+/** The preStop hook of a container, if it has one. @throws {Error} naming a container whose hook this machine cannot run */
+export function preStopOf({ name, lifecycle }: Container): LocalHook | undefined {
+  const handler = lifecycle?.preStop
+  if (!handler) return undefined
+  if (handler.sleep) return { seconds: handler.sleep.seconds }
+  const [program, ...args] = handler.exec?.command ?? []
+  if (program !== 'node') {
+    throw new Error(`container ${name}: nothing on this machine runs its preStop hook ${JSON.stringify(handler)}`)
+  }
+  return { argv: args.map(argument => PROGRAMS[argument] ?? argument) }
+}
+
 /** A container's whole environment on this machine: what its spec says, then the few things that are different here. */
 export function localContainerEnv(container: Container, pod: LocalPod): Record<string, string> {
   const env = containerEnv(container, pod)

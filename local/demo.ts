@@ -199,6 +199,7 @@ export class Demo {
       changed: pod => this.#podChanged(pod),
       forgotten: () => this.#changed(),
       line: (_pod, _container, line) => this.#line(line),
+      hookLine: (pod, container, line) => this.#say.event(`pod ${pod.name}, preStop of ${container}: ${line}`),
     })
   }
 

@@ -83,18 +83,23 @@ export class LocalDeployment {
     await pod.kill()
   }
 
-  /** A rolling update: a new pod first, when it is ready an old one goes, and so on. @throws {Error} while one is under way */
+  /**
+   * A rolling update: a new pod first, when it is ready an old one goes, and so on; the next new one does not wait until the old
+   * one has ended. Resolves when all old ones have. @throws {Error} while one is under way
+   */
   async restart(): Promise<void> {
     if (this.#busy) throw new Error(this.#busy)
     this.#busy = 'all pods are being restarted; wait until that is done'
+    const old = this.#alive()
     try {
-      for (const old of this.#alive()) {
+      for (const pod of old) {
         this.#surge = 1
         this.#reconcile()
         await this.#untilReady(this.#replicas + 1)
         this.#surge = 0
-        await old.terminate()
+        void pod.terminate()
       }
+      await Promise.all(old.map(({ gone }) => gone))
     } finally {
       this.#surge = 0
       this.#busy = undefined
@@ -102,10 +107,10 @@ export class LocalDeployment {
     }
   }
 
-  /** Ends all pods in order; resolves when nothing runs any more. */
+  /** Ends all pods at once, each in its order; resolves when nothing runs any more. */
   async stop(): Promise<void> {
     this.#stopped = true
-    await Promise.all(this.pods.map(pod => pod.terminate()))
+    await Promise.all(this.pods.map(pod => pod.stop()))
   }
 
   #in(...states: PodState[]): Pod[] {
@@ -126,13 +131,13 @@ export class LocalDeployment {
   }
 
   #create(): void {
-    const { block, membersFile, entry, say, line } = this.#options
+    const { block, membersFile, entry, say, line, hookLine } = this.#options
     const ip = block.take()
     const name = `${this.name}-${Array.from({ length: 5 }, () => LETTERS[randomInt(LETTERS.length)]).join('')}`
     const ports = new Map<number, number>()
     const port = (wanted: number) => ports.get(wanted) ?? wanted
     const facts: LocalPod = { name, namespace: this.#namespace, ip, membersFile, port, entry: undefined }
-    const pod = new Pod(this.#template, facts, { line, changed: () => this.#changed(pod) })
+    const pod = new Pod(this.#template, facts, { line, hookLine, changed: () => this.#changed(pod) })
     this.#pods.add(pod)
     const { containers = [], initContainers = [] } = this.#template.spec ?? {}
     const start = async () => {

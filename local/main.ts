@@ -13,8 +13,8 @@ const HELP = `npm run demo [-- --once]
 Runs the real hooks, sidecars and balancer on this machine, without Kubernetes: pods are processes on addresses of their own
 (127.0.0.x). Opens a page on which users chat across pods, with buttons that scale, kill and restart. Ctrl-C ends it.
 
-  --once   plays the same without the page: messages across pods, scale up, kill a pod, scale down. Says what it saw and
-           exits with 0, or with 1 where something was not as it should be.
+  --once   plays the same without the page: messages across pods, scale up, restart all pods, kill a pod, scale down, and no
+           client loses its connection. Says what it saw and exits with 0, or with 1 where something was not as it should be.
   --help   this text
 `
 

@@ -1,7 +1,8 @@
 import type { Container, PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
 import { SIDECAR_PORT_NAME } from '../lib/service/names.ts'
 import { Child } from './child.ts'
-import { type LocalPod, localContainerEnv, programOf } from './containers.ts'
+import { type LocalPod, localContainerEnv, preStopOf, programOf } from './containers.ts'
+import { runPreStop } from './pre-stop.ts'
 import { passes } from './probes.ts'
 import { pause, until } from './wait.ts'
 
@@ -13,11 +14,13 @@ export interface PodListener {
   readonly changed: (pod: Pod) => void
   /** Called for each line that one of its containers writes. */
   readonly line: (pod: Pod, container: string, line: string) => void
+  /** Called for each line that a preStop hook writes. */
+  readonly hookLine: (pod: Pod, container: string, line: string) => void
 }
 
 /** Longest time from the start of a pod to its being ready. */
 const READY_TIMEOUT_MS = 30_000
-/** What the kubelet leaves to sidecars when the app has used up the grace period. */
+/** What the kubelet leaves to a container whose preStop hook, or a sidecar whose app, has used up the grace period. */
 const LAST_GRACE_MS = 2000
 
 /** One pod of this machine: its containers as processes, started, probed and ended in the order of the kubelet. */
@@ -34,6 +37,8 @@ export class Pod {
   readonly #listener: PodListener
   readonly #running = new Map<Container, Child>()
   readonly #end = new AbortController()
+  /** Aborted when preStop hooks are not waited for any more. */
+  readonly #hurry = new AbortController()
   #killed = false
   #resolveGone!: () => void
 
@@ -42,6 +47,7 @@ export class Pod {
     const { containers = [], initContainers = [], terminationGracePeriodSeconds = 30 } = template.spec ?? {}
     const once = initContainers.find(({ restartPolicy }) => restartPolicy !== 'Always')
     if (once) throw new Error(`init container ${once.name}: here only sidecars are run (restartPolicy: Always)`)
+    for (const container of [...initContainers, ...containers]) preStopOf(container)
     this.facts = facts
     this.#sidecars = initContainers
     this.#containers = containers
@@ -92,21 +98,37 @@ export class Pod {
     void this.#watchReadiness()
   }
 
-  /** Ends it as the kubelet does: the app first, its sidecars after it, SIGKILL at the end of the grace period. */
+  /**
+   * Ends it as the kubelet does: all preStop hooks start at once; the app gets SIGTERM after its own hook, a sidecar after its own
+   * and when the app has ended (KEP-753); SIGKILL at the end of the grace period.
+   */
   async terminate(): Promise<void> {
     if (this.#state === 'draining' || this.#state === 'gone') return this.gone
     this.#become('draining')
     const deadline = Date.now() + this.#graceMs
-    await Promise.all(this.#containers.map(container => this.#running.get(container)?.stop(deadline)))
-    const last = Math.max(deadline, Date.now() + LAST_GRACE_MS)
-    for (const sidecar of this.#sidecars.toReversed()) await this.#running.get(sidecar)?.stop(last)
+    const hooks = new Map(
+      [...this.#sidecars, ...this.#containers].map(container => [container, this.#preStop(container, deadline)]),
+    )
+    const end = async (container: Container) => {
+      await hooks.get(container)
+      await this.#running.get(container)?.stop(Math.max(deadline, Date.now() + LAST_GRACE_MS))
+    }
+    await Promise.all(this.#containers.map(end))
+    for (const sidecar of this.#sidecars.toReversed()) await end(sidecar)
     this.#become('gone')
+  }
+
+  /** Ends it in the same order, but without its preStop hooks: where everything ends, nobody is left to hand over to. */
+  async stop(): Promise<void> {
+    this.#hurry.abort()
+    await this.terminate()
   }
 
   /** Ends it as a machine that fails: SIGKILL for everything, at once. */
   async kill(): Promise<void> {
     if (this.#killed || this.#state === 'gone') return this.gone
     this.#killed = true
+    this.#hurry.abort()
     const children = [...this.#running.values()]
     for (const child of children) child.kill('SIGKILL')
     await Promise.all(children.map(child => child.ended))
@@ -131,6 +153,13 @@ export class Pod {
     if (this.#killed || (this.#state !== 'starting' && this.#state !== 'ready')) return
     this.problem = `container ${container.name} ended with ${how}${child.lastWords && `, saying: ${child.lastWords}`}`
     void this.kill()
+  }
+
+  async #preStop(container: Container, deadline: number): Promise<void> {
+    const { signal } = this.#hurry
+    const onLine = (line: string) => this.#listener.hookLine(this, container.name, line)
+    const problem = await runPreStop(container, this.facts, { onLine, deadline, signal })
+    if (problem !== undefined) this.problem ??= problem
   }
 
   #ask(container: Container, probe: 'startupProbe' | 'readinessProbe'): Promise<boolean> {

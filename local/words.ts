@@ -27,6 +27,7 @@ const CAUSES: Readonly<Record<EndCause, string>> = {
   idle: 'by the balancer, because nothing was heard of it',
   slow_consumer: 'by the balancer, because somebody did not read',
   too_big: 'by the balancer, because of a message that is too large',
+  rehome: 'by the balancer, because no other pod took it',
   terminated: 'by the balancer',
 }
 
@@ -72,7 +73,10 @@ export function podWords({ name, facts, member, state, problem }: Pod): Words {
     case 'draining':
       return member === undefined
         ? { text: `pod ${name} ends`, tone: 'plain' }
-        : { text: `pod ${name} is no member any more and ends: the app first, then its sidecar`, tone: 'plain' }
+        : {
+            text: `pod ${name} is no member any more: its sidecar hands its users over, then the app ends, then the sidecar`,
+            tone: 'plain',
+          }
     case 'gone':
       return problem === undefined
         ? { text: `pod ${name} is gone`, tone: 'plain' }

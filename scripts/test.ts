@@ -9,6 +9,9 @@ const modules = join(root, 'node_modules')
 /** A folder that may lie beside this repository: `up` starts a cluster and prints its kubeconfig. */
 const NEIGHBOUR_CLUSTER = join(root, '../shared/cluster/up')
 const CLUSTER_TESTS = 'test/cluster/'
+/** Many processes, whose faults are timed: other tests beside it would only make it slow. */
+const CHAOS = join('test', 'chaos', 'chaos.test.ts')
+const CHAOS_TIMEOUT_SECONDS = 3600
 /** A cluster has to pull, start and stop things. */
 const CLUSTER_TIMEOUT_SECONDS = 600
 
@@ -90,13 +93,22 @@ async function clusterTests(filters: readonly string[]): Promise<Count[]> {
 }
 
 async function localTests(filters: readonly string[]): Promise<Count[]> {
-  if (filters.length > 0) return [await runTap(testFiles(false, filters), 'summary', ['--disable-coverage'])]
+  if (filters.length > 0) {
+    const files = testFiles(false, filters)
+    const timeout = files.includes(CHAOS) ? [`--timeout=${CHAOS_TIMEOUT_SECONDS}`] : []
+    return [await runTap(files, 'summary', ['--disable-coverage', ...timeout])]
+  }
   const docs = join(root, 'scripts/docs.ts')
   return [
     check('type check', join(modules, 'typescript/bin/tsc'), ['--noEmit']),
     check('lint', join(modules, '@biomejs/biome/bin/biome'), ['check', '.']),
     ...(existsSync(docs) ? [check('generated pages of docs/', docs, ['--check'])] : []),
-    await runTap(testFiles(false, []), 'summary', ['--show-full-coverage']),
+    await runTap(
+      testFiles(false, []).filter(file => file !== CHAOS),
+      'summary',
+      ['--show-full-coverage'],
+    ),
+    await runTap([CHAOS], 'summary', ['--disable-coverage', `--timeout=${CHAOS_TIMEOUT_SECONDS}`]),
   ]
 }
 

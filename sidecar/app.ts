@@ -1,41 +1,32 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
+import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
-import { createHttpTransport } from '../lib/wire/transport/http.ts'
-import { createLinkTransport } from '../lib/wire/transport/link.ts'
-import type { Receive } from '../lib/wire/transport/transport.ts'
-import { accepts } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
-import { deliverHere } from './deliver.ts'
+import { ConnectionControl } from './control.ts'
+import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
-import { Registry } from './registry.ts'
-import { Router } from './router.ts'
+import { createMessaging } from './messaging.ts'
 import { type Identity, planUpgrade } from './upgrade.ts'
 
 /** The sidecar as a server that does not listen yet. */
 export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
-  const registry = new Registry()
-  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)(config.TOKEN)
-  const router = new Router({
-    self: config.SELF,
-    members: () => discovery.members,
-    registry,
-    transport,
-    timeoutMs: config.DELIVER_TIMEOUT_MS,
-    maxQueueBytes: config.MAX_QUEUE_BYTES,
-    log,
-    metrics,
-  })
-  metrics.gauge('users', 'Users with at least one connection to this pod.', {
-    collect() {
-      this.set(registry.users)
+  const messaging = createMessaging(config, { members: () => discovery.members, log, metrics })
+  discovery.onChange(members => messaging.membersChanged(members))
+
+  const control = new ConnectionControl({
+    accepts: () => accepts(config.APP_HOST, config.APP_PORT),
+    idle: bridge => messaging.router.idle(bridge),
+    movedTo(bridge, member) {
+      const { user } = bridge.context
+      if (user !== undefined) messaging.moved(user, bridge, member)
+      log.debug({ user, member }, 'moved')
     },
   })
-
   const find = recipientFinder(config.RECIPIENT_FIELD)
   const proxy = createProxy<Identity>({
     log,
@@ -54,28 +45,29 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       if (recipient === user) return false
       const inbound = direction === 'inbound'
       const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
-      router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
+      messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
       return true
     },
+    onControl: (bridge, payload) => control.onControl(bridge, payload),
+    onLost: (bridge, loss) => control.onLost(bridge, loss),
     opened(bridge) {
       const { user } = bridge.context
-      if (user !== undefined) registry.add(user, bridge)
+      if (user !== undefined) messaging.connected(user, bridge, bridge.context.key)
       log.debug({ user }, 'connected')
     },
     closed(bridge, end) {
       const { user } = bridge.context
-      if (user !== undefined) registry.remove(user, bridge)
+      if (user !== undefined) messaging.disconnected(user, bridge)
       log.debug({ user, ...end }, 'disconnected')
     },
   })
   const { app } = proxy
-  const receive: Receive = (user, deliver, message) => deliverHere(registry, user, deliver, message)
-  await messageRoute(app, receive, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  await messageRoute(app, messaging.inbox, config.TOKEN, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
-  await linkRoute(app, receive, config.TOKEN, limits, metrics)
+  await linkRoute(app, messaging.inbox, config.TOKEN, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
-    transport.close()
+    messaging.stop()
     await discovery.stop()
   })
   return {
@@ -86,6 +78,13 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       return (await accepts(APP_HOST, APP_PORT))
         ? undefined
         : `the app does not accept connections on ${APP_HOST}:${APP_PORT}`
+    },
+    async handOver(deadline) {
+      proxy.refuse()
+      const connections = () => proxy.bridges
+      const before = proxy.bridges.size
+      const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, deadline)
+      return `${before - closed} of ${before} connections were handed over, ${closed} had to be closed`
     },
     drain: deadline => proxy.drain(deadline),
   }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
-import { DEFAULT_APP_PORT, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
+import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
 import { wireSettings } from '../lib/wire/settings.ts'
 
@@ -51,6 +51,24 @@ export const sidecarSchema = Type.Object({
     maximum: 600_000,
     default: 5000,
     description: 'Longest time one addressed message may take to its recipient.',
+  }),
+  RECIPIENT_WAIT_MS: Type.Integer({
+    minimum: 0,
+    maximum: 60_000,
+    default: 3000,
+    description:
+      'How long a message waits for a recipient who is not found while members change, or who was connected a moment ago.',
+  }),
+  RECEIPTS: Type.Boolean({
+    default: false,
+    description: 'Whether clients are told what became of each of their addressed messages, by a text message.',
+  }),
+  DRAIN_SECONDS: Type.Integer({
+    minimum: 0,
+    maximum: 3600,
+    default: DEFAULT_DRAIN_SECONDS,
+    description:
+      'Longest time to hand all clients over to other pods before this one ends; those that are left are closed with 1012.',
   }),
   // The balancer looks after its clients, so nobody pings twice.
   ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),

@@ -4,11 +4,17 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { serviceError } from '../lib/service/errors.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
-import { CLIENT_REQUEST_HEADER, LINK_HEADER, LINK_PROTOCOL, MESSAGE_PATH } from '../lib/service/names.ts'
+import {
+  CLIENT_REQUEST_HEADER,
+  LINK_PROTOCOL,
+  MEMBER_HEADER,
+  MESSAGE_PATH,
+  SENDER_HEADER,
+} from '../lib/service/names.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
-import type { Receive } from '../lib/wire/transport/transport.ts'
+import type { Inbox } from '../lib/wire/transport/transport.ts'
 import { tokenCheck } from './token.ts'
 
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
@@ -29,7 +35,7 @@ export function isLinkHandshake({ url, headers }: Pick<IncomingMessage, 'url' | 
 /** The accepting end of the link transport: `GET /message` as a WebSocket handshake with the sub-protocol of links. */
 export async function linkRoute(
   app: FastifyInstance,
-  receive: Receive,
+  inbox: Inbox,
   token: string,
   limits: LinkReceiverLimits,
   metrics: Metrics,
@@ -55,15 +61,15 @@ export async function linkRoute(
       errorHandler: (_error, socket) => socket.terminate(),
       preClose: done => {
         handshakes.removeAllListeners()
-        for (const link of links.values()) link.close(CLOSE.SERVICE_RESTART, 'service restart')
+        for (const link of links.values()) link.leave(CLOSE.SERVICE_RESTART, 'service restart')
         done()
       },
     })
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
       await checkToken(request)
-      if (request.headers[LINK_HEADER] === undefined)
-        throw serviceError('BAD_MESSAGE', `the header ${LINK_HEADER} is missing`)
+      for (const name of [SENDER_HEADER, MEMBER_HEADER])
+        if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
       if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)
     })
     scope.route({
@@ -72,10 +78,11 @@ export async function linkRoute(
       exposeHeadRoute: false,
       handler: (_request, reply) => reply.callNotFound(),
       wsHandler: (socket, { raw, headers }) => {
-        const sender = String(headers[LINK_HEADER])
+        const sender = String(headers[SENDER_HEADER])
+        const member = String(headers[MEMBER_HEADER])
         // It has given the older one up. What is still unread there must not arrive after what comes now.
         links.get(sender)?.terminate()
-        const link = new LinkReceiver(socket, receive, limits)
+        const link = new LinkReceiver(socket, inbox, { sender, member }, limits)
         links.set(sender, link)
         socket.once('close', () => {
           if (links.get(sender) === link) links.delete(sender)

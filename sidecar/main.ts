@@ -1,13 +1,5 @@
-import { runProgram } from '../lib/service/program.ts'
-import { buildApp } from './app.ts'
-import { loadSidecarConfig, sidecarSchema } from './config.ts'
-
+// Only what is needed is loaded: as a preStop hook, the sub-command is in a hurry.
 if (import.meta.main) {
-  await runProgram({
-    name: 'sidecar',
-    purpose: "takes WebSockets for its pod's app and routes addressed messages to the pod that owns the recipient",
-    schema: sidecarSchema,
-    load: loadSidecarConfig,
-    build: buildApp,
-  })
+  if (process.argv[2] === 'drain') await (await import('./drain-command.ts')).drain()
+  else await (await import('./serve.ts')).run()
 }

@@ -1,46 +1,108 @@
-import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
 import { type ErrorName, serviceError } from '../lib/service/errors.ts'
-import { CLIENT_REQUEST_HEADER, DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../lib/service/names.ts'
+import {
+  CLIENT_REQUEST_HEADER,
+  DELIVER_HEADER,
+  LANE_HEADER,
+  MEMBER_HEADER,
+  MESSAGE_ID_HEADER,
+  MESSAGE_PATH,
+  MOVED_TO_HEADER,
+  SENDER_HEADER,
+  SERVED_HEADER,
+  USER_HEADER,
+} from '../lib/service/names.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
-import type { Outcome } from '../lib/wire/outcome.ts'
-import type { Receive } from '../lib/wire/transport/transport.ts'
+import type { Answer, Outcome } from '../lib/wire/outcome.ts'
+import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
+import { readServed } from '../lib/wire/transport/link-frames.ts'
+import type { Inbox } from '../lib/wire/transport/transport.ts'
 import { tokenCheck } from './token.ts'
 
-/** Whether a request is another sidecar's message. The balancer marks what comes from clients, whose paths are the app's. */
+/** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
-  return method === 'POST' && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
+  return (method === 'POST' || method === 'PUT') && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
 }
 
 const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
 
+const MISDIRECTED = 421
+
 /**
- * The receiving end of the HTTP transport: `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the
- * payload. 204 delivered, 404 not connected here, 400 and 413 bad input, 401 a wrong token, 429 the recipient is too slow.
+ * The receiving end of the HTTP transport. `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the
+ * payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input, 401 a wrong
+ * token, 429 the recipient is too slow. `PUT /message` announces users of another member.
  */
 export async function messageRoute(
   app: FastifyInstance,
-  receive: Receive,
+  inbox: Inbox,
   token: string,
   maxPayloadBytes: number,
 ): Promise<void> {
   await app.register(async scope => {
+    scope.addHook('onRequest', async request => {
+      // Where plain requests of clients are not passed on, they come here.
+      if (!isPeerMessage(request.raw)) throw serviceError('UPGRADE_REQUIRED')
+    })
     scope.addHook('onRequest', tokenCheck(token))
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-    scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async (request, reply) => {
-      const user = decodeKeyHeader([request.headers[USER_HEADER] ?? ''].flat().join())
-      const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
-      if (problem) throw serviceError('BAD_MESSAGE', problem)
-      const deliver = request.headers[DELIVER_HEADER] ?? 'app'
-      if (deliver !== 'app' && deliver !== 'client')
-        throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is neither app nor client`)
-      const message = decodeMessage(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
-      if ('problem' in message) throw serviceError('BAD_MESSAGE', message.problem)
-      const error = ERROR_OF_OUTCOME[await receive(user, deliver, message)]
-      if (error) throw serviceError(error)
+    scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async ({ headers, body }, reply) => {
+      const letter = readLetter(headers, body)
+      const order = readOrder(headers)
+      const answer = await (order
+        ? inbox.from(order.sender).receiveLoose({ ...letter, ...order, start: true, repeated: false })
+        : inbox.receive(letter))
+      return sendAnswer(reply, answer)
+    })
+    scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async ({ headers, body }, reply) => {
+      const member = headers[MEMBER_HEADER]
+      if (typeof member !== 'string') throw serviceError('BAD_MESSAGE', `the header ${MEMBER_HEADER} is missing`)
+      const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
+      if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
+      inbox.announced(member, users)
       return reply.code(204).send()
     })
   })
+}
+
+function readLetter(headers: IncomingHttpHeaders, body: unknown) {
+  const user = decodeKeyHeader([headers[USER_HEADER] ?? ''].flat().join())
+  const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
+  if (problem) throw serviceError('BAD_MESSAGE', problem)
+  const deliver = headers[DELIVER_HEADER] ?? 'app'
+  if (deliver !== 'app' && deliver !== 'client')
+    throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is neither app nor client`)
+  const served = headers[SERVED_HEADER]
+  const message = decodeMessage(Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+  if ('problem' in message) throw serviceError('BAD_MESSAGE', message.problem)
+  return { user, deliver, message, served: typeof served === 'string' ? readServed(served) : undefined } as const
+}
+
+/** Whose message it is and where it belongs among theirs; a sender that does not say so has no order. */
+function readOrder(headers: IncomingHttpHeaders): { sender: string; id: number; lane: number } | undefined {
+  const sender = headers[SENDER_HEADER]
+  if (typeof sender !== 'string') return undefined
+  return { sender, id: readNumber(headers, MESSAGE_ID_HEADER), lane: readNumber(headers, LANE_HEADER) }
+}
+
+function readNumber(headers: IncomingHttpHeaders, name: string): number {
+  const text = headers[name]
+  const value = Number(text)
+  if (typeof text !== 'string' || !/^\d{1,10}$/.test(text) || value > 0xffffffff)
+    throw serviceError('BAD_MESSAGE', `the header ${name} is no number of 32 bits`)
+  return value
+}
+
+function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
+  if (typeof answer !== 'string') {
+    if (answer.member !== undefined) reply.header(MOVED_TO_HEADER, answer.member)
+    return reply.code(MISDIRECTED).send()
+  }
+  const error = ERROR_OF_OUTCOME[answer]
+  if (error) throw serviceError(error)
+  if (answer !== 'delivered') throw serviceError('BAD_MESSAGE', answer)
+  return reply.code(204).send()
 }

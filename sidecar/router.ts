@@ -1,24 +1,26 @@
-import type { Member } from '../lib/routing/members.ts'
-import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import type { Bridge, Side } from '../lib/wire/bridge.ts'
+import { withDeadline } from '../lib/wire/deadline.ts'
 import type { Message } from '../lib/wire/message.ts'
-import { type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
+import { type Answer, type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
 import type { Transport } from '../lib/wire/transport/transport.ts'
-import { deliverHere } from './deliver.ts'
-import type { Registry } from './registry.ts'
+import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
+import { createOutboxes, type Lane, laneTo, type Outbox, type Outboxes, type Parcel, retire } from './outbox.ts'
+import type { Receipts } from './receipts.ts'
 
 export interface RouterOptions {
-  /** This sidecar's own member name. */
-  readonly self: string
-  readonly members: () => MemberSet
-  readonly registry: Registry
-  readonly transport: Transport
-  /** Longest time one message may take, in milliseconds. */
+  readonly finder: Finder
+  readonly transport: Pick<Transport, 'pipelines'>
+  /** The number of the next lane of this process. */
+  readonly nextLane: () => number
+  /** Longest time one message may take, in milliseconds, and how long one waits for a recipient who is not there. */
   readonly timeoutMs: number
+  readonly recipientWaitMs: number
   /** Bytes of one sender that may be on their way before the sender is no longer read. */
   readonly maxQueueBytes: number
+  /** Tells clients what became of their messages, where that is wanted. */
+  readonly receipts?: Receipts | undefined
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -30,40 +32,8 @@ export interface Sender {
   readonly user: string
 }
 
-interface Parcel {
-  readonly message: Message
-  readonly deliver: Deliver
-  readonly bytes: number
-}
-
-/** What one side of a connection has on its way. */
-interface Outbox {
-  bytes: number
-  held: boolean
-  /** One lane a recipient. */
-  readonly lanes: Map<string, Lane>
-}
-
-/**
- * The way of messages from one sender to one recipient, which keeps their order: a message starts when the one before it has its
- * outcome, or follows it at once where the transport keeps the order and both go to the same member.
- */
-interface Lane {
-  readonly waiting: Parcel[]
-  /** Messages without an outcome, and their bytes. */
-  moving: number
-  movingBytes: number
-  /** Where these go: a member's name, or here. */
-  towards: string
-}
-
 /** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
 const LANE_SHARE = 1 / 8
-
-/** Where a message goes: to a member, to a connection of this pod, or to nobody. */
-type Target = Member | 'here' | undefined
-
-const nameOf = (target: Target): string => (typeof target === 'object' ? target.name : (target ?? ''))
 
 /** What a parcel costs beyond its payload, so that empty messages are not free. */
 const PARCEL_OVERHEAD_BYTES = 256
@@ -71,7 +41,7 @@ const PARCEL_OVERHEAD_BYTES = 256
 /** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
 export class Router {
   readonly #options: RouterOptions
-  readonly #outboxes = new WeakMap<Bridge, Record<Side, Outbox>>()
+  readonly #outboxes = new WeakMap<Bridge, Outboxes>()
   readonly #routed
   readonly #duration
 
@@ -92,80 +62,129 @@ export class Router {
 
   /** Queues a message for its recipient; a sender with too much on its way is not read until some of it has arrived. */
   route(sender: Sender, recipient: string, deliver: Deliver, message: Message): void {
-    const outbox = this.#outbox(sender)
-    const parcel = { message, deliver, bytes: message.data.length + PARCEL_OVERHEAD_BYTES }
+    const outbox = this.#outboxesOf(sender.bridge)[sender.side]
+    const lane = laneTo(outbox, recipient, this.#options.nextLane)
+    const parcel: Parcel = {
+      user: recipient,
+      deliver,
+      message,
+      lane: lane.number,
+      start: false,
+      served: undefined,
+      bytes: message.data.length + PARCEL_OVERHEAD_BYTES,
+      order: lane.count++,
+      since: performance.now(),
+      until: 0,
+    }
     outbox.bytes += parcel.bytes
     this.#regulate(sender, outbox)
-    const lane = outbox.lanes.get(recipient)
-    if (lane) lane.waiting.push(parcel)
-    else outbox.lanes.set(recipient, { waiting: [parcel], moving: 0, movingBytes: 0, towards: '' })
-    this.#advance(sender, outbox, recipient)
+    lane.waiting.push(parcel)
+    this.#advance(sender, outbox, lane)
+  }
+
+  /** Resolves when all messages that came from a connection, on either side, have their outcomes. */
+  idle(bridge: Bridge): Promise<void> {
+    const outboxes = this.#outboxes.get(bridge)
+    if (!outboxes || outboxes.client.bytes + outboxes.upstream.bytes === 0) return Promise.resolve()
+    return new Promise(resolve => outboxes.idle.push(resolve))
   }
 
   /** Starts all messages of a lane that may start now. */
-  #advance(sender: Sender, outbox: Outbox, recipient: string): void {
-    const lane = outbox.lanes.get(recipient) as Lane
+  #advance(sender: Sender, outbox: Outbox, lane: Lane): void {
+    const { finder, maxQueueBytes, timeoutMs } = this.#options
+    if (lane.stopped && lane.moving > 0) return
+    lane.stopped = false
+    if (lane.returned.length > 0) {
+      this.#searchNext(sender, outbox, lane)
+      return
+    }
     for (let parcel = lane.waiting[0]; parcel; parcel = lane.waiting[0]) {
-      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > this.#options.maxQueueBytes * LANE_SHARE) return
-      const target = this.#locate(recipient)
+      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > maxQueueBytes * LANE_SHARE) return
+      const target = finder.locate(lane.recipient)
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
+      parcel.start = lane.moving === 0
+      parcel.until = performance.now() + timeoutMs
       lane.moving++
       lane.movingBytes += parcel.bytes
-      lane.towards = nameOf(target)
-      void this.#carry(sender, outbox, recipient, lane, parcel, target)
+      lane.towards = finder.nameOf(target)
+      void this.#carry(sender, outbox, lane, parcel, target)
     }
-    if (lane.moving === 0) outbox.lanes.delete(recipient)
+    if (lane.moving === 0) retire(outbox, lane)
   }
 
-  async #carry(
-    sender: Sender,
-    outbox: Outbox,
-    recipient: string,
-    lane: Lane,
-    parcel: Parcel,
-    target: Target,
-  ): Promise<void> {
-    await this.#forward(sender.user, recipient, parcel, target)
+  async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {
+    const { finder, timeoutMs } = this.#options
+    const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline => finder.ask(target, parcel, deadline))
     lane.moving--
     lane.movingBytes -= parcel.bytes
-    outbox.bytes -= parcel.bytes
-    this.#advance(sender, outbox, recipient)
-    this.#regulate(sender, outbox)
+    if (isMiss(answer)) this.#missed(sender, outbox, lane, parcel, target, answer)
+    else this.#finish(sender, outbox, lane, parcel, answer, finder.nameOf(target))
+    this.#advance(sender, outbox, lane)
+  }
+
+  /** Nothing of a lane starts any more before all of it is back; then it starts anew with the first that was not delivered. */
+  #missed(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target, miss: Miss): void {
+    const { finder, recipientWaitMs } = this.#options
+    lane.stopped = true
+    const waitMs = Math.min(recipientWaitMs, parcel.until - parcel.since)
+    const search = finder.search(parcel.user, target, miss, waitMs)
+    const step = search.next(performance.now() - parcel.since)
+    if ('outcome' in step && lane.returned.length === 0)
+      this.#finish(sender, outbox, lane, parcel, step.outcome, finder.nameOf(target))
+    else lane.returned.push({ parcel, target, miss })
+  }
+
+  #searchNext(sender: Sender, outbox: Outbox, lane: Lane): void {
+    const { finder, recipientWaitMs } = this.#options
+    const [first, ...rest] = lane.returned.sort((a, b) => a.parcel.order - b.parcel.order)
+    if (!first) return
+    const { parcel, target, miss } = first
+    lane.waiting = [...rest.map(returned => returned.parcel), ...lane.waiting]
+    lane.returned = []
+    // While it is searched for, the lane has one message under way, and no other follows.
+    lane.stopped = true
+    lane.moving = 1
+    parcel.start = true
+    const waitMs = Math.min(recipientWaitMs, parcel.until - parcel.since)
+    const search = finder.search(parcel.user, target, miss, waitMs)
+    void finder.seek(search, parcel, parcel.since, parcel.until).then(outcome => {
+      lane.moving = 0
+      this.#finish(sender, outbox, lane, parcel, outcome, '')
+      this.#advance(sender, outbox, lane)
+    })
   }
 
   #follows(lane: Lane, target: Target): boolean {
     return typeof target === 'object' && target.name === lane.towards && this.#options.transport.pipelines(target)
   }
 
-  async #forward(from: string, recipient: string, { message, deliver }: Parcel, target: Target): Promise<void> {
-    const { registry, transport, timeoutMs, log } = this.#options
-    const end = this.#duration.startTimer()
-    const outcome = await withDeadline<Outcome>(timeoutMs, 'timeout', async signal => {
-      if (target === 'here') return deliverHere(registry, recipient, deliver, message)
-      return target ? transport.send(target, recipient, deliver, message, signal) : 'no_owner'
-    })
-    end()
+  #finish(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, outcome: Outcome, member: string): void {
+    const { receipts, log } = this.#options
+    // It may still arrive, and must then be known to be older than what comes after it.
+    if (outcome === 'timeout') lane.doubtful = true
     this.#routed.inc({ outcome })
-    log.debug({ from, recipient, member: target === 'here' ? this.#options.self : nameOf(target), outcome }, 'routed')
+    this.#duration.observe((performance.now() - parcel.since) / 1000)
+    log.debug({ from: sender.user, recipient: parcel.user, member, outcome }, 'routed')
+    if (sender.side === 'client') receipts?.send(sender.bridge, parcel.user, parcel.message, outcome)
+    outbox.bytes -= parcel.bytes
+    this.#regulate(sender, outbox)
+    this.#tellIdle(sender.bridge)
   }
 
-  /** A user who is connected here is here, whoever owns them; else the owner is asked. */
-  #locate(recipient: string): Target {
-    const { self, members, registry } = this.#options
-    if (registry.connections(recipient).length > 0) return 'here'
-    const owner = members().owner(recipient)
-    return owner?.name === self ? 'here' : owner
+  #tellIdle(bridge: Bridge): void {
+    const outboxes = this.#outboxes.get(bridge)
+    if (!outboxes || outboxes.idle.length === 0 || outboxes.client.bytes + outboxes.upstream.bytes > 0) return
+    for (const resolve of outboxes.idle.splice(0)) resolve()
   }
 
-  #outbox({ bridge, side }: Sender): Outbox {
+  #outboxesOf(bridge: Bridge): Outboxes {
     let outboxes = this.#outboxes.get(bridge)
     if (!outboxes) {
-      const empty = (): Outbox => ({ bytes: 0, held: false, lanes: new Map() })
-      outboxes = { client: empty(), upstream: empty() }
+      outboxes = createOutboxes()
       this.#outboxes.set(bridge, outboxes)
     }
-    return outboxes[side]
+    return outboxes
   }
 
   #regulate({ bridge, side }: Sender, outbox: Outbox): void {
@@ -177,22 +196,5 @@ export class Router {
       outbox.held = false
       bridge.release(side)
     }
-  }
-}
-
-/** Runs `work`, but answers `late` after `ms`; the signal tells the work that nobody waits any more. */
-async function withDeadline<T>(ms: number, late: T, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const abort = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<T>(resolve => {
-    timer = setTimeout(() => {
-      resolve(late)
-      abort.abort()
-    }, ms)
-  })
-  try {
-    return await Promise.race([work(abort.signal), expired])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { encodeKeyHeader, parseRoutingKey } from '../lib/routing/routing-key.ts'
-import { CLIENT_REQUEST_HEADER, INSTANCE_HEADER, USER_HEADER } from '../lib/service/names.ts'
+import { CLIENT_REQUEST_HEADER, CONTROL_HEADER, INSTANCE_HEADER, USER_HEADER } from '../lib/service/names.ts'
+import { parseSecret } from '../lib/wire/control.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
@@ -8,12 +9,31 @@ import type { SidecarConfig } from './config.ts'
 const FROM_BALANCER = parseRoutingKey(`header:${USER_HEADER}`)
 
 /** Set anew here, or not meant for the app. */
-const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER])
+const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER])
 
 /** What the sidecar remembers of a connection. */
 export interface Identity {
   /** `undefined`: nobody knows; the connection can write to others but cannot be addressed. */
   readonly user: string | undefined
+  /** Key of the client's connection (Sec-WebSocket-Key): the balancer repeats it to each pod that the connection is moved to. */
+  readonly key: string
+  /** Of the control pings of the balancer that it came through. */
+  readonly secret: Buffer | undefined
+}
+
+/** Secrets of the balancers, so that connections share them; there are as many as balancer processes. */
+const secrets = new Map<string, Buffer>()
+const MAX_SECRETS = 1000
+
+function secretOf(text: string | undefined): Buffer | undefined {
+  if (text === undefined) return undefined
+  const known = secrets.get(text)
+  if (known) return known
+  const secret = parseSecret(text)
+  if (!secret) return undefined
+  if (secrets.size >= MAX_SECRETS) secrets.clear()
+  secrets.set(text, secret)
+  return secret
 }
 
 /**
@@ -31,12 +51,14 @@ export function planUpgrade(
   const handshake = { url: path, headers: request.headers }
   const user =
     userOf(FROM_BALANCER, 'random', handshake) ?? userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, handshake)
+  const secret = secretOf([request.headers[CONTROL_HEADER]].flat()[0])
   return {
     host: config.APP_HOST,
     port: config.APP_PORT,
     drop: BETWEEN_US,
     set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
     answer: { [INSTANCE_HEADER]: instance },
-    context: { user },
+    context: { user, key: request.headers['sec-websocket-key'] ?? '', secret },
+    ...(secret && { extras: { secret: { client: secret } } }),
   }
 }

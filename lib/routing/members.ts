@@ -11,11 +11,15 @@ export interface Member {
   readonly weight: number
 }
 
-/** What is different between two lists of members; `changed` holds members, as they are now, whose weight is another. */
+/**
+ * What is different between two lists of members; `changed` holds members, as they are now, whose weight is another, `leaving` names
+ * that have begun to leave.
+ */
 export interface MemberChange {
   readonly added: readonly Member[]
   readonly removed: readonly Member[]
   readonly changed: readonly Member[]
+  readonly leaving: readonly string[]
 }
 
 const PATTERN = /^(\[[^[\]]+\]|[^:=[\]]+):([0-9]{1,5})(?:=(.*))?$/
@@ -99,7 +103,7 @@ export function formatMember(member: Member): string {
 }
 
 /** What has to happen to get from one list of members to another; the order within a list means nothing. */
-export function diffMembers(before: readonly Member[], after: readonly Member[]): MemberChange {
+export function diffMembers(before: readonly Member[], after: readonly Member[]): Omit<MemberChange, 'leaving'> {
   const old = new Map(before.map(member => [member.name, member]))
   const current = new Set(after.map(member => member.name))
   return {

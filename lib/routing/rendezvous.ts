@@ -11,6 +11,9 @@ const MEMBER_SEED_LO = 0x03707344
 /** Above 1 by far more than a logarithm, a product and a quotient of doubles are off together. */
 const SCORE_MARGIN = 1 + 1e-9
 
+/** Up to so many, the first of the order are picked out one by one; for more it is cheaper to sort all. */
+const FEW = 16
+
 // Shared by all sets, so that a lookup allocates nothing: filled and read within one synchronous call.
 const encoder = new TextEncoder()
 const scratch = new Uint8Array(2048)
@@ -122,9 +125,32 @@ export class MemberSet {
    */
   rank(key: string, limit: number = this.size): Member[] {
     hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
+    const order = limit <= FEW && limit < this.size ? this.#first(limit) : this.#order().subarray(0, limit)
+    return Array.from(order, i => this.members[i]!)
+  }
+
+  #order(): Uint32Array {
     const scores = Float64Array.from(this.#hi, (_, i) => this.#score(i))
-    const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b)
-    return Array.from(order.subarray(0, Math.max(0, limit)), i => this.members[i]!)
+    return Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b)
+  }
+
+  /** The beginning of {@link #order}, without working out the rest. */
+  #first(count: number): number[] {
+    const order: number[] = []
+    const scores: number[] = []
+    for (let i = 0; i < this.#hi.length; i++) {
+      const score = this.#score(i)
+      let at = order.length
+      while (at > 0 && score > scores[at - 1]!) at--
+      if (at >= count) continue
+      order.splice(at, 0, i)
+      scores.splice(at, 0, score)
+      if (order.length > count) {
+        order.pop()
+        scores.pop()
+      }
+    }
+    return order
   }
 
   /** Of the member at this index for the key in {@link lanes}; the highest wins. */

@@ -126,10 +126,11 @@ export function documentSettings(schema: TObject): SettingDoc[] {
 }
 
 /** The text that `--help` prints. */
-export function helpText(program: string, purpose: string, schema: TObject): string {
+export function helpText(program: string, purpose: string, schema: TObject, commands: readonly string[] = []): string {
   const lines = documentSettings(schema).map(
     ({ name, type, fallback, description }) =>
       `  ${name} (${type}${fallback && `, ${fallback}`})\n      ${description}`,
   )
-  return `${program}: ${purpose}\n\nConfigured by environment variables:\n\n${lines.join('\n')}\n`
+  const also = commands.length > 0 ? `\n${commands.join('\n')}\n` : ''
+  return `${program}: ${purpose}\n${also}\nConfigured by environment variables:\n\n${lines.join('\n')}\n`
 }

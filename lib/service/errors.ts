@@ -29,6 +29,12 @@ export const ERRORS = {
     status: 502,
     retryable: true,
   },
+  UPSTREAM_FAILED: {
+    code: 'WSO_ERR_UPSTREAM_FAILED',
+    message: 'upstream %s took the connection, but not the handshake: %s',
+    status: 502,
+    retryable: true,
+  },
   UPSTREAM_TIMEOUT: {
     code: 'WSO_ERR_UPSTREAM_TIMEOUT',
     message: 'upstream %s did not answer the handshake within %s ms',

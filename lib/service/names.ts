@@ -48,12 +48,32 @@ export const UPSTREAM_HOST_HEADER = 'x-ws-operator-upstream-host'
 /** Request header from the balancer to the sidecar: this is a client's request, meant for the app. */
 export const CLIENT_REQUEST_HEADER = 'x-ws-operator-client-request'
 
+/** Response header of what this system refuses by itself: the code of the error table. What an app answers has none. */
+export const ERROR_HEADER = 'x-ws-operator-error'
+
+/** Request header from the balancer to the sidecar: the secret of its control pings. */
+export const CONTROL_HEADER = 'x-ws-operator-control'
+
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 
-/** WebSocket sub-protocol of a link between sidecars, and the request header that tells one sender's links from another's. */
+/** WebSocket sub-protocol of a link between sidecars. */
 export const LINK_PROTOCOL = 'ws-operator-link.v1'
-export const LINK_HEADER = 'x-ws-operator-link'
+
+/** Request headers between sidecars: the sending process (a name it has made up for itself), and its member name. */
+export const SENDER_HEADER = 'x-ws-operator-sender'
+export const MEMBER_HEADER = 'x-ws-operator-member'
+
+/** Request headers of a message between sidecars: its number, its lane, and, of a copy, who has it already. */
+export const MESSAGE_ID_HEADER = 'x-ws-operator-message-id'
+export const LANE_HEADER = 'x-ws-operator-lane'
+export const SERVED_HEADER = 'x-ws-operator-served'
+
+/** Response header between sidecars: the member that has the recipient. */
+export const MOVED_TO_HEADER = 'x-ws-operator-moved-to'
+
+/** `type` of the text message that tells a client what became of a message of theirs. */
+export const RECEIPT_TYPE = 'ws-operator/receipt'
 
 /** Path of the HTTP transport between sidecars, and of the handshakes of links. */
 export const MESSAGE_PATH = '/message'
@@ -61,11 +81,25 @@ export const MESSAGE_PATH = '/message'
 /** Field of a text message that addresses it to another user, unless configured otherwise. */
 export const RECIPIENT_FIELD = 'recipientId'
 
+/** What a balancer does with a client whose pod goes or no longer owns the user. */
+export const REHOMES = ['transparent', 'close'] as const
+
+/** What a client's new pod is told before anything else: nothing, or the client's first text message once more. */
+export const REHOME_HELLOS = ['none', 'first-text'] as const
+
+/** When users move whose owner changed although their pod stays: by and by, with their next connection, or not. */
+export const REBALANCES = ['gradual', 'on-reconnect', 'off'] as const
+
+/** Path of the admin server that begins a hand-over; it takes requests of its own machine only. */
+export const DRAIN_PATH = '/drain'
+
 /** Ports, unless configured otherwise: what clients and peers connect to, health and metrics, and the app's own. */
 export const DEFAULT_PORT = 3000
 export const ALTERNATIVE_SIDECAR_PORT = 13_000
 export const DEFAULT_ADMIN_PORT = 9090
 export const DEFAULT_APP_PORT = 3001
+/** Longest time for a sidecar to hand its users over, in seconds. */
+export const DEFAULT_DRAIN_SECONDS = 20
 export const DEFAULT_HOOKS_PORT = 8080
 
 /** Prefix of every environment variable that configures a program. */

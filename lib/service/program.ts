@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { TObject } from 'typebox'
 import { ConfigError, helpText } from './config.ts'
@@ -22,10 +23,18 @@ interface BaseConfig {
   readonly INSTANCE: string
 }
 
+/** Time beyond its limit that a hand-over has to say itself what came of it, in milliseconds. */
+const HAND_OVER_MARGIN_MS = 1000
+
 /** What a program's `buildApp` returns: the server, whether it is ready, and what to do before its server closes. */
 export interface Service {
   readonly app: FastifyInstance
   readonly notReady: Readiness
+  /**
+   * Hands over what it has while it still serves, before it is asked to end; by `deadline` (ms since the epoch). Resolves with what
+   * came of it, for a person to read.
+   */
+  handOver?(deadline: number): Promise<string>
   /** Resolves when all work is handed over or ended; bounded by the caller's `deadline` (ms since the epoch). */
   drain(deadline: number): Promise<void>
 }
@@ -40,9 +49,13 @@ export interface Deps {
 export interface Program<C extends BaseConfig> {
   readonly name: string
   readonly purpose: string
+  /** Its sub-commands, a line of `--help` each. */
+  readonly commands?: readonly string[]
   readonly schema: TObject
   readonly load: (env: NodeJS.ProcessEnv) => C
   readonly build: (config: C, deps: Deps) => Promise<Service>
+  /** Longest time that a hand-over may take, in milliseconds, for a program that has one. */
+  readonly handOverMs?: (config: C) => number
   /** For a program that can use several cores: how many processes share its port; 1: this one alone. */
   readonly workers?: (config: C) => number
 }
@@ -55,9 +68,9 @@ export interface Program<C extends BaseConfig> {
  * workers all of this is the same, for the whole of them.
  */
 export async function runProgram<C extends BaseConfig>(program: Program<C>): Promise<void> {
-  const { name, purpose, schema } = program
+  const { name, purpose, schema, commands } = program
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
-    process.stdout.write(helpText(name, purpose, schema))
+    process.stdout.write(helpText(name, purpose, schema, commands))
     return
   }
   let config: C
@@ -90,7 +103,11 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
 }
 
 /** A program's own server in this process. */
-function alone<C extends BaseConfig>({ build }: Program<C>, config: C, deps: Deps): Served & { leave(): void } {
+function alone<C extends BaseConfig>(
+  { build, handOverMs }: Program<C>,
+  config: C,
+  deps: Deps,
+): Served & { leave(): void } {
   let service: Service | undefined
   return {
     async start() {
@@ -99,10 +116,27 @@ function alone<C extends BaseConfig>({ build }: Program<C>, config: C, deps: Dep
       return service.app.server.address() as AddressInfo
     },
     notReady: () => (service ? service.notReady() : 'starting'),
+    ...(handOverMs && { handOver: () => handOver(service, handOverMs(config), deps.log) }),
     leave: () => service?.app.server.close(),
     async stop(deadline) {
       await service?.drain(deadline)
       await service?.app.close()
     },
+  }
+}
+
+/** Has a service hand over what it has, and waits no longer than it may take. @throws what the service throws */
+async function handOver(service: Service | undefined, limitMs: number, log: Logger): Promise<string> {
+  log.info({ limitMs }, 'handing over')
+  try {
+    const result = await Promise.race([
+      service?.handOver?.(Date.now() + limitMs) ?? 'nothing to hand over',
+      sleep(limitMs + HAND_OVER_MARGIN_MS, 'the time for the hand-over is over', { ref: false }),
+    ])
+    log.info({ result }, 'handed over')
+    return result
+  } catch (error) {
+    log.error({ err: error }, 'the hand-over failed')
+    throw error
   }
 }

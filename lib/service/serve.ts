@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import closeWithGrace from 'close-with-grace'
-import { type AdminMetrics, buildAdmin, type Readiness } from './health.ts'
+import { type AdminMetrics, buildAdmin, type HandOver, type Readiness } from './health.ts'
 import type { Logger } from './log.ts'
 
 /** What a process offers: a program's own server, or workers that have it. */
@@ -8,6 +8,7 @@ export interface Served {
   /** Resolves when it takes connections. */
   start(): Promise<AddressInfo>
   readonly notReady: Readiness
+  readonly handOver?: HandOver
   /** Hands everything over or ends it by `deadline` (ms since the epoch), and closes. */
   stop(deadline: number): Promise<void>
 }
@@ -30,7 +31,7 @@ export const drainDeadline = (limitMs: number): number => Date.now() + limitMs -
 /** Runs what is served, with its admin server, until a signal or an error that nobody catches ends the process. */
 export async function serve({ served, log, metrics, admin: listen, limitMs }: Options): Promise<void> {
   let stopping = false
-  const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : served.notReady()))
+  const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : served.notReady()), served.handOver)
 
   // Before all that takes time: as the first process of a container, this one would not even get a signal without a handler.
   closeWithGrace(

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '../service/log.ts'
+import { ERROR_HEADER } from '../service/names.ts'
 import type { Fields } from './handshake.ts'
 import { encodeHead } from './head.ts'
 
@@ -11,7 +12,11 @@ export type ServiceError = Error & { code?: string; statusCode?: number }
 export function answerOf(error: ServiceError, url: string, log: Logger) {
   const { statusCode: status = 500, code = 'WSO_ERR_INTERNAL', message } = error
   if (status >= 500) log.warn({ err: error, path: pathOnly(url) }, 'request failed')
-  const fields: Fields = { 'Content-Type': 'application/json', ...(status === 503 && { 'Retry-After': '1' }) }
+  const fields: Fields = {
+    'Content-Type': 'application/json',
+    [ERROR_HEADER]: code,
+    ...(status === 503 && { 'Retry-After': '1' }),
+  }
   return { status, code, fields, body: JSON.stringify({ error: code, message }) }
 }
 

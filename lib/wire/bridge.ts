@@ -1,50 +1,23 @@
 import type { Socket } from 'node:net'
+import { attach, type Side, type SocketOwner } from './attach.ts'
+import type { BridgeEnd, BridgeOptions, BridgeState, EndCause, Extras, SendResult } from './bridge-options.ts'
 import { CLOSE } from './close-codes.ts'
-import { encodeClose } from './frames.ts'
+import type { Answered } from './dial.ts'
+import type { FirstText } from './first-text.ts'
+import { Flow } from './flow.ts'
+import { encodeClose, encodeFrame, OPCODE } from './frames.ts'
+import { type HandedOver, type Handing, type HandOver, handOver } from './handover.ts'
+import { depart } from './leave.ts'
 import { encodeMask, nextMask } from './mask.ts'
-import type { Direction, Message, RecipientFinder } from './message.ts'
-import { Pipe, type PipeListener } from './pipe.ts'
+import type { Direction, Message } from './message.ts'
+import { Pipe } from './pipe.ts'
+import type { PipeListener } from './pipe-options.ts'
+import { type Floor, Retiring } from './retiring.ts'
+import { Waits } from './waits.ts'
 
-/** The two ends of a bridged connection: the one that was accepted, and the one that was dialled. */
-export type Side = 'client' | 'upstream'
-
-/**
- * `open`: messages pass both ways. `closing`: one side has said that it ends, or we have told both; what still comes is carried
- * over. `closed`: both sockets are gone.
- */
-export type BridgeState = 'open' | 'closing' | 'closed'
-
-export interface BridgeOptions<C = unknown> {
-  /** Bytes that may wait for a slow reader before the other side is no longer read. */
-  readonly maxQueueBytes: number
-  /** Largest message; a larger one closes both sides with 1009. */
-  readonly maxMessageBytes: number
-  /** Counts the sweeps; shared by all connections, so that what is seen needs no clock. */
-  readonly clock: { readonly now: number }
-  /** In sweeps, 0 for never: when a side gets a ping, and when it is given up; and how long a queue may stay full. */
-  readonly pingAfter: Readonly<Record<Side, number>>
-  readonly idleAfter: Readonly<Record<Side, number>>
-  readonly slowAfter: number
-  /** Finds addressed messages, in the directions that have any; each goes to `onAddressed`. */
-  readonly find?: Readonly<Partial<Record<Direction, RecipientFinder>>>
-  /** An addressed message; `true` takes it out of the stream. */
-  onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): boolean
-  /** Called once, when both sockets are gone. */
-  onClosed?(bridge: Bridge<C>, end: BridgeEnd): void
-}
-
-/** Who or what ended a connection: one of its sides, or we, and why. */
-export type EndCause = Side | 'shutdown' | 'idle' | 'slow_consumer' | 'too_big' | 'terminated'
-
-/** How a bridged connection ended, with its close code and reason (RFC 6455 §7.1.5; 1005 and 1006 as there). */
-export interface BridgeEnd {
-  readonly cause: EndCause
-  readonly code: number
-  readonly reason: string
-}
-
-/** What `send` did: the bytes are with the kernel, the side's queue is full, or the connection has ended. */
-export type SendResult = 'sent' | 'full' | 'closed'
+export type { Side } from './attach.ts'
+export type * from './bridge-options.ts'
+export type { HandedOver, HandOver } from './handover.ts'
 
 /** Sweeps for what is left when one side has ended, or when we have closed both. */
 const CLOSE_SWEEPS = 10
@@ -53,11 +26,6 @@ const SIDES = ['client', 'upstream'] as const
 const OTHER = { client: 'upstream', upstream: 'client' } as const
 const FROM = { inbound: 'client', outbound: 'upstream' } as const
 
-/** What an event of a socket has to find: its connection, and which of the two it is. */
-const kBridge = Symbol('bridge')
-const kSide = Symbol('side')
-type Bridged = Socket & { [kBridge]: Bridge; [kSide]: Side }
-
 /**
  * Joins an accepted and a dialled connection: bytes pass both ways as they came, and with them messages, pings, close codes and
  * the ends of the connections; a side that reads slowly stops the reading of the other. Messages of others can be put into
@@ -65,29 +33,35 @@ type Bridged = Socket & { [kBridge]: Bridge; [kSide]: Side }
  *
  * This narrow surface is all that sidecar and balancer know of a connection.
  */
-export class Bridge<C = unknown> implements PipeListener {
+export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** What the owner of the connection wants to remember with it. */
   readonly context: C
   readonly #options: BridgeOptions<C>
   /** By the side that they read. */
-  readonly #pipes: Readonly<Record<Side, Pipe>>
-  #holds = { client: 0, upstream: 0 }
-  #full = { client: false, upstream: false }
-  /** Sweep in which a side was last heard of, and in which the reading of a side was stopped for a full queue. */
-  #seen: Record<Side, number>
-  #fullSince = { client: 0, upstream: 0 }
+  readonly #pipes: Record<Side, Pipe>
+  readonly #extras: Extras | undefined
+  readonly #flow: Flow
   #end: BridgeEnd | undefined
   #openSides = 2
   /** Sweep in which what is left is cut off. */
   #deadline = Number.POSITIVE_INFINITY
   #early: Readonly<Record<Side, Buffer>> | undefined
   #waiters: (() => void)[] | undefined
+  /** How the upstream has ended, while that has not been passed on. */
+  #lost: { readonly code: number; readonly closed: boolean; ended: boolean; gone: boolean } | undefined
+  /** Nothing is kept from the client any more. */
+  #final = false
+  #moving = false
+  #retiring: Retiring | undefined
+  #ponged = false
+  readonly #waits = new Waits()
 
   /**
    * Takes over both sockets, which must be paused. Nothing passes before `start`.
    *
    * @param early what each has sent already, after its handshake
    * @param answer the head that accepts the client
+   * @param extras what other connections need not have
    */
   constructor(
     client: Socket,
@@ -96,19 +70,26 @@ export class Bridge<C = unknown> implements PipeListener {
     answer: Buffer,
     options: BridgeOptions<C>,
     context: C,
+    extras?: Extras,
   ) {
     this.context = context
     this.#options = options
-    this.#seen = { client: options.clock.now, upstream: options.clock.now }
+    this.#extras = extras
+    this.#flow = new Flow(options.clock)
     this.#early = early
-    const { maxMessageBytes, find } = options
     this.#pipes = {
-      client: new Pipe('inbound', client, upstream, maxMessageBytes, this, find?.inbound),
-      upstream: new Pipe('outbound', upstream, client, maxMessageBytes, this, find?.outbound),
+      client: this.#pipe('inbound', client, upstream, extras?.first),
+      upstream: this.#pipe('outbound', upstream, client),
     }
-    this.#attach(client, 'client')
-    this.#attach(upstream, 'upstream')
+    attach(client, this, 'client')
+    attach(upstream, this, 'upstream')
     if (client.writable) client.write(answer)
+  }
+
+  #pipe(direction: Direction, source: Socket, target: Socket, first?: FirstText): Pipe {
+    const { maxMessageBytes, find } = this.#options
+    const secret = this.#extras?.secret?.[FROM[direction]]
+    return new Pipe(direction, source, target, this, { maxMessageBytes, find: find?.[direction], secret, first })
   }
 
   /** Begins to pass what both sides send, first what they have sent already. */
@@ -159,14 +140,165 @@ export class Bridge<C = unknown> implements PipeListener {
 
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
   hold(side: Side): void {
-    this.#holds[side]++
+    this.#flow.hold(side)
     this.#regulate(side)
   }
 
   release(side: Side): void {
-    this.#holds[side]--
-    this.#seen[side] = this.#options.clock.now
+    this.#flow.release(side)
     this.#regulate(side)
+  }
+
+  /** Sends a side a ping or a pong of ours. */
+  control(side: Side, opcode: typeof OPCODE.PING | typeof OPCODE.PONG, payload: Buffer): Promise<boolean> {
+    return this.#end ? Promise.resolve(false) : this.#pipes[OTHER[side]].control(opcode, payload)
+  }
+
+  /**
+   * Sends the upstream a ping. All that it had sent before it read that has come when this resolves.
+   *
+   * @param timeoutMs longest time to wait for its pong
+   * @returns whether the pong came
+   */
+  async fence(timeoutMs: number, payload: Buffer = encodeMask(nextMask())): Promise<boolean> {
+    if (this.#end || this.#lost) return false
+    this.#ponged = false
+    this.#pipes.upstream.expectPong(payload)
+    void this.#pipes.client.control(OPCODE.PING, payload)
+    await this.#until(() => this.#ponged || this.#lost !== undefined, timeoutMs)
+    return this.#ponged
+  }
+
+  /** Whether the upstream has ended, and the client does not know. */
+  get orphaned(): boolean {
+    return this.#lost !== undefined
+  }
+
+  /** Sweep in which the client was last heard of. */
+  get lastSeen(): number {
+    return this.#flow.seen('client')
+  }
+
+  /**
+   * Resolves when no earlier upstream has anything to say any more; before that the connection cannot be handed over again.
+   *
+   * @returns `false` when that takes too long
+   */
+  async whenRetired(timeoutMs: number): Promise<boolean> {
+    await this.#until(() => !this.#retiring, timeoutMs)
+    return !this.#retiring
+  }
+
+  /**
+   * Goes on with another upstream, which has accepted the same handshake. The client's stream stops between two messages, the old
+   * upstream, if it is still there, is told and has answered what it had, and only then the new one takes over; what the old
+   * one still sends passes between the messages of the new one, for a while. Never throws.
+   */
+  async handOver(next: Answered, times: HandOver): Promise<HandedOver> {
+    if (this.#end || this.#moving || this.#retiring) {
+      depart(next.socket)
+      return this.#end ? 'gone' : 'busy'
+    }
+    this.#moving = true
+    const result = await handOver(this.#handing, next, times)
+    this.#moving = false
+    return result
+  }
+
+  get #handing(): Handing {
+    const { client: inbound, upstream: outbound } = this.#pipes
+    return {
+      inbound,
+      outbound,
+      isLost: () => this.#lost !== undefined,
+      isEnded: () => this.#end !== undefined,
+      until: (condition, timeoutMs) => this.#until(condition, timeoutMs),
+      fence: (timeoutMs, payload) => this.fence(timeoutMs, payload),
+      resume: () => this.#resume(),
+      change: (...change) => this.#switch(...change),
+    }
+  }
+
+  /** Takes a stop back; an orphan stays stopped. */
+  #resume(): void {
+    if (!this.#lost) this.#go('client')
+    this.#go('upstream')
+  }
+
+  #go(side: Side): void {
+    if (!this.#pipes[side].go()) this.#fill(side)
+    this.#regulate(side)
+  }
+
+  #switch({ socket, rest }: Answered, lingerMs: number): void {
+    const lost = this.#lost
+    const { client: inbound, upstream: outbound } = this.#pipes
+    this.#lost = undefined
+    this.#flow.empty('client')
+    this.#flow.empty('upstream')
+    inbound.target = socket
+    this.#pipes.upstream = this.#pipe('outbound', socket, inbound.source)
+    this.#flow.heard('upstream')
+    attach(socket, this, 'upstream')
+    const hello = this.#extras?.first?.payload
+    if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
+    if (lost) depart(outbound.source)
+    else this.#retiring = new Retiring(outbound, this, lingerMs)
+    if (rest.length > 0) this.receive('upstream', rest)
+    this.#go('client')
+    this.#regulate('upstream')
+    this.#retiring?.start()
+  }
+
+  /** Passes on how the upstream has ended: there is no other. */
+  giveUp(): void {
+    const lost = this.#lost
+    if (!lost) return
+    this.#lost = undefined
+    this.#final = true
+    if (!this.#end) this.#go('client')
+    if (lost.closed) {
+      this.#end ??= { cause: 'upstream', code: lost.code, reason: '' }
+      this.#pipes.upstream.passClose()
+      this.#hurry()
+    }
+    if (lost.gone) this.gone('upstream')
+    else if (lost.ended) this.ended('upstream')
+  }
+
+  request(): void {
+    this.#pipes.upstream.stop()
+  }
+
+  yield(): void {
+    this.#go('upstream')
+    if (this.#retiring?.waits) this.request()
+  }
+
+  retired(midMessage: boolean): void {
+    this.#retiring = undefined
+    if (midMessage) this.terminate()
+    else this.yield()
+    this.#waits.wakeUp()
+  }
+
+  onStopped(pipe: Pipe): void {
+    if (pipe === this.#pipes.upstream) this.#retiring?.speak()
+    this.#regulate(FROM[pipe.direction])
+    this.#waits.wakeUp()
+  }
+
+  onControl(_pipe: Pipe, payload: Buffer): void {
+    this.#options.onControl?.(this, payload)
+  }
+
+  onPong(): void {
+    this.#ponged = true
+    this.#waits.wakeUp()
+  }
+
+  #until(condition: () => boolean, timeoutMs: number): Promise<void> {
+    return this.#waits.until(() => condition() || this.#end !== undefined, timeoutMs)
   }
 
   /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
@@ -178,30 +310,20 @@ export class Bridge<C = unknown> implements PipeListener {
   sweep(): void {
     if (this.#options.clock.now >= this.#deadline) this.terminate()
     if (this.#end) return
-    const { clock, pingAfter, idleAfter, slowAfter } = this.#options
     for (const side of SIDES) {
-      // What it has sent is still being worked on, and that has a time limit of its own.
-      if (this.#holds[side] > 0) continue
-      if (this.#full[side]) {
-        // A side whose reading we have stopped cannot be heard of; it is the other one that is too slow.
-        if (slowAfter > 0 && clock.now - this.#fullSince[side] >= slowAfter) {
-          this.close('slow_consumer', CLOSE.TRY_AGAIN_LATER, 'slow consumer')
-          return
-        }
-        continue
-      }
-      const silent = clock.now - this.#seen[side]
-      if (idleAfter[side] > 0 && silent >= idleAfter[side]) {
-        this.close('idle', CLOSE.GOING_AWAY, 'idle timeout')
-        return
-      }
-      if (pingAfter[side] > 0 && silent > 0 && silent % pingAfter[side] === 0) this.#ping(side)
+      if (this.#pipes[side].stopped || (this.#lost && side === 'upstream')) continue
+      const verdict = this.#flow.judge(side, this.#options)
+      if (verdict === 'ping') this.#ping(side)
+      else if (verdict === 'idle') this.close('idle', CLOSE.GOING_AWAY, 'idle timeout')
+      else if (verdict === 'slow') this.close('slow_consumer', CLOSE.TRY_AGAIN_LATER, 'slow consumer')
     }
   }
 
   #ping(side: Side): void {
+    if (this.#retiring?.speaking) return
     const payload = encodeMask(nextMask())
-    if (this.#pipes[OTHER[side]].ping(payload)) this.#pipes[side].expectPong(payload)
+    this.#pipes[side].expectPong(payload)
+    void this.#pipes[OTHER[side]].control(OPCODE.PING, payload)
   }
 
   /** Ends both sockets at once, without a close handshake. */
@@ -209,25 +331,46 @@ export class Bridge<C = unknown> implements PipeListener {
     this.#end ??= { cause: 'terminated', code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes.client.source.destroy()
     this.#pipes.upstream.source.destroy()
+    this.#retiring?.end()
+    this.#waits.wakeUp()
+    this.giveUp()
   }
 
   onAddressed(pipe: Pipe, recipient: string, message: Message): boolean {
     return this.#options.onAddressed?.(this, pipe.direction, recipient, message) ?? false
   }
 
-  onCloseFrame(pipe: Pipe, payload: Buffer): void {
+  onCloseFrame(pipe: Pipe, payload: Buffer): boolean {
     const side = FROM[pipe.direction]
     if (this.#byUs) {
       // It has answered our close frame, or its own has crossed ours: either way this connection is done.
       pipe.source.end()
-      return
+      return false
     }
-    this.#end ??= {
-      cause: side,
-      code: payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0),
-      reason: payload.toString('utf8', 2),
-    }
+    const code = payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0)
+    if (side === 'upstream' && this.#lose(code, true)) return false
+    this.#end ??= { cause: side, code, reason: payload.toString('utf8', 2) }
     this.#hurry()
+    return true
+  }
+
+  /** Whether the end of the upstream is kept from the client. */
+  #lose(code: number, closed: boolean): boolean {
+    if (this.#lost) return true
+    if (this.#final || this.#end || !this.#options.onLost) return false
+    // Set first: whoever is told may hand the connection over at once.
+    this.#lost = { code, closed, ended: false, gone: false }
+    const midMessage = !this.#pipes.upstream.betweenMessages
+    if (!this.#options.onLost(this, { code, midMessage })) {
+      this.#lost = undefined
+      this.#final = true
+      return false
+    }
+    this.#flow.empty('client')
+    this.#pipes.client.stop()
+    this.#regulate('client')
+    this.#waits.wakeUp()
+    return true
   }
 
   onTooBig(pipe: Pipe): void {
@@ -238,22 +381,27 @@ export class Bridge<C = unknown> implements PipeListener {
 
   /** Of the sockets' events only. */
   receive(side: Side, chunk: Buffer): void {
-    this.#seen[side] = this.#options.clock.now
-    if (this.#pipes[side].push(chunk) || this.#full[side]) return
-    this.#full[side] = true
-    this.#fullSince[side] = this.#options.clock.now
-    this.#regulate(side)
+    this.#flow.heard(side)
+    if (!this.#pipes[side].push(chunk)) this.#fill(side)
+  }
+
+  #fill(side: Side): void {
+    // Nobody reads any more: the rest of a message may as well be dropped.
+    if (this.#lost && side === 'client') return
+    if (this.#flow.fill(side)) this.#regulate(side)
   }
 
   drained(side: Side): void {
+    if (side === 'client') this.#retiring?.resume()
     const other = OTHER[side]
-    if (!this.#full[other]) return
-    this.#full[other] = false
-    this.#seen[other] = this.#options.clock.now
-    this.#regulate(other)
+    if (this.#flow.empty(other)) this.#regulate(other)
   }
 
   ended(side: Side): void {
+    if (side === 'upstream' && !this.#byUs && this.#lose(CLOSE.ABNORMAL, false) && this.#lost) {
+      this.#lost.ended = true
+      return
+    }
     const pipe = this.#pipes[side]
     pipe.finish()
     // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.
@@ -263,9 +411,20 @@ export class Bridge<C = unknown> implements PipeListener {
   }
 
   gone(side: Side): void {
+    if (side === 'upstream' && !this.#byUs && this.#lose(CLOSE.ABNORMAL, false) && this.#lost) {
+      this.#lost.gone = true
+      return
+    }
+    if (side === 'client' && this.#lost) {
+      this.#end ??= { cause: 'client', code: CLOSE.ABNORMAL, reason: '' }
+      this.giveUp()
+    }
     this.#openSides--
     this.#end ??= { cause: side, code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes[OTHER[side]].abandon()
+    this.#retiring?.end()
+    this.#retiring = undefined
+    this.#waits.wakeUp()
     if (this.#openSides > 0) {
       this.#pipes[side].finish()
       // What it had sent still reaches the other side, and then the end; unless we have told both to end by themselves.
@@ -285,12 +444,20 @@ export class Bridge<C = unknown> implements PipeListener {
   #shut(end: BridgeEnd, upstreamCode: number): void {
     if (this.#end) return
     this.#end = end
+    if (this.#retiring?.speaking) {
+      // No close frame can be put into the middle of a frame of the upstream that retires.
+      this.terminate()
+      return
+    }
+    this.#retiring?.end()
+    this.#waits.wakeUp()
     this.#pipes.upstream.close(encodeClose(end.code, end.reason))
     this.#pipes.client.close(encodeClose(upstreamCode))
     // What is sent now is read only for the answers to our close frames.
     this.#pipes.client.source.resume()
     this.#pipes.upstream.source.resume()
     this.#hurry()
+    this.giveUp()
   }
 
   /** From here on the rest has a time limit. */
@@ -300,42 +467,9 @@ export class Bridge<C = unknown> implements PipeListener {
 
   #regulate(side: Side): void {
     const { source } = this.#pipes[side]
-    const stop = this.#full[side] || this.#holds[side] > 0
+    const stop = this.#flow.stops(side) || this.#pipes[side].stopped
     // When we have closed, the source is read whatever happens: its answer has to be seen.
     if (stop && !this.#byUs) source.pause()
     else source.resume()
   }
-
-  #attach(socket: Socket, side: Side): void {
-    const bridged = socket as Bridged
-    bridged[kBridge] = this
-    bridged[kSide] = side
-    socket.pause()
-    socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('close', onClose).on('error', onError)
-  }
 }
-
-// One function for all sockets instead of five closures for each.
-
-function onData(this: Socket, chunk: Buffer): void {
-  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
-  bridge.receive(side, chunk)
-}
-
-function onDrain(this: Socket): void {
-  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
-  bridge.drained(side)
-}
-
-function onEnd(this: Socket): void {
-  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
-  bridge.ended(side)
-}
-
-function onClose(this: Socket): void {
-  const { [kBridge]: bridge, [kSide]: side } = this as Bridged
-  bridge.gone(side)
-}
-
-/** The close that follows tells all there is to know. */
-function onError(): void {}

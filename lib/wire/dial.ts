@@ -1,7 +1,7 @@
-import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
-import type { DuplexOptions } from 'node:stream'
+import type { Socket } from 'node:net'
 import { serviceError } from '../service/errors.ts'
 import { MAX_HEAD_BYTES, parseResponseHead, type ResponseHead } from './head.ts'
+import { connectLending } from './shared-read.ts'
 
 export interface DialLimits {
   /** Longest time from the first packet to the whole head of the answer, in milliseconds. */
@@ -10,7 +10,7 @@ export interface DialLimits {
   readonly maxQueueBytes: number
 }
 
-/** An upstream that has answered: its socket is paused, and `rest` is what came after the head of its answer. */
+/** An upstream that has answered: its socket is paused and lends its chunks, and `rest` is what came after the head of its answer. */
 export interface Answered {
   readonly socket: Socket
   readonly head: ResponseHead
@@ -19,12 +19,17 @@ export interface Answered {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
+/** Whether a connection failed before it was one. */
+export const isUnconnected = (error: NodeJS.ErrnoException): boolean =>
+  error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
+
 /** An attempt that is under way. */
 export interface Dialling {
   /**
    * Resolves with the upstream's answer.
    *
-   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502), `WSO_ERR_UPSTREAM_TIMEOUT` (504), or what `abort` was given
+   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502) where nobody takes the connection, `WSO_ERR_UPSTREAM_FAILED` (502) or
+   * `WSO_ERR_UPSTREAM_TIMEOUT` (504) where somebody does and does not answer as they should, or what `abort` was given
    */
   readonly answered: Promise<Answered>
   /** Gives the attempt up; without effect once it has been answered. */
@@ -40,14 +45,13 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
   const name = `${host}:${port}`
   let abort!: (reason: Error) => void
   const answered = new Promise<Answered>((resolve, reject) => {
-    const options: TcpNetConnectOpts & DuplexOptions = {
+    const socket = connectLending({
       host,
       port,
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: limits.maxQueueBytes,
-    }
-    const socket = connect(options)
+    })
     let received: Buffer | undefined
     const stop = () => {
       clearTimeout(timer)
@@ -62,18 +66,19 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       reject(error)
     }
     const unreachable = (why: string) => fail(serviceError('UPSTREAM_UNREACHABLE', name, why))
-    const onError = (error: Error) => unreachable(error.message)
-    const onEnd = () => unreachable('it ended the connection during the handshake')
+    const broken = (why: string) => fail(serviceError('UPSTREAM_FAILED', name, why))
+    const onError = (error: Error) => (isUnconnected(error) ? unreachable : broken)(error.message)
+    const onEnd = () => broken('it ended the connection')
     const onData = (chunk: Buffer) => {
-      received = received ? Buffer.concat([received, chunk]) : chunk
+      received = received ? Buffer.concat([received, chunk]) : Buffer.from(chunk)
       const end = received.indexOf(END_OF_HEAD)
       if (end < 0) {
-        if (received.length > MAX_HEAD_BYTES) unreachable(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
+        if (received.length > MAX_HEAD_BYTES) broken(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
         return
       }
       const head = parseResponseHead(received.toString('latin1', 0, end))
       if (!head) {
-        unreachable('its answer is not HTTP/1')
+        broken('its answer is not HTTP/1')
         return
       }
       socket.pause()
@@ -81,7 +86,10 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       resolve({ socket, head, rest: received.subarray(end + END_OF_HEAD.length) })
     }
     const timer = setTimeout(
-      () => fail(serviceError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
+      () =>
+        socket.connecting
+          ? unreachable(`it did not take the connection within ${limits.handshakeTimeoutMs} ms`)
+          : fail(serviceError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
       limits.handshakeTimeoutMs,
     )
     socket.on('error', onError).on('data', onData).on('end', onEnd)

@@ -11,8 +11,21 @@ export const OUTCOMES = [
 
 export type Outcome = (typeof OUTCOMES)[number]
 
+/** The recipient is not where the message came to, and it was not delivered. */
+export interface Moved {
+  /** Name of the member that has the recipient; `undefined`: they were here a moment ago, and nobody knows where they are now. */
+  readonly member: string | undefined
+}
+
+/** What a pod that was asked to deliver a message says; only an outcome can be the end of it. */
+export type Answer = Outcome | Moved
+
+export const A_MOMENT_AGO: Moved = Object.freeze({ member: undefined })
+
 /** Where a message goes at the recipient's pod: into the app's connections of that user, or to the user's clients. */
 export type Deliver = 'app' | 'client'
+
+const MISDIRECTED = 421
 
 const BY_STATUS: Readonly<Record<number, Outcome>> = {
   204: 'delivered',
@@ -22,7 +35,12 @@ const BY_STATUS: Readonly<Record<number, Outcome>> = {
   503: 'no_owner',
 }
 
-/** The outcome that an answer of the HTTP transport stands for. */
-export function outcomeOfStatus(status: number): Outcome {
+/**
+ * What an answer of the HTTP transport stands for.
+ *
+ * @param movedTo the member that the answer names, if it names one
+ */
+export function answerOfStatus(status: number, movedTo: string | undefined): Answer {
+  if (status === MISDIRECTED) return movedTo === undefined ? A_MOMENT_AGO : { member: movedTo }
   return BY_STATUS[status] ?? 'rejected'
 }

@@ -1,31 +1,18 @@
 import type { Socket } from 'node:net'
+import type { FirstText } from './first-text.ts'
 import { applyMask, encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
-import { type Held, tooManyPieces } from './held.ts'
+import { gather } from './gather.ts'
+import { type Held, mayBeAddressed, tooManyPieces, unmasked } from './held.ts'
+import { Insertions } from './insertions.ts'
+import { ControlFrames, type KeptFrame } from './kept.ts'
 import { nextMask } from './mask.ts'
 import type { Direction, Message, RecipientFinder } from './message.ts'
+import type { PipeListener, PipeOptions } from './pipe-options.ts'
+import { writeLent } from './shared-read.ts'
 
-/** What a pipe tells of the stream that goes through it. */
-export interface PipeListener {
-  /** The source's close frame, its payload unmasked (RFC 6455 §5.5.1: a code and a reason, or nothing). */
-  onCloseFrame(pipe: Pipe, payload: Buffer): void
-  /** A message is larger than allowed. The frame that made it so has not passed, and nothing after it does. */
-  onTooBig(pipe: Pipe): void
-  /** An addressed message; `true` takes it out of the stream. */
-  onAddressed(pipe: Pipe, recipient: string, message: Message): boolean
-}
-
-/** A frame that waits for its place in the stream. */
-interface Waiting {
-  readonly bytes: Buffer
-  readonly done: (error?: Error | null) => void
-}
-
-const OPEN_BRACE = 0x7b
-const EMPTY = Buffer.alloc(0)
-
-/** Payloads up to this size are looked at in a buffer that all pipes share. */
-const scratch = Buffer.allocUnsafeSlow(65_536)
-
+/** Shared by all pipes that have nothing; never written to. */
+const NOTHING: Buffer[] = []
+const FALSE = Promise.resolve(false)
 /**
  * One direction of a bridged connection: bytes go from one socket to the other as they came; only the headers of frames are
  * read, to know where messages begin and end. Where messages may be addressed, a text message that could be is held until its
@@ -34,72 +21,120 @@ const scratch = Buffer.allocUnsafeSlow(65_536)
 export class Pipe {
   readonly direction: Direction
   readonly source: Socket
-  readonly target: Socket
+  target: Socket
+  listener: PipeListener
   /** Whether the source's close frame was read: it sends nothing more. */
   closedBySource = false
+  /** Whether nothing passes, at a place between two messages. */
+  stopped = false
 
   readonly #reader: FrameReader
-  readonly #listener: PipeListener
   readonly #find: RecipientFinder | undefined
-  #waiting: Waiting[] | undefined
-  #waitingBytes = 0
+  readonly #controls: ControlFrames
+  #first: FirstText | undefined
+  readonly #insertions = new Insertions()
   #held: Held | undefined
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
-  #closePayload: Buffer[] | undefined
-  /** Payload of a ping of ours to the source: the pong to it is not for the target. */
-  #expectedPong: Buffer | undefined
-  /** A pong that is looked at. */
-  #pong: Held | undefined
+  /** The source's close frame, while it may not pass. */
+  #closeFrame: readonly Buffer[] | undefined
   /** Our own close frame, until its place in the stream has come. */
   #farewell: Buffer | undefined
+  #stopping = false
+  /** What came after the place where the pipe has stopped. */
+  #stash: Buffer[] = NOTHING
   /** Nothing passes any more. */
   #ended = false
   /** These are no frames of RFC 6455: they pass unread, and the ends will tell each other. */
   #opaque = false
+  /** Whether the chunk that is pushed is only lent, as chunks of sockets are (shared-read.ts). */
+  #lent = true
 
-  /** @param find where messages of this direction may be addressed */
-  constructor(
-    direction: Direction,
-    source: Socket,
-    target: Socket,
-    maxMessageBytes: number,
-    listener: PipeListener,
-    find: RecipientFinder | undefined,
-  ) {
+  constructor(direction: Direction, source: Socket, target: Socket, listener: PipeListener, options: PipeOptions) {
     this.direction = direction
     this.source = source
     this.target = target
-    this.#reader = new FrameReader(direction === 'inbound', maxMessageBytes)
-    this.#listener = listener
-    this.#find = find
+    this.#reader = new FrameReader(direction === 'inbound', options.maxMessageBytes)
+    this.listener = listener
+    this.#find = options.find
+    this.#controls = new ControlFrames(options.secret)
+    this.#first = options.first
   }
 
   /** Bytes that wait to be written to the target. */
   get queuedBytes(): number {
-    return this.target.writableLength + this.#waitingBytes
+    return this.target.writableLength + this.#insertions.bytes
   }
 
   /**
-   * Takes what the source has sent.
+   * Takes what the source has sent; the chunk need not stay as it is.
    *
    * @returns `false` when the target is full: the source must not be read before it has drained
    */
   push(chunk: Buffer): boolean {
-    if (this.#opaque) this.#write(chunk)
-    else if (this.#find || this.#waiting || this.#farewell || this.#ended || this.#closePayload || this.#expectedPong)
-      this.#walk(chunk)
+    if (this.stopped) this.#stash = [...this.#stash, this.#own(chunk)]
+    else if (this.#opaque) this.#write(chunk)
+    else if (this.#mustWalk) this.#walk(chunk)
     else this.#skim(chunk)
     return !this.target.writableNeedDrain
+  }
+
+  get #mustWalk(): boolean {
+    return (
+      this.#find !== undefined ||
+      this.#carry !== undefined ||
+      this.#controls.busy ||
+      this.#insertions.any ||
+      this.#farewell !== undefined ||
+      this.#controls.expectedPong !== undefined ||
+      this.#first !== undefined ||
+      this.#stopping ||
+      this.#ended
+    )
+  }
+
+  /** Whether the stream to the target is between two messages: nothing of one has passed without the rest. */
+  get betweenMessages(): boolean {
+    return !this.#opaque && this.#betweenMessages
+  }
+
+  /**
+   * Passes nothing from the next place between two messages on, and tells the listener when that has come, maybe at once. The
+   * source should not be read from then on. Has no effect on a stream that cannot be read.
+   */
+  stop(): void {
+    if (this.stopped || this.#stopping || this.#opaque) return
+    this.#stopping = true
+    if (this.#betweenMessages && !this.#held) this.#halt(undefined)
+  }
+
+  /**
+   * Goes on after a stop, or takes it back.
+   *
+   * @returns as {@link push}
+   */
+  go(): boolean {
+    this.#stopping = false
+    this.stopped = false
+    const stash = this.#stash
+    this.#stash = NOTHING
+    this.#lent = false
+    for (const chunk of stash) this.push(chunk)
+    this.#lent = true
+    return !this.target.writableNeedDrain
+  }
+
+  /** Bytes that came after the place where the pipe has stopped. */
+  get stashedBytes(): number {
+    return this.#stash.reduce((bytes, chunk) => bytes + chunk.length, 0)
   }
 
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
   finish(): void {
     for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
-    for (const bytes of this.#pong?.frames ?? []) this.#write(bytes)
+    for (const bytes of this.#controls.take()) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
     this.#held = undefined
-    this.#pong = undefined
     this.#carry = undefined
     this.abandon()
   }
@@ -107,7 +142,7 @@ export class Pipe {
   /** Nothing passes any more, and whatever waits for its place is told so. */
   abandon(): void {
     this.#ended = true
-    this.#dismiss()
+    this.#insertions.dismiss()
   }
 
   /**
@@ -116,30 +151,40 @@ export class Pipe {
    * @returns when the kernel has it; `false` when it cannot be written
    */
   inject({ data, binary }: Message): Promise<boolean> {
-    if (this.#opaque || this.#ended || this.#farewell || !this.target.writable) return Promise.resolve(false)
+    if (!this.#writable) return FALSE
     const bytes = encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, this.#mask())
-    return new Promise(resolve => {
-      const done = (error?: Error | null) => resolve(!error)
-      if (this.#betweenMessages) {
-        this.target.write(bytes, done)
-        return
-      }
-      this.#waiting ??= []
-      this.#waiting.push({ bytes, done })
-      this.#waitingBytes += bytes.length
-    })
+    return this.#betweenMessages ? this.#insert(bytes) : this.#insertions.wait(bytes)
   }
 
-  /** Puts a ping of ours into the stream, if this is a place between two frames. */
-  ping(payload: Buffer): boolean {
-    if (this.#opaque || this.#ended || this.#farewell || !this.target.writable || !this.#betweenFrames) return false
-    this.target.write(encodeFrame(OPCODE.PING, payload, this.#mask()))
-    return true
+  /**
+   * Puts a ping or a pong of ours into the stream, at the next place between two frames, or between two messages.
+   *
+   * @returns as {@link inject}
+   */
+  control(opcode: number, payload: Buffer): Promise<boolean> {
+    if (!this.#writable) return FALSE
+    const bytes = encodeFrame(opcode, payload, this.#mask())
+    return this.#betweenFrames ? this.#insert(bytes) : this.#insertions.wait(bytes)
+  }
+
+  get #writable(): boolean {
+    return !this.#opaque && !this.#ended && !this.#farewell && this.target.writable
+  }
+
+  #insert(bytes: Buffer): Promise<boolean> {
+    const { target } = this
+    return new Promise(resolve => gather(target, () => target.write(bytes, error => resolve(!error))))
   }
 
   /** From now on a pong with this payload is taken out of the stream, once. */
   expectPong(payload: Buffer): void {
-    this.#expectedPong = payload
+    this.#controls.expectedPong = payload
+  }
+
+  /** Lets the source's close frame pass, which the listener has kept. */
+  passClose(): void {
+    for (const bytes of this.#closeFrame ?? []) this.#write(bytes)
+    this.#closeFrame = undefined
   }
 
   /** Ends the stream with a close frame of our own, at the next place between two frames; what comes after is dropped. */
@@ -169,19 +214,28 @@ export class Pipe {
     const reader = this.#reader
     let offset = 0
     while (offset < chunk.length) {
-      const step = reader.read(chunk, offset)
+      const before = offset
+      const step = reader.read(chunk, before)
       if (step === STEP.ERROR) {
-        this.#fail(chunk, 0, offset)
+        this.#fail(chunk, 0, before)
         return
       }
       offset = reader.position
-      if (reader.opcode === OPCODE.CLOSE && (step === STEP.HEADER || step === STEP.EMPTY)) {
-        this.#onCloseHeader(step)
-        this.#walk(chunk, 0, offset)
+      if (reader.opcode >= OPCODE.CLOSE && this.#controls.looksAt(reader, step)) {
+        this.#pass(chunk, 0, before)
+        this.#walk(chunk, this.#keepControl(chunk, before, offset, step), offset)
         return
       }
     }
-    this.#write(chunk)
+    if (reader.inHeader) this.#cut(chunk, 0)
+    else this.#write(chunk)
+  }
+
+  /** Keeps back the beginning of a header. */
+  #cut(chunk: Buffer, passed: number): void {
+    const end = chunk.length - this.#reader.unread()
+    this.#pass(chunk, passed, end)
+    this.#carry = Buffer.from(chunk.subarray(end))
   }
 
   /**
@@ -194,8 +248,6 @@ export class Pipe {
     const reader = this.#reader
     const chunk = this.#carry ? Buffer.concat([this.#carry, received]) : received
     this.#carry = undefined
-    // What was read in part without care has passed; it cannot be taken back.
-    const cutBefore = reader.inHeader
     let offset = start
     while (offset < chunk.length) {
       const before = offset
@@ -205,82 +257,69 @@ export class Pipe {
         return
       }
       offset = reader.position
-      if ((this.#find || this.#expectedPong) && step === STEP.MORE && !(cutBefore && before === start)) {
-        const cut = reader.unread()
-        if (cut > 0) {
-          this.#pass(chunk, passed, chunk.length - cut)
-          this.#carry = chunk.subarray(chunk.length - cut)
-          return
-        }
+      if (reader.inHeader) {
+        this.#cut(chunk, passed)
+        return
       }
       if (reader.opcode >= OPCODE.CLOSE) {
-        if (reader.opcode === OPCODE.CLOSE) this.#onClose(chunk, before, offset, step)
-        else if (this.#pong || this.#startsPong(step)) {
+        if (this.#controls.busy || this.#controls.looksAt(reader, step)) {
           this.#pass(chunk, passed, before)
-          passed = this.#keepPong(chunk, before, offset, step)
+          passed = this.#keepControl(chunk, before, offset, step)
         }
       } else if (this.#find && !this.#farewell && !this.#ended) {
         if (this.#held) {
           this.#pass(chunk, passed, before)
           passed = this.#keep(this.#held, chunk, before, offset, step)
-        } else if (reader.opcode === OPCODE.TEXT && this.#mayBeAddressed(chunk, offset, step)) {
+        } else if (reader.opcode === OPCODE.TEXT && mayBeAddressed(reader, chunk, offset, step)) {
           const end = offset + reader.length
           if (reader.fin && end <= chunk.length) {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
-            if (this.#take(this.#look(chunk, offset, end))) {
+            if (this.#take(unmasked(chunk, offset, end, reader.mask))) {
               this.#pass(chunk, passed, before)
               passed = end
             }
             offset = end
           } else {
             this.#pass(chunk, passed, before)
-            this.#held = { frames: [chunk.subarray(before, offset)], payload: [] }
+            this.#held = { frames: [Buffer.from(chunk.subarray(before, offset))], payload: [] }
             passed = offset
           }
         }
-      }
-      if (this.#waiting || this.#farewell) {
+      } else if (this.#first?.see(reader, chunk, before, offset, step)) this.#first = undefined
+      if (this.#insertions.any || this.#farewell) {
         this.#pass(chunk, passed, offset)
         passed = offset
         this.#settle()
+      }
+      if (this.#stopping && this.#betweenMessages && !this.#held) {
+        this.#pass(chunk, passed, offset)
+        this.#halt(offset < chunk.length ? chunk.subarray(offset) : undefined)
+        return
       }
     }
     this.#pass(chunk, passed, chunk.length)
   }
 
-  /** Whether this is the header of a text frame that can be the beginning of a JSON object, as far as its bytes are here. */
-  #mayBeAddressed(chunk: Buffer, payload: number, step: number): boolean {
-    if (step === STEP.EMPTY) return !this.#reader.fin
-    if (step !== STEP.HEADER) return false
-    if (payload >= chunk.length) return true
-    const first = (chunk[payload] as number) ^ (this.#reader.mask >>> 24)
-    return first === OPEN_BRACE || first === 0x20 || (first >= 0x09 && first <= 0x0d)
-  }
-
-  /** A payload without its mask; valid until the next call. */
-  #look(chunk: Buffer, start: number, end: number): Buffer {
-    const { mask } = this.#reader
-    if (mask === 0) return chunk.subarray(start, end)
-    const bytes = end - start
-    const copy = bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes)
-    chunk.copy(copy, 0, start, end)
-    applyMask(copy, mask)
-    return copy
+  #halt(rest: Buffer | undefined): void {
+    this.#stopping = false
+    this.stopped = true
+    if (rest) this.#stash = [this.#own(rest)]
+    this.listener.onStopped(this)
   }
 
   /** Gives an addressed message to whoever takes it. */
   #take(data: Buffer): boolean {
     const recipient = this.#find?.({ data, binary: false })
     return (
-      recipient !== undefined && this.#listener.onAddressed(this, recipient, { data: Buffer.from(data), binary: false })
+      recipient !== undefined && this.listener.onAddressed(this, recipient, { data: Buffer.from(data), binary: false })
     )
   }
 
   /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */
   #keep(held: Held, chunk: Buffer, start: number, end: number, step: number): number {
     const reader = this.#reader
-    held.frames.push(chunk.subarray(start, end))
+    held.frames.push(this.#own(chunk.subarray(start, end)))
     if (step === STEP.MORE || step === STEP.END) {
       const piece = Buffer.from(chunk.subarray(start, end))
       applyMask(piece, reader.mask, reader.length - reader.remaining - piece.length)
@@ -296,45 +335,29 @@ export class Pipe {
     return end
   }
 
-  /** Whether this is the header of a pong that could be the answer to our ping. A cut header has passed in part already. */
-  #startsPong(step: number): boolean {
-    const { opcode, length, headerBytes, position } = this.#reader
-    const whole = position >= headerBytes
-    return step === STEP.HEADER && whole && opcode === OPCODE.PONG && length === this.#expectedPong?.length
-  }
-
-  #keepPong(chunk: Buffer, start: number, end: number, step: number): number {
-    this.#pong ??= { frames: [], payload: [] }
-    this.#pong.frames.push(chunk.subarray(start, end))
-    if (step !== STEP.HEADER) this.#pong.payload.push(chunk.subarray(start, end))
-    if (step !== STEP.END) return end
-    const { frames, payload } = this.#pong
-    const data = Buffer.concat(payload)
-    applyMask(data, this.#reader.mask)
-    this.#pong = undefined
-    if (this.#expectedPong?.equals(data)) this.#expectedPong = undefined
-    else for (const bytes of frames) this.#write(bytes)
+  #keepControl(chunk: Buffer, start: number, end: number, step: number): number {
+    const frame = this.#controls.keep(this.#reader, chunk, start, end, step)
+    if (frame && this.#passes(frame)) for (const bytes of frame.frames) this.#write(bytes)
     return end
   }
 
-  #onClose(chunk: Buffer, start: number, end: number, step: number): void {
-    if (step === STEP.HEADER || step === STEP.EMPTY) this.#onCloseHeader(step)
-    else if (this.#closePayload) {
-      this.#closePayload.push(chunk.subarray(start, end))
-      if (step === STEP.END) this.#closed(Buffer.concat(this.#closePayload))
+  /** Gives a control frame to whom it is for. */
+  #passes({ kind, payload, frames }: KeptFrame): boolean {
+    switch (kind) {
+      case 'close':
+        this.closedBySource = true
+        if (this.listener.onCloseFrame(this, payload)) return true
+        this.#closeFrame = frames
+        return false
+      case 'control':
+        this.listener.onControl(this, payload)
+        return false
+      case 'pong':
+        this.listener.onPong(this, payload)
+        return false
+      case 'other':
+        return true
     }
-  }
-
-  #onCloseHeader(step: number): void {
-    if (step === STEP.EMPTY) this.#closed(EMPTY)
-    else this.#closePayload = []
-  }
-
-  #closed(payload: Buffer): void {
-    this.#closePayload = undefined
-    this.closedBySource = true
-    applyMask(payload, this.#reader.mask)
-    this.#listener.onCloseFrame(this, payload)
   }
 
   /** The stream is no longer what it should be, from `offset` on. */
@@ -343,25 +366,21 @@ export class Pipe {
     if (this.#reader.error === TOO_BIG) {
       this.#pass(chunk, passed, offset)
       this.#held = undefined
-      this.#listener.onTooBig(this)
+      this.listener.onTooBig(this)
       return
     }
     // Whoever is at the other end answers this, as they would without us (RFC 6455 §7.1.7).
     for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
     this.#held = undefined
     this.#pass(chunk, passed, chunk.length)
-    this.#dismiss()
+    this.#insertions.dismiss()
   }
 
   /** Writes what has waited for this place in the stream, if this is one. */
   #settle(): void {
     if (this.#farewell) {
       if (this.#betweenFrames) this.#sayFarewell()
-    } else if (this.#waiting && this.#betweenMessages) {
-      for (const { bytes, done } of this.#waiting) this.target.write(bytes, done)
-      this.#waiting = undefined
-      this.#waitingBytes = 0
-    }
+    } else if (this.#betweenMessages) this.#insertions.write(this.target)
   }
 
   #sayFarewell(): void {
@@ -370,19 +389,19 @@ export class Pipe {
     this.abandon()
   }
 
-  #dismiss(): void {
-    const waiting = this.#waiting ?? []
-    this.#waiting = undefined
-    this.#waitingBytes = 0
-    for (const { done } of waiting) done(new Error('the stream has ended'))
-  }
-
   #pass(chunk: Buffer, start: number, end: number): void {
     if (end > start) this.#write(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end))
   }
 
   #write(bytes: Buffer): void {
-    if (!this.#ended && this.target.writable) this.target.write(bytes)
+    if (this.#ended || !this.target.writable) return
+    if (this.#lent) writeLent(this.target, bytes)
+    else this.target.write(bytes)
+  }
+
+  /** Bytes that stay as they are when the chunk is given back. */
+  #own(bytes: Buffer): Buffer {
+    return this.#lent ? Buffer.from(bytes) : bytes
   }
 
   /** Frames to an upstream are a client's: masked (RFC 6455 §5.1). */

@@ -5,16 +5,19 @@ import type { FastifyInstance } from 'fastify'
 import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
+import { ERROR_HEADER } from '../service/names.ts'
 import { answerOf, type ServiceError, sayAndEnd } from './answers.ts'
-import { Bridge, type BridgeEnd, type BridgeOptions } from './bridge.ts'
+import { Bridge, type BridgeEnd, type BridgeOptions, type Extras } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
 import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
+import { fieldOf, type ResponseHead } from './head.ts'
 import { PlainHttp } from './plain-http.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
 import { createServer } from './server.ts'
-import { connectionLimit, type WireConfig } from './settings.ts'
+import { connectionLimit, dialLimitsOf, type WireConfig } from './settings.ts'
+import { lend } from './shared-read.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
 export interface Plan<C> {
@@ -28,9 +31,17 @@ export interface Plan<C> {
   readonly answer: Fields
   /** What `opened` and `closed` need to know. */
   readonly context: C
+  readonly extras?: Extras
 }
 
-export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddressed'> {
+/** What opened a connection: another upstream gets the same, and has to answer the same. */
+export interface Opening {
+  /** The handshake, as the upstream got it. */
+  readonly handshake: Buffer
+  readonly answer: ResponseHead
+}
+
+export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddressed' | 'onControl' | 'onLost'> {
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
@@ -45,17 +56,31 @@ export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddr
    * @throws an error of the error table, which the client gets as its answer
    */
   plan(request: IncomingMessage, path: string): Plan<C>
-  opened?(bridge: Bridge<C>): void
+  /**
+   * Another place for a handshake whose upstream did not take it, or `undefined`: then the client gets the answer that there is.
+   *
+   * @param code of the error table
+   */
+  passOver?(plan: Plan<C>, code: string): Plan<C> | undefined
+  opened?(bridge: Bridge<C>, opening: Opening): void
   closed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
 /** The running proxy of a program. */
-export interface Proxy {
+export interface Proxy<C> {
   /** The server; it does not listen yet. */
   readonly app: FastifyInstance
-  readonly connections: number
+  readonly bridges: ReadonlySet<Bridge<C>>
+  /** Takes no more handshakes from now on. */
+  refuse(): void
   /** Takes no more handshakes, closes every client with 1012, and ends what is left at `deadline` (ms since the epoch). */
   drain(deadline: number): Promise<void>
+}
+
+/** An upstream that has answered, and where it is. */
+interface Reached<C> {
+  readonly plan: Plan<C>
+  readonly answered: Answered
 }
 
 const RESTART_REASON = 'service restart'
@@ -73,9 +98,9 @@ const SWEEP_INTERVAL_MS = 1000
  * when the upstream has accepted, with the upstream's own answer; a refusal reaches the client as it was. Plain requests go the
  * same way, or are told to upgrade. Fastify serves what is the program's own.
  */
-export function createProxy<C>(options: ProxyOptions<C>): Proxy {
+export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const { log, config, metrics } = options
-  const dialLimits = { handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS, maxQueueBytes: config.MAX_QUEUE_BYTES }
+  const dialLimits = dialLimitsOf(config)
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
   const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
@@ -110,18 +135,9 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
       return
     }
     const path = request.url ?? '/'
-    const plan = options.plan(request, path)
-    const attempt = dial(plan.host, plan.port, repeatHandshake(request, path, plan.drop, plan.set), dialLimits)
-    const leave = () => attempt.abort(serviceError('CLIENT_GONE'))
-    client.on('close', leave)
-    dialling.add(attempt)
-    let answered: Answered
-    try {
-      answered = await attempt.answered
-    } finally {
-      dialling.delete(attempt)
-      client.off('close', leave)
-    }
+    const first = options.plan(request, path)
+    const handshake = repeatHandshake(request, path, first.drop, first.set)
+    const { plan, answered } = await reach(first, handshake, client)
     if (!isAccepted(answered.head)) {
       counters.refused('upstream')
       passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
@@ -129,7 +145,32 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     }
     counters.accepted()
     client.off('error', ignore)
-    join(client, head, answered, plan)
+    join(client, head, answered, plan, handshake)
+  }
+
+  /** Dials until an upstream answers that is not passed over. */
+  const reach = async (first: Plan<C>, handshake: Buffer, client: Socket): Promise<Reached<C>> => {
+    for (let plan = first; ; ) {
+      const attempt = dial(plan.host, plan.port, handshake, dialLimits)
+      const leave = () => attempt.abort(serviceError('CLIENT_GONE'))
+      client.on('close', leave)
+      dialling.add(attempt)
+      let next: Plan<C> | undefined
+      try {
+        const answered = await attempt.answered
+        const refusal = isAccepted(answered.head) ? undefined : fieldOf(answered.head, ERROR_HEADER)
+        if (refusal !== undefined) next = options.passOver?.(plan, refusal)
+        if (!next) return { plan, answered }
+        answered.socket.destroy()
+      } catch (error) {
+        if (!client.destroyed && !draining) next = options.passOver?.(plan, (error as ServiceError).code ?? '')
+        if (!next) throw error
+      } finally {
+        dialling.delete(attempt)
+        client.off('close', leave)
+      }
+      plan = next
+    }
   }
 
   const bridgeOptions: BridgeOptions<C> = {
@@ -141,17 +182,21 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     slowAfter: config.SLOW_CONSUMER_SECONDS,
     ...(options.find && { find: options.find }),
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
+    ...(options.onControl && { onControl: options.onControl.bind(options) }),
+    ...(options.onLost && { onLost: options.onLost.bind(options) }),
     onClosed(bridge, end) {
       bridges.delete(bridge)
       counters.ended(end.cause)
       options.closed?.(bridge, end)
     },
   }
-  const join = (client: Socket, head: Buffer, { socket, head: answer, rest }: Answered, plan: Plan<C>) => {
-    const early = { client: head, upstream: rest }
-    const bridge = new Bridge(client, socket, early, repeatAnswer(answer, plan.answer), bridgeOptions, plan.context)
+  const join = (client: Socket, head: Buffer, answered: Answered, plan: Plan<C>, handshake: Buffer) => {
+    const read = lend(client)
+    const early = { client: read ? Buffer.concat([head, read]) : head, upstream: answered.rest }
+    const answer = repeatAnswer(answered.head, plan.answer)
+    const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
-    options.opened?.(bridge)
+    options.opened?.(bridge, { handshake, answer: answered.head })
     bridge.start()
   }
 
@@ -190,14 +235,16 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy {
     throw serviceError('UPGRADE_REQUIRED')
   })
 
+  const refuse = () => {
+    draining = true
+    for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
+  }
   return {
     app,
-    get connections() {
-      return bridges.size
-    },
+    bridges,
+    refuse,
     async drain(deadline) {
-      draining = true
-      for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
+      refuse()
       for (const bridge of bridges) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
       const timer = setTimeout(
         () => {

@@ -21,7 +21,8 @@ export function passRefusal(client: Socket, { socket, head, rest }: Answered, an
   const pass = (chunk: Buffer) => {
     const bytes = chunk.length <= left ? chunk : chunk.subarray(0, left)
     left -= bytes.length
-    if (client.writable && !client.write(bytes)) socket.pause()
+    // A copy: the chunk is only lent.
+    if (client.writable && !client.write(Buffer.from(bytes))) socket.pause()
     if (left <= 0) end()
   }
   client.on('drain', () => socket.resume())

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { openFilesLimit } from '../service/open-files.ts'
+import type { DialLimits } from './dial.ts'
 
 /** A limit in seconds that can be switched off. */
 const seconds = (fallback: number, description: string) =>
@@ -89,3 +90,9 @@ const OTHER_FILES = 256
 export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
   return config.MAX_CONNECTIONS || Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
 }
+
+/** How upstreams are dialled. */
+export const dialLimitsOf = (config: Pick<WireConfig, 'HANDSHAKE_TIMEOUT_MS' | 'MAX_QUEUE_BYTES'>): DialLimits => ({
+  handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
+  maxQueueBytes: config.MAX_QUEUE_BYTES,
+})

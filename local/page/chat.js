@@ -1,8 +1,6 @@
 import { element, userClass } from './dom.js'
 
 const KEPT_MESSAGES = 100
-/** How long a user stays on a pod that is not theirs any more before they connect again, in milliseconds. */
-const MOVE_AFTER_MS = 2500
 const RETRY_MS = [200, 3000]
 
 /** One user: a WebSocket to the balancer that comes back by itself, and what was written. */
@@ -15,7 +13,6 @@ export class Chat {
   #messages
   #send
   #retries = 0
-  #moveTimer
   #state
 
   constructor(name, others, colour, chatters) {
@@ -63,18 +60,9 @@ export class Chat {
     if (this.#socket?.readyState !== WebSocket.OPEN) return
     const here = users.filter(({ name }) => name === this.#name)
     const moved = here.find(({ pod, owner }) => pod !== owner)
-    if (!moved) {
-      clearTimeout(this.#moveTimer)
-      this.#moveTimer = undefined
-      if (here[0]) this.#show('open', `on ${here[0].pod}`)
-      return
-    }
-    this.#show('open', `belongs to ${moved.owner} now, reconnects`)
-    // The pods changed. This version of the balancer does not move an open connection, so the page does it.
-    this.#moveTimer ??= setTimeout(() => {
-      this.#moveTimer = undefined
-      this.#socket?.close(1000)
-    }, MOVE_AFTER_MS)
+    // The balancer moves a user behind the open connection; there is nothing to do here.
+    if (moved) this.#show('open', `on ${moved.pod}, belongs to ${moved.owner} now`)
+    else if (here[0]) this.#show('open', `on ${here[0].pod}`)
   }
 
   #connect() {
@@ -95,8 +83,6 @@ export class Chat {
       }
     })
     socket.addEventListener('close', ({ code }) => {
-      clearTimeout(this.#moveTimer)
-      this.#moveTimer = undefined
       const [first, longest] = RETRY_MS
       const delay = Math.min(longest, first * 2 ** this.#retries++)
       this.#show('lost', `connection ended (${code}); connecting again …`)

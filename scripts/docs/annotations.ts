@@ -15,7 +15,7 @@ Deployment itself, not on its pod template. Changing one that the sidecar needs 
 
 ${settings()}
 
-${LATER.map(name => code(`${DOMAIN}/${name}`)).join(', ')} are reserved and not supported by this version.
+Reserved, and not supported by this version: ${LATER.map(name => code(`${DOMAIN}/${name}`)).join(', ')}.
 
 A value that cannot be used never breaks anything: a Deployment that already has the sidecar keeps it as it is, another one gets
 none, and \`${DOMAIN}/status-message\` names every annotation that is wrong.

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import type { Scope } from './stack.ts'
@@ -6,11 +6,14 @@ import type { Scope } from './stack.ts'
 /** A WebSocket app as users have them: its sockets in memory, knowing nothing of sidecars. */
 export interface App {
   readonly port: number
+  readonly http: Server
   readonly server: WebSocketServer
   /** Handshakes that reached it, in order. */
   readonly handshakes: IncomingMessage[]
   /** Text and binary messages that reached it, in order. */
   readonly received: { user: string; data: Buffer; binary: boolean }[]
+  /** Ends as a killed process does: it listens no more, and its connections are cut. */
+  stop(): Promise<void>
 }
 
 export interface AppOptions {
@@ -25,7 +28,13 @@ export interface AppOptions {
 export async function startApp(t: Scope, { onConnection, options = {}, refuse }: AppOptions = {}): Promise<App> {
   const http = createServer()
   const server = new WebSocketServer({ noServer: true, ...options })
-  const app: App = { port: 0, server, handshakes: [], received: [] }
+  const stop = async () => {
+    const closed = new Promise<void>(resolve => http.close(() => resolve()))
+    for (const client of server.clients) client.terminate()
+    http.closeAllConnections()
+    await closed
+  }
+  const app: App = { port: 0, http, server, handshakes: [], received: [], stop }
   http.on('upgrade', (request, socket, head) => {
     app.handshakes.push(request)
     if (refuse) {
@@ -48,11 +57,7 @@ export async function startApp(t: Scope, { onConnection, options = {}, refuse }:
     else socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }))
   })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate()
-    http.closeAllConnections()
-    return new Promise(resolve => http.close(resolve))
-  })
+  t.teardown(stop)
   return Object.assign(app, { port: (http.address() as AddressInfo).port })
 }
 

@@ -1,6 +1,8 @@
 import t from 'tap'
-import { loadBalancerConfig } from '../../balancer/config.ts'
+import type { TSchema } from 'typebox'
+import { balancerSchema, loadBalancerConfig } from '../../balancer/config.ts'
 import { balancerObjects } from '../../hooks/balancer-objects.ts'
+import { balancerSpec } from '../../hooks/balancer-spec.ts'
 import { decide } from '../../hooks/inject.ts'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
 import { loadSidecarConfig } from '../../sidecar/config.ts'
@@ -38,7 +40,9 @@ t.test('a sidecar starts with what it is given', async t => {
     INSTANCE: 'chat-abc',
     DISCOVERY: 'dns',
     SRV_DNS_RECORD: '_ws-proxy._tcp.chat-ws-proxy-headless.default.svc.cluster.local',
-    SHUTDOWN_SECONDS: 20,
+    RECEIPTS: false,
+    DRAIN_SECONDS: 20,
+    SHUTDOWN_SECONDS: 5,
   })
   const env = sidecarEnv({
     'ws.operator/routing-key': 'path:^/room/([^/]+)$',
@@ -48,6 +52,7 @@ t.test('a sidecar starts with what it is given', async t => {
     'ws.operator/transport': 'http',
     'ws.operator/discovery': 'kubernetes',
     'ws.operator/log-level': 'debug',
+    'ws.operator/receipts': 'true',
     'ws.operator/drain-seconds': '60',
     'ws.operator/sidecar-port': '9090',
   })
@@ -62,7 +67,9 @@ t.test('a sidecar starts with what it is given', async t => {
     TRANSPORT: 'http',
     SERVICE: 'default/chat-ws-proxy-headless',
     LOG_LEVEL: 'debug',
-    SHUTDOWN_SECONDS: 60,
+    RECEIPTS: true,
+    DRAIN_SECONDS: 60,
+    SHUTDOWN_SECONDS: 5,
   })
 })
 
@@ -77,17 +84,44 @@ t.test('a balancer starts with what it is given', async t => {
     DISCOVERY: 'kubernetes',
     SERVICE: 'team/chat-ws-proxy-headless',
     INSTANCE: 'chat-abc',
+    REHOME: 'transparent',
+    REHOME_HELLO: 'none',
+    REBALANCE: 'gradual',
     SHUTDOWN_SECONDS: 20,
   })
   const full = {
     target: 'chat',
     backend: { service: 'members' },
     routing: { key: 'cookie:u', onMissing: 'reject' as const },
+    rehome: 'close' as const,
+    rehomeHello: 'first-text' as const,
+    rebalance: { policy: 'off' as const, maxMovesPerSecond: 7, delaySeconds: 0 },
   }
   t.match(loadBalancerConfig(env({ ...full, drainSeconds: 5, logLevel: 'warn' })), {
     SERVICE: 'team/members',
     ON_MISSING_KEY: 'reject',
+    REHOME: 'close',
+    REHOME_HELLO: 'first-text',
+    REBALANCE: 'off',
+    MAX_MOVES_PER_SECOND: 7,
+    REBALANCE_DELAY_SECONDS: 0,
     SHUTDOWN_SECONDS: 5,
     LOG_LEVEL: 'warn',
   })
+})
+
+t.test('the numbers that a WebSocketBalancer may say are those that a balancer takes', async t => {
+  type Bounds = TSchema & { minimum?: number; maximum?: number; default?: number; description?: string }
+  const { rebalance, drainSeconds } = balancerSpec.properties
+  const pairs: [string, Bounds][] = [
+    ['MAX_MOVES_PER_SECOND', rebalance.properties.maxMovesPerSecond],
+    ['REBALANCE_DELAY_SECONDS', rebalance.properties.delaySeconds],
+    ['SHUTDOWN_SECONDS', drainSeconds],
+  ]
+  const settings = balancerSchema.properties as Record<string, Bounds>
+  for (const [name, { minimum, maximum, description }] of pairs) {
+    t.match(settings[name], { minimum, maximum }, name)
+    // The hooks always say how long a balancer may take.
+    if (name !== 'SHUTDOWN_SECONDS') t.match(description, `; ${settings[name]?.default} if absent.`, name)
+  }
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { balancerSchema } from '../../balancer/config.ts'
 import { ANNOTATIONS, LATER, WRITTEN } from '../../hooks/annotations.ts'
 import { readSettings } from '../../hooks/settings.ts'
 import { sidecarSchema } from '../../sidecar/config.ts'
@@ -18,7 +19,7 @@ t.test('what the operator writes is never wrong', async t => {
 })
 
 t.test('all problems at once, in the order of the names, whatever the order of the map', async t => {
-  const annotations = { 'ws.operator/route': 'x', 'ws.operator/balancer': 'y', 'ws.operator/rehome': 'close' }
+  const annotations = { 'ws.operator/route': 'x', 'ws.operator/balancer': 'y', 'ws.operator/sidecar-upgrade': 'auto' }
   const reversed = Object.fromEntries(Object.entries(annotations).reverse())
   const result = readSettings(annotations)
   t.same(result, readSettings(reversed))
@@ -26,8 +27,8 @@ t.test('all problems at once, in the order of the names, whatever the order of t
     ok: false,
     problems: [
       /^ws\.operator\/balancer /,
-      'ws.operator/rehome is not supported by this version',
       /^ws\.operator\/route /,
+      'ws.operator/sidecar-upgrade is not supported by this version',
     ],
   })
 })
@@ -43,19 +44,27 @@ t.test('a long value does not make a long message', async t => {
   t.ok(!result.ok && result.problems[0]!.length < 200)
 })
 
-t.test('the table agrees with itself and with the sidecar', async t => {
+t.test('the table agrees with itself and with the programs', async t => {
   for (const name of LATER) t.notOk(Object.hasOwn(ANNOTATIONS, name), name)
   for (const [name, { values, fallback, description }] of Object.entries(ANNOTATIONS)) {
     t.ok(values && fallback && description, name)
   }
-  const defaults = {
+  const sidecar = {
     route: 'ROUTE',
     deliver: 'DELIVER',
     'recipient-field': 'RECIPIENT_FIELD',
+    receipts: 'RECEIPTS',
+    'drain-seconds': 'DRAIN_SECONDS',
     'log-level': 'LOG_LEVEL',
   } as const
-  for (const [name, variable] of Object.entries(defaults)) {
-    const { default: fallback } = sidecarSchema.properties[variable] as { default?: unknown }
-    t.equal(ANNOTATIONS[name as keyof typeof defaults].fallback, fallback, name)
+  const balancer = { rehome: 'REHOME', 'rehome-hello': 'REHOME_HELLO', rebalance: 'REBALANCE' } as const
+  for (const [schema, variables] of [
+    [sidecarSchema, sidecar],
+    [balancerSchema, balancer],
+  ] as const) {
+    for (const [name, variable] of Object.entries(variables)) {
+      const { default: fallback } = (schema.properties as Record<string, { default?: unknown }>)[variable] ?? {}
+      t.equal(ANNOTATIONS[name as keyof typeof ANNOTATIONS].fallback, String(fallback), name)
+    }
   }
 })

@@ -1,6 +1,6 @@
 import type { Container } from 'kubernetes-types/core/v1.d.ts'
 import t from 'tap'
-import { type LocalPod, localContainerEnv, podPorts, programOf } from '../../local/containers.ts'
+import { type LocalPod, localContainerEnv, podPorts, preStopOf, programOf } from '../../local/containers.ts'
 
 const pod: LocalPod = {
   name: 'chat-abcde',
@@ -81,6 +81,18 @@ t.test('programs are found by what the container runs', async t => {
   t.equal(programOf({ name: 'balancer', args: ['/app/balancer.js'] }), 'balancer/main.ts')
   t.equal(programOf({ ...app, image: 'ws-operator-example-chat' }), 'examples/chat/app.mjs')
   t.throws(() => programOf({ name: 'db', image: 'postgres:18' }), /container db: .*postgres:18/)
+})
+
+t.test('preStop hooks: Node with programs of this repository, or a pause', async t => {
+  const exec = (...command: string[]): Container => ({ name: 'chat', lifecycle: { preStop: { exec: { command } } } })
+  t.equal(preStopOf(app), undefined)
+  t.strictSame(preStopOf(exec('node', '/app/sidecar.js', 'drain')), { argv: ['sidecar/main.ts', 'drain'] })
+  t.strictSame(preStopOf(exec('node', '-e', '1')), { argv: ['-e', '1'] })
+  t.strictSame(preStopOf({ name: 'chat', lifecycle: { preStop: { sleep: { seconds: 5 } } } }), { seconds: 5 })
+  t.throws(
+    () => preStopOf(exec('sh', '-c', 'sleep 5')),
+    /container chat: nothing on this machine runs its preStop hook .*"sh"/,
+  )
 })
 
 t.test('the ports of a pod are those it declares and those its probes ask', async t => {

@@ -27,17 +27,23 @@ t.test('--once plays the scenario and says what it saw', async t => {
     /there are users on all 3 pods/,
     /ok +12 of 12 messages arrived, \d+ of them from one pod to another/,
     /Scale up to 4 pods/,
-    /this version does not move those by itself/,
+    /the balancer moves them behind their open connections/,
+    /Restart all pods, one after the other, while everybody writes/,
     /Kill pod chat-\w+ \(SIGKILL/,
-    /connection was cut off without a goodbye \(1006\)/,
-    /is connected again, to chat-/,
-    /users kept their connections/,
+    / is on chat-\w+ now/,
     /Scale down to 3 pods/,
-    /connection was closed with (1001|1012)/,
     /\d+ ok, 0 failed/,
     /nothing runs any more/,
   ]) {
     t.match(text, expected)
   }
+  t.equal(
+    text.split('users kept their connections, each on their own pod').length - 1,
+    4,
+    'after each of the four changes',
+  )
   t.notMatch(text, 'FAILED')
+  const drained = text.match(/preStop of websocket-proxy: .*/g) ?? []
+  t.equal(drained.length, 5, 'four pods were restarted, one was taken away')
+  for (const line of drained) t.match(line, / connections were handed over, 0 had to be closed/)
 })

@@ -26,7 +26,7 @@ t.test('traffic in words', async t => {
 t.test('pods in words', async t => {
   t.match(podWords(pod({ state: 'starting' })).text, 'starting on 127.0.0.11')
   t.match(podWords(pod({ state: 'ready' })), { tone: 'good' })
-  t.match(podWords(pod({ state: 'draining' })).text, 'the app first')
+  t.match(podWords(pod({ state: 'draining' })).text, 'hands its users over, then the app ends')
   t.equal(podWords(pod({ state: 'draining', member: undefined })).text, 'pod chat-abcde ends')
   t.match(podWords(pod({ state: 'gone' })), { tone: 'plain', text: 'is gone' })
   t.match(podWords(pod({ state: 'gone', problem: 'no memory' })), { tone: 'bad', text: 'failed: no memory' })

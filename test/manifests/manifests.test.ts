@@ -6,7 +6,7 @@ import { parseAllDocuments } from 'yaml'
 import { balancerObjects } from '../../hooks/balancer-objects.ts'
 import { DEFAULT_IMAGE, hooksSchema } from '../../hooks/config.ts'
 import { syncDeployment } from '../../hooks/decorator.ts'
-import { PROGRAM_ARGS, probes, restrictedContainer } from '../../hooks/pod.ts'
+import { PROGRAM_ARGS, probes, restrictedContainer, waitBeforeStop } from '../../hooks/pod.ts'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
 import {
   API_GROUP,
@@ -104,6 +104,14 @@ t.test('the CRD is the one that the schema makes', async t => {
   t.strictSame(find('CustomResourceDefinition', `websocketbalancers.${API_GROUP}`), JSON.parse(JSON.stringify(crd())))
 })
 
+t.test('kubectl, which reads YAML 1.1, reads the same', async t => {
+  for (const file of files) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    const old = parseAllDocuments(text, { version: '1.1' }).map(document => document.toJS())
+    t.strictSame(old, load(file), file)
+  }
+})
+
 t.test('our Metacontroller serves our controllers, with server-side apply', async t => {
   const [label, value] = flag('target-label-selector')!.split('=') as [string, string]
   t.equal(decorator.metadata.labels[label], value)
@@ -174,6 +182,7 @@ t.test('the hooks run without any right, with settings that exist', async t => {
   t.equal(pod.enableServiceLinks, false)
   t.strictSame(container.args, PROGRAM_ARGS.hooks)
   t.match(container, JSON.parse(JSON.stringify(probes())))
+  t.strictSame(container.lifecycle, waitBeforeStop(3))
   for (const { name } of container.env) t.ok(name.slice(ENV_PREFIX.length) in hooksSchema.properties, name)
   for (const { kind, subjects = [] } of all) {
     t.notOk(

@@ -1,13 +1,24 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { LINK_HEADER, LINK_PROTOCOL } from '../../lib/service/names.ts'
-import { deliverBytes, LinkDecoder, type LinkFrame, writeDeliver } from '../../lib/wire/transport/link-frames.ts'
+import { LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
+import {
+  deliverBytes,
+  hereBytes,
+  LinkDecoder,
+  type LinkFrame,
+  writeDeliver,
+  writeHere,
+} from '../../lib/wire/transport/link-frames.ts'
 import { startApp } from '../helpers/app.ts'
 import { type Client, type ConnectOptions, connect, refusal } from '../helpers/client.ts'
 import { membersFile, startBalancer, startSidecar } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
-const LINK: ConnectOptions = { path: '/message', protocols: [LINK_PROTOCOL], headers: { [LINK_HEADER]: 'pod-a' } }
+const LINK: ConnectOptions = {
+  path: '/message',
+  protocols: [LINK_PROTOCOL],
+  headers: { [SENDER_HEADER]: 'pod-a', [MEMBER_HEADER]: 'a:1' },
+}
 
 function frames(client: Client): LinkFrame[] {
   const decoder = new LinkDecoder(0)
@@ -16,8 +27,8 @@ function frames(client: Client): LinkFrame[] {
 
 function deliver(id: number, user: string, content: string): Buffer {
   const message = { data: Buffer.from(content), binary: false }
-  const bytes = Buffer.alloc(deliverBytes(user, message))
-  writeDeliver(bytes, 0, id, user, 'app', message)
+  const bytes = Buffer.alloc(deliverBytes({ user, message, served: undefined }))
+  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: id, start: true, served: undefined }, false)
   return bytes
 }
 
@@ -50,6 +61,24 @@ t.test('a link delivers into the app’s connections; everything else on that pa
   t.equal(await sidecar.metric('links'), 1)
 })
 
+t.test('announcements on a link, and where somebody is who is not here', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const link = await connect(t, sidecar.port, LINK)
+  const users = Buffer.from('ann\nbob')
+  const here = Buffer.alloc(hereBytes(users))
+  writeHere(here, 0, 1, users)
+  link.send(Buffer.concat([here, deliver(2, 'ann', 'hello')]))
+  await waitFor(() => frames(link).length === 4, 'both are answered')
+  t.match(frames(link), [
+    { type: 'hello' },
+    { type: 'outcome', id: 1, outcome: 'delivered' },
+    { type: 'moved', id: 2, member: 'a:1' },
+    { type: 'window' },
+  ])
+  t.equal(await sidecar.metric('whereabouts'), 2)
+})
+
 t.test('a client of the balancer gets no link: its handshake is the app’s', async t => {
   const app = await startApp(t)
   const members = await membersFile()
@@ -75,14 +104,18 @@ t.test('with a token, only who shows it gets a link', async t => {
 t.test('a handshake that does not say whose link it is: 400', async t => {
   const app = await startApp(t)
   const sidecar = await startSidecar(t, app.port, await membersFile())
-  t.equal((await refusal(t, sidecar.port, { ...LINK, headers: {} })).status, 400)
+  for (const name of [SENDER_HEADER, MEMBER_HEADER]) {
+    const headers = { ...LINK.headers }
+    delete headers[name]
+    t.equal((await refusal(t, sidecar.port, { ...LINK, headers })).status, 400, name)
+  }
 })
 
 t.test('a new link of the same sender ends the older one, and nobody else’s', async t => {
   const app = await startApp(t)
   const sidecar = await startSidecar(t, app.port, await membersFile())
   const first = await connect(t, sidecar.port, LINK)
-  const other = await connect(t, sidecar.port, { ...LINK, headers: { [LINK_HEADER]: 'pod-b' } })
+  const other = await connect(t, sidecar.port, { ...LINK, headers: { ...LINK.headers, [SENDER_HEADER]: 'pod-b' } })
   const second = await connect(t, sidecar.port, LINK)
   t.equal((await first.closed).code, 1006)
   t.equal(await sidecar.metric('links'), 2)

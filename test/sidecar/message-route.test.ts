@@ -2,6 +2,7 @@ import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
 import { membersFile, type Running, startSidecar } from '../helpers/stack.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const post = async (
   sidecar: Running,
@@ -101,3 +102,73 @@ t.test('an app that does not read: 429, once its queue is full', async t => {
     429,
   )
 })
+
+const order = (id: number, lane = 1) => ({
+  'x-ws-operator-sender': 'pod-a',
+  'x-ws-operator-message-id': String(id),
+  'x-ws-operator-lane': String(lane),
+})
+
+t.test('what is older than what came after it in its lane is refused: its sender has given it up', async t => {
+  const app = await startApp(t, { onConnection: () => {} })
+  const sidecar = await startSidecar(t, app.port, await membersFile())
+  await connect(t, sidecar.port, { user: 'bob' })
+  t.equal((await post(sidecar, text('2'), order(2))).status, 204)
+  t.equal((await post(sidecar, text('1'), order(1))).status, 400)
+  t.equal((await post(sidecar, text('other lane'), order(1, 2))).status, 204)
+  t.equal((await post(sidecar, text('no lane'))).status, 204)
+  t.strictSame(
+    app.received.map(({ data }) => data.toString()),
+    ['2', 'other lane', 'no lane'],
+  )
+  for (const bad of ['', 'x', '-1', '1.5', '4294967296'])
+    t.strictSame(await post(sidecar, text('x'), { ...order(9), 'x-ws-operator-lane': bad }), {
+      status: 400,
+      error: 'WSO_ERR_BAD_MESSAGE',
+    })
+})
+
+t.test('421: the user was announced at another member, is owned by one, or was here a moment ago', async t => {
+  const app = await startApp(t)
+  const members = await membersFile()
+  const sidecar = await startSidecar(t, app.port, members)
+  const send = (user: string) =>
+    fetch(`http://127.0.0.1:${sidecar.port}/message`, {
+      method: 'POST',
+      body: text('x'),
+      headers: { 'ws-user-id': user },
+    }).then(({ status, headers }) => [status, headers.get('x-ws-operator-moved-to')])
+  const bob = await connect(t, sidecar.port, { user: 'bob' })
+  bob.socket.close()
+  await bob.closed
+  await waitFor(async () => (await sidecar.metric('users')) === 0, 'bob has left')
+  t.strictSame(await send('bob'), [421, null])
+  const announce = (body: string, headers: Record<string, string> = { 'x-ws-operator-member': '10.0.0.7:3000' }) =>
+    fetch(`http://127.0.0.1:${sidecar.port}/message`, { method: 'PUT', body, headers }).then(({ status }) => status)
+  t.equal(await announce('bob\nann'), 204)
+  t.strictSame(await send('bob'), [421, '10.0.0.7:3000'])
+  t.strictSame(await send('ann'), [421, '10.0.0.7:3000'])
+  t.equal(await announce('', {}), 400)
+  t.equal(await announce('bob', {}), 400, 'whose they are must be said')
+  t.equal(await announce('a\n\nb'), 400)
+  t.equal(await announce('x'.repeat(65_537)), 413)
+  t.strictSame(await send('cid'), [404, null])
+  await members.set('10.0.0.8:3000')
+  await waitFor(async () => (await sidecar.metric('members')) === 1, 'the member is known')
+  t.strictSame(await send('cid'), [421, '10.0.0.8:3000'])
+})
+
+t.test(
+  'a client of the balancer can neither deliver nor announce, also where its requests are not passed on',
+  async t => {
+    const app = await startApp(t)
+    const sidecar = await startSidecar(t, app.port, await membersFile(), { PLAIN_HTTP: 'refuse' })
+    await connect(t, sidecar.port, { user: 'bob' })
+    const headers = { 'x-ws-operator-client-request': '1', 'x-ws-operator-member': 'a:1', 'ws-user-id': 'bob' }
+    for (const method of ['POST', 'PUT']) {
+      const answer = await fetch(`http://127.0.0.1:${sidecar.port}/message`, { method, body: text('x'), headers })
+      t.equal(answer.status, 426, method)
+    }
+    t.equal(app.received.length, 0)
+  },
+)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { Counter } from 'prom-client'
 import t from 'tap'
 import { createMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
@@ -6,11 +7,16 @@ import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
-import type { Outcome } from '../../lib/wire/outcome.ts'
+import type { Answer } from '../../lib/wire/outcome.ts'
+import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
 import type { Transport } from '../../lib/wire/transport/transport.ts'
+import { Delivery } from '../../sidecar/deliver.ts'
+import { Finder } from '../../sidecar/finder.ts'
 import { Registry } from '../../sidecar/registry.ts'
 import { Router } from '../../sidecar/router.ts'
+import { Whereabouts } from '../../sidecar/whereabouts.ts'
 import type { Scope } from '../helpers/stack.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const [HERE, THERE, ELSEWHERE] = [1, 2, 3].map(n => createMember('127.0.0.1', n)) as [
   ReturnType<typeof createMember>,
@@ -20,14 +26,16 @@ const [HERE, THERE, ELSEWHERE] = [1, 2, 3].map(n => createMember('127.0.0.1', n)
 
 /** A router whose deliveries end when the test says so: `started` has them in the order in which they began. */
 function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
-  const started: { text: string; at: string; end: (outcome?: Outcome) => void }[] = []
-  const world = { owner: THERE, pipelines }
+  const started: { text: string; at: string; end: (answer?: Answer) => void; start: boolean }[] = []
+  const world = { owner: THERE, pipelines, turbulent: false }
   const registry = new Registry()
   const transport: Transport = {
-    send: (member, _user, _deliver, { data }) =>
+    send: (member, { message: { data }, start }) =>
       new Promise(resolve => {
-        started.push({ text: data.toString(), at: member.name, end: (outcome = 'delivered') => resolve(outcome) })
+        const end = (answer: Answer = 'delivered') => resolve(answer)
+        started.push({ text: data.toString(), at: member.name, end, start })
       }),
+    announce: () => Promise.resolve(true),
     pipelines: () => world.pipelines,
     close: () => {},
   }
@@ -35,24 +43,45 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     state: 'open',
     send: (_side: string, { data }: Message) =>
       new Promise(resolve => {
-        started.push({ text: data.toString(), at: 'here', end: () => resolve('sent') })
+        started.push({ text: data.toString(), at: 'here', end: () => resolve('sent'), start: true })
       }),
   } as unknown as Bridge
   const holds = { count: 0 }
   const bridge = { hold: () => holds.count++, release: () => holds.count-- } as unknown as Bridge
-  const router = new Router({
-    self: HERE.name,
+  const metrics = new Metrics()
+  const self = HERE.name
+  const whereabouts = new Whereabouts({ self, metrics })
+  const finder = new Finder({
+    self,
     members: () => MemberSet.of([world.owner]),
+    history: { changedWithin: () => world.turbulent, formerOwners: () => [] },
     registry,
+    whereabouts,
+    delivery: new Delivery({ self, owner: () => undefined, registry, whereabouts, relay: () => {} }),
     transport,
+    metrics,
+  })
+  const router = new Router({
+    finder,
+    transport,
+    nextLane: serialNumbers(),
     timeoutMs: 60_000,
+    recipientWaitMs: 1000,
     maxQueueBytes,
     log: createLogger('test', 'test', 'silent'),
-    metrics: new Metrics(),
+    metrics,
   })
-  const end = async (index: number, outcome?: Outcome) => {
-    started[index]?.end(outcome)
+  const end = async (index: number, answer?: Answer) => {
+    started[index]?.end(answer)
     await new Promise(setImmediate)
+  }
+  const outcomes = async () => {
+    const { values } = await (
+      metrics.registry.getSingleMetric('ws_operator_messages_routed_total') as Counter<'outcome'>
+    ).get()
+    return Object.fromEntries(
+      values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome, value]),
+    )
   }
   t.teardown(async () => {
     for (let index = 0; index < started.length; index++) await end(index)
@@ -62,6 +91,9 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     world,
     end,
     holds,
+    outcomes,
+    whereabouts,
+    idle: () => router.idle(bridge),
     texts: () => started.map(({ text, at }) => `${text} ${at}`),
     send: (text: string, to = 'bob') =>
       router.route({ bridge, side: 'client', user: 'ann' }, to, 'app', { data: Buffer.from(text), binary: false }),
@@ -130,6 +162,72 @@ t.test('one sender fills only a part of a recipient’s queue; the rest waits, a
   for (let n = 0; n < 20; n++) await end(n)
   t.equal(texts().length, 20)
   t.equal(holds.count, 0)
+})
+
+t.test('what was not delivered comes back, and goes on elsewhere in its order, before what came after it', async t => {
+  const { started, send, texts, end, outcomes, whereabouts } = start(t)
+  for (const text of ['1', '2', '3']) send(text)
+  await end(0)
+  await end(2, { member: ELSEWHERE.name })
+  send('4')
+  t.equal(texts().length, 3, 'nothing goes there any more while one has no answer')
+  await end(1, { member: ELSEWHERE.name })
+  t.strictSame(texts().slice(3), [`2 ${ELSEWHERE.name}`], 'the first of them, alone')
+  await end(3)
+  t.strictSame(texts().slice(4), [`3 ${ELSEWHERE.name}`, `4 ${ELSEWHERE.name}`], 'the others follow at once')
+  t.strictSame(
+    started.map(({ start }) => start),
+    [true, false, false, true, true, false],
+  )
+  t.equal(whereabouts.get('bob'), ELSEWHERE.name, 'it is known where they are')
+  await end(4)
+  await end(5)
+  t.strictSame(await outcomes(), { delivered: 4 })
+})
+
+t.test('offline: in calm times it is final at once, also for what has gone after it; the next begins anew', async t => {
+  const { started, send, texts, end, outcomes } = start(t)
+  for (const text of ['1', '2']) send(text)
+  await end(0, 'offline')
+  send('3')
+  t.equal(texts().length, 2)
+  await end(1, 'offline')
+  t.strictSame(texts().slice(2), [`3 ${THERE.name}`])
+  t.equal(started[2]?.start, true)
+  t.strictSame(await outcomes(), { offline: 2 })
+})
+
+t.test('offline in turbulent times: asked again until the time is over', async t => {
+  const { started, send, end, outcomes, world } = start(t)
+  world.turbulent = true
+  send('1')
+  await end(0, 'offline')
+  for (let n = 1; n < 4; n++) {
+    await waitFor(() => started.length === n + 1, 'it is asked again')
+    await end(n, n < 3 ? 'offline' : 'delivered')
+  }
+  t.strictSame(await outcomes(), { delivered: 1 })
+  send('2')
+  await waitFor(async () => {
+    await end(started.length - 1, 'offline')
+    return (await outcomes())['offline'] === 1
+  }, 'the time is over')
+})
+
+t.test('idle: when all that came from a connection has its outcome', async t => {
+  const { send, end, idle } = start(t)
+  await idle()
+  send('1')
+  send('2')
+  let done = false
+  const waiting = idle().then(() => {
+    done = true
+  })
+  await end(0)
+  t.notOk(done)
+  await end(1)
+  await waiting
+  t.ok(done)
 })
 
 t.test('whatever happens, messages begin in their order and never on two ways at a time', async t => {

@@ -71,7 +71,7 @@ t.test('everything that is not addressed to somebody else passes through untouch
 
 t.test('an absent recipient closes nobody’s connection and is counted', async t => {
   const apps = [await startApp(t), await startApp(t)]
-  const { balancer, sidecars, ownerOf } = await startStack(t, apps)
+  const { balancer, sidecars, ownerOf } = await startStack(t, apps, { sidecar: { RECIPIENT_WAIT_MS: 50 } })
   const a = await connect(t, balancer.port, { user: userOn(ownerOf, 0, 'alice') })
   a.send(addressed(userOn(ownerOf, 0, 'ghost'), 'same pod'))
   a.send(addressed(userOn(ownerOf, 1, 'ghost'), 'other pod'))

@@ -16,6 +16,11 @@ export type MemberListener = (members: MemberSet, change: MemberChange) => void
 /** Who the members are, now and from now on. */
 export interface Discovery {
   readonly members: MemberSet
+  /**
+   * Names of pods that are on their way out, as far as the source can tell: they still serve whom they have, and take nobody. Some may
+   * be members still, where there is no other.
+   */
+  readonly leaving: ReadonlySet<string>
   /** Whether the source has answered at least once. */
   readonly synced: boolean
   /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */

@@ -14,11 +14,27 @@ interface SliceEndpoint {
   readonly conditions?: { readonly ready?: boolean | null; readonly terminating?: boolean | null } | null
 }
 
+/** Who can be given users, and who is about to go; nobody is both. */
+export interface Listed {
+  readonly members: Member[]
+  /** Names. */
+  readonly leaving: ReadonlySet<string>
+}
+
 /**
  * The members that the slices of one Service name. An endpoint counts unless it says that it is not ready or that it is
- * terminating: unknown readiness is to be read as ready, and with `publishNotReadyAddresses` a terminating one is "ready" too.
+ * terminating: unknown readiness is to be read as ready, and with `publishNotReadyAddresses` a terminating one is "ready" too. A
+ * terminating endpoint that still serves (KEP-1672) is told apart from one that is merely not ready: its users have to go.
  */
-export function membersOfSlices(slices: readonly EndpointSlice[], portName: string): Member[] {
+export function membersOfSlices(slices: readonly EndpointSlice[], portName: string): Listed {
+  const isLeaving = ({ conditions }: SliceEndpoint) => conditions?.terminating === true
+  const isMember = (endpoint: SliceEndpoint) => !isLeaving(endpoint) && endpoint.conditions?.ready !== false
+  const leaving = new Set(at(slices, portName, isLeaving).map(({ name }) => name))
+  // A pod can be in two slices for a moment, and only one of them is up to date; what terminates never gets ready again.
+  return { members: at(slices, portName, isMember).filter(({ name }) => !leaving.has(name)), leaving }
+}
+
+function at(slices: readonly EndpointSlice[], portName: string, which: (endpoint: SliceEndpoint) => boolean): Member[] {
   const endpoints = slices
     .filter(({ addressType }) => addressType === 'IPv4' || addressType === 'IPv6')
     .flatMap(slice => {
@@ -26,7 +42,7 @@ export function membersOfSlices(slices: readonly EndpointSlice[], portName: stri
       if (port === undefined || port === null) return []
       return (
         (slice.endpoints ?? [])
-          .filter(({ conditions }) => conditions?.ready !== false && conditions?.terminating !== true)
+          .filter(which)
           // All addresses of an endpoint are the same pod; Kubernetes itself writes just one.
           .flatMap(({ addresses }) => (addresses ?? []).slice(0, 1))
           .map(address => ({ address, port }))

@@ -28,7 +28,10 @@ export function kubernetesSource(
       path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
       labelSelector: `kubernetes.io/service-name=${name}`,
       timing,
-      onItems: slices => sink.answer(membersOfSlices(slices, SIDECAR_PORT_NAME)),
+      onItems(slices) {
+        const { members, leaving } = membersOfSlices(slices, SIDECAR_PORT_NAME)
+        sink.answer(members, leaving)
+      },
       onError: error => sink.failed(new Error(`EndpointSlices of ${service}: ${error.message}`, { cause: error })),
     }).run(signal)
   }

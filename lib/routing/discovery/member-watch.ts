@@ -12,12 +12,16 @@ interface Options {
   readonly metrics?: Metrics
 }
 
+/** Most members that are remembered to be missing. */
+const MAX_MISSING = 1000
+
 /**
  * Follows a source of members, and keeps the one rule that all of them share: an empty or failed answer never empties a list
  * that is known. Pods that a source has lost sight of mostly still work, and with no member nobody is served.
  */
 export class MemberWatch implements Discovery {
   #members = MemberSet.empty
+  #leaving: ReadonlySet<string> = new Set()
   #synced = false
   /** What was wrong with the last answer: told once, not at each attempt. */
   #problem: string | undefined
@@ -52,6 +56,10 @@ export class MemberWatch implements Discovery {
     return this.#members
   }
 
+  get leaving(): ReadonlySet<string> {
+    return this.#leaving
+  }
+
   get synced(): boolean {
     return this.#synced
   }
@@ -74,20 +82,24 @@ export class MemberWatch implements Discovery {
 
   async #run(): Promise<void> {
     const sink = {
-      answer: (members: readonly Member[]) => this.#answer(members),
+      answer: (members: readonly Member[], leaving?: ReadonlySet<string>) => this.#answer(members, leaving),
       failed: (error: Error) => this.#failed(error),
     }
     await this.#source(sink, this.#abort.signal)
   }
 
-  #answer(members: readonly Member[]): void {
+  #answer(members: readonly Member[], leaving?: ReadonlySet<string>): void {
     if (this.#abort.signal.aborted) return
     this.#synced = true
-    if (members.length === 0) this.#ignore('empty', 'it knows no member')
-    else {
+    if (members.length === 0) {
+      this.#ignore('empty', 'it knows no member')
+      // Those that leave are known to leave, even if there is nobody else, and who has left does not come back by being kept.
+      const left = [...this.#leaving].filter(name => this.#members.get(name))
+      this.#set(this.#members.members, leaving && new Set([...leaving, ...left]))
+    } else {
       if (this.#problem !== undefined) this.#log.info({ after: this.#problem }, 'discovery works again')
       this.#problem = undefined
-      this.#set(members)
+      this.#set(members, leaving)
     }
     this.#first.resolve()
   }
@@ -98,6 +110,13 @@ export class MemberWatch implements Discovery {
     this.#first.resolve()
   }
 
+  /** Where a source cannot tell who leaves, whoever is not listed any more is taken to leave. */
+  #missing(members: readonly Member[], removed: readonly Member[]): ReadonlySet<string> {
+    const missing = new Set([...this.#leaving, ...removed.map(({ name }) => name)].slice(-MAX_MISSING))
+    for (const { name } of members) missing.delete(name)
+    return missing
+  }
+
   #ignore(reason: 'empty' | 'failed', problem: string): void {
     this.#count(reason)
     const level = problem === this.#problem ? 'debug' : 'warn'
@@ -105,16 +124,21 @@ export class MemberWatch implements Discovery {
     this.#log[level]({ reason, kept: this.#members.size }, `discovery: ${problem}; the members known so far are kept`)
   }
 
-  #set(members: readonly Member[]): void {
-    const change = diffMembers(this.#members.members, members)
-    if (change.added.length + change.removed.length + change.changed.length === 0) return
-    this.#members = MemberSet.of(members, this.#members)
+  #set(members: readonly Member[], told?: ReadonlySet<string>): void {
+    const difference = diffMembers(this.#members.members, members)
+    const leaving = told ?? this.#missing(members, difference.removed)
+    const change = { ...difference, leaving: [...leaving].filter(name => !this.#leaving.has(name)) }
+    const { added, removed, changed } = difference
+    this.#leaving = leaving
+    if (added.length + removed.length + changed.length > 0) this.#members = MemberSet.of(members, this.#members)
+    else if (change.leaving.length === 0) return
     const names = (list: readonly Member[]) => list.map(({ name }) => name)
     this.#log.info(
       {
         added: names(change.added),
         removed: names(change.removed),
         changed: names(change.changed),
+        leaving: change.leaving,
         members: this.#members.size,
       },
       'members changed',

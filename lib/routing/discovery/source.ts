@@ -2,8 +2,13 @@ import type { Member } from '../members.ts'
 
 /** Takes what a source of members finds out. Each call is one answer of the source, or one attempt that failed. */
 export interface MemberSink {
-  /** All members there are now. */
-  answer(members: readonly Member[]): void
+  /**
+   * All members there are now.
+   *
+   * @param leaving names of those that are on their way out, which are no members any more; absent where the source cannot tell:
+   *   then whoever is not listed any more is taken to leave
+   */
+  answer(members: readonly Member[], leaving?: ReadonlySet<string>): void
   /** Nothing could be found out; the message says where and why. */
   failed(error: Error): void
 }

@@ -1,76 +1,95 @@
-import { Agent, request } from 'node:http'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Member } from '../../routing/members.ts'
 import { encodeKeyHeader, keyProblem } from '../../routing/routing-key.ts'
-import { DELIVER_HEADER, MESSAGE_PATH, USER_HEADER } from '../../service/names.ts'
-import { encodeMessage, type Message } from '../message.ts'
-import { type Deliver, type Outcome, outcomeOfStatus } from '../outcome.ts'
-import type { Transport } from './transport.ts'
+import {
+  DELIVER_HEADER,
+  LANE_HEADER,
+  MESSAGE_ID_HEADER,
+  MESSAGE_PATH,
+  MOVED_TO_HEADER,
+  SERVED_HEADER,
+  USER_HEADER,
+} from '../../service/names.ts'
+import { type Deadline, signalOf } from '../deadline.ts'
+import { isUnconnected } from '../dial.ts'
+import { encodeMessage } from '../message.ts'
+import { type Answer, answerOfStatus } from '../outcome.ts'
+import { encodeUsers } from './announcement.ts'
+import { SendingProcess } from './sending-process.ts'
+import type { Letter, Transport, TransportIdentity } from './transport.ts'
 
 /** Most connections to one member; further messages wait for one of them. */
 const MAX_SOCKETS_PER_MEMBER = 64
 
-/** Whether a request failed before anything of it was sent. */
-const isUnsent = (error: NodeJS.ErrnoException): boolean =>
-  error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
-
-/**
- * The HTTP transport: one `POST /message` a message, on kept-alive connections.
- *
- * @param token shown to the other sidecar; empty: none
- */
-export function createHttpTransport(token: string): Transport {
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS_PER_MEMBER })
-  let closed = false
-  return {
-    async send(member, user, deliver, message, signal) {
-      if (closed) return 'no_owner'
-      if (keyProblem(user) !== undefined) return 'rejected'
-      return post(agent, token, member, user, deliver, message, signal)
-    },
-    pipelines: () => false,
-    close() {
-      closed = true
-      agent.destroy()
-    },
-  }
+/** The HTTP transport: one `POST /message` a message, on kept-alive connections. */
+export function createHttpTransport(identity: TransportIdentity): Transport {
+  return new HttpTransport(new SendingProcess(identity))
 }
 
-function post(
-  agent: Agent,
-  token: string,
-  { host, port }: Member,
-  user: string,
-  deliver: Deliver,
-  message: Message,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const body = encodeMessage(message)
-  return new Promise(resolve => {
-    const outgoing = request(
-      {
-        agent,
-        host,
-        port,
-        method: 'POST',
-        path: MESSAGE_PATH,
-        signal,
-        headers: {
-          'content-type': 'application/octet-stream',
-          'content-length': body.length,
-          [USER_HEADER]: encodeKeyHeader(user),
-          [DELIVER_HEADER]: deliver,
-          ...(token && { authorization: `Bearer ${token}` }),
-        },
-      },
-      response => {
+/** Sends nothing again: what became of a request without an answer, nobody can be asked. */
+export class HttpTransport implements Transport {
+  readonly #process: SendingProcess
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS_PER_MEMBER })
+  #closed = false
+
+  constructor(process: SendingProcess) {
+    this.#process = process
+  }
+
+  async send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+    if (this.#closed) return 'no_owner'
+    if (keyProblem(letter.user) !== undefined) return 'rejected'
+    // Each is the only one of its lane that is under way, so each starts it, and the receiver knows without being told.
+    const headers = {
+      'content-type': 'application/octet-stream',
+      [USER_HEADER]: encodeKeyHeader(letter.user),
+      [DELIVER_HEADER]: letter.deliver,
+      [MESSAGE_ID_HEADER]: this.#process.nextId(),
+      [LANE_HEADER]: letter.lane,
+      ...(letter.served && { [SERVED_HEADER]: letter.served.join(',') }),
+    }
+    return this.#request('POST', member, headers, encodeMessage(letter.message), deadline)
+  }
+
+  async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
+    if (this.#closed) return false
+    const headers = { 'content-type': 'text/plain; charset=utf-8' }
+    return (await this.#request('PUT', member, headers, encodeUsers(users), deadline)) === 'delivered'
+  }
+
+  pipelines(): boolean {
+    return false
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#agent.destroy()
+  }
+
+  #request(
+    method: string,
+    { host, port }: Member,
+    headers: Readonly<Record<string, string | number>>,
+    body: Buffer,
+    deadline: Deadline,
+  ): Promise<Answer> {
+    const agent = this.#agent
+    const fields = { ...this.#process.headers, ...headers, 'content-length': body.length }
+    return new Promise(resolve => {
+      const answered = (response: IncomingMessage) => {
+        const movedTo = response.headers[MOVED_TO_HEADER]
         response.resume()
-        response.once('close', () => resolve(outcomeOfStatus(response.statusCode ?? 0)))
-      },
-    )
-    // Whoever cannot be reached owns nobody; a connection that breaks later leaves open whether the message has arrived.
-    outgoing.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(!signal.aborted && isUnsent(error) ? 'no_owner' : 'timeout'),
-    )
-    outgoing.end(body)
-  })
+        response.once('close', () => resolve(answerOfStatus(response.statusCode ?? 0, movedTo?.toString())))
+      }
+      const outgoing = request(
+        { agent, host, port, method, path: MESSAGE_PATH, signal: signalOf(deadline), headers: fields },
+        answered,
+      )
+      // Whoever cannot be reached owns nobody; a connection that breaks later leaves open whether the message has arrived.
+      outgoing.once('error', (error: NodeJS.ErrnoException) =>
+        resolve(!deadline.aborted && isUnconnected(error) ? 'no_owner' : 'timeout'),
+      )
+      outgoing.end(body)
+    })
+  }
 }

@@ -1,63 +1,112 @@
 import { isUtf8 } from 'node:buffer'
 import { MAX_KEY_BYTES } from '../../routing/routing-key.ts'
-import type { Message } from '../message.ts'
-import { type Deliver, OUTCOMES, type Outcome } from '../outcome.ts'
+import { OUTCOMES, type Outcome } from '../outcome.ts'
+import { MAX_ANNOUNCEMENT_BYTES } from './announcement.ts'
+import type { Arrival, Letter } from './transport.ts'
 
 /**
  * The frames of a link (docs/protocol.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
  * big-endian.
  */
 export type LinkFrame =
-  | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number }
-  | {
-      readonly type: 'deliver'
-      readonly id: number
-      readonly user: string
-      readonly deliver: Deliver
-      readonly message: Message
-    }
+  | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number; readonly boot: Buffer }
+  | (Arrival & { readonly type: 'deliver' })
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: Outcome }
   | { readonly type: 'window'; readonly bytes: number }
+  | { readonly type: 'here'; readonly id: number; readonly users: Buffer }
+  | { readonly type: 'moved'; readonly id: number; readonly member: string | undefined }
+  | { readonly type: 'bye'; readonly count: number }
 
 const HELLO = 0
 const DELIVER = 1
 const OUTCOME = 2
 const WINDOW = 3
+const HERE = 4
+const MOVED = 5
+const BYE = 6
 
-const BYTES = { hello: 9, deliver: 12, outcome: 6, window: 5 } as const
+const BYTES = { hello: 25, deliver: 16, outcome: 6, window: 5, here: 9, moved: 7, bye: 5 } as const
+
+export const BOOT_BYTES = 16
+
+/** Longest name of a member: a DNS name of 253 characters, a colon and a port. */
+const MAX_MEMBER_BYTES = 259
 
 /** Bits of a deliver frame's flags. */
 const BINARY = 1
 const TO_CLIENT = 2
+const START = 4
+const REPEATED = 8
+const COPY = 16
+const ALL_FLAGS = 31
 
 /** Largest WebSocket message on a link, in bytes: what is longer goes as several. */
 export const MAX_BATCH_BYTES = 262_144
 
+/** Most connections that a copy names, and the longest key of one. */
+export const MAX_SERVED = 32
+const MAX_CONNECTION_KEY_BYTES = 64
+
+/** In a copy, the recipient is followed by this and the keys of the connections that have the message, which do not have it in them. */
+const SERVED = '\0'
+
+/** Longest recipient field of a copy. */
+export const MAX_RECIPIENT_BYTES = MAX_KEY_BYTES + 1 + MAX_SERVED * (MAX_CONNECTION_KEY_BYTES + 1)
+
+/** The recipient field of a deliver frame. */
+const recipientOf = ({ user, served }: Pick<Letter, 'user' | 'served'>): string =>
+  served ? `${user}${SERVED}${served.join(',')}` : user
+
+/** The keys in a list of them; what cannot be one is left out. */
+export const readServed = (text: string): string[] =>
+  text
+    .split(',')
+    .filter(key => key !== '' && key.length <= MAX_CONNECTION_KEY_BYTES)
+    .slice(0, MAX_SERVED)
+
 /** Size of a deliver frame. */
-export function deliverBytes(user: string, message: Message): number {
-  return BYTES.deliver + Buffer.byteLength(user) + message.data.length
+export function deliverBytes(letter: Pick<Letter, 'user' | 'served' | 'message'>): number {
+  return BYTES.deliver + Buffer.byteLength(recipientOf(letter)) + letter.message.data.length
+}
+
+/** Size of a here frame. */
+export function hereBytes(users: Buffer): number {
+  return BYTES.here + users.length
+}
+
+/** Size of a moved frame. */
+export function movedBytes(member: string | undefined): number {
+  return BYTES.moved + (member?.length ?? 0)
 }
 
 /** Bytes that several frames need in one buffer. */
-export const ANSWER_BYTES: Readonly<Record<'hello' | 'outcome' | 'window', number>> = BYTES
+export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye', number>> = BYTES
 
 /** Writes a deliver frame; returns where it ends. */
-export function writeDeliver(
-  to: Buffer,
-  offset: number,
-  id: number,
-  user: string,
-  deliver: Deliver,
-  { data, binary }: Message,
-): number {
-  const userBytes = to.write(user, offset + BYTES.deliver, 'utf8')
+export function writeDeliver(to: Buffer, offset: number, id: number, letter: Letter, repeated: boolean): number {
+  const { data, binary } = letter.message
+  const userBytes = to.write(recipientOf(letter), offset + BYTES.deliver, 'utf8')
   to[offset] = DELIVER
-  to[offset + 1] = (binary ? BINARY : 0) | (deliver === 'client' ? TO_CLIENT : 0)
+  to[offset + 1] =
+    (binary ? BINARY : 0) |
+    (letter.deliver === 'client' ? TO_CLIENT : 0) |
+    (letter.start ? START : 0) |
+    (repeated ? REPEATED : 0) |
+    (letter.served ? COPY : 0)
   to.writeUInt32BE(id, offset + 2)
-  to.writeUInt16BE(userBytes, offset + 6)
-  to.writeUInt32BE(data.length, offset + 8)
+  to.writeUInt32BE(letter.lane, offset + 6)
+  to.writeUInt16BE(userBytes, offset + 10)
+  to.writeUInt32BE(data.length, offset + 12)
   const start = offset + BYTES.deliver + userBytes
   return start + data.copy(to, start)
+}
+
+/** Writes a here frame; returns where it ends. */
+export function writeHere(to: Buffer, offset: number, id: number, users: Buffer): number {
+  to[offset] = HERE
+  to.writeUInt32BE(id, offset + 1)
+  to.writeUInt32BE(users.length, offset + 5)
+  return offset + BYTES.here + users.copy(to, offset + BYTES.here)
 }
 
 /** Writes an outcome frame; returns where it ends. */
@@ -67,17 +116,33 @@ export function writeOutcome(to: Buffer, offset: number, id: number, outcome: Ou
   return to.writeUInt32BE(id, offset + 2)
 }
 
+/** Writes a moved frame; returns where it ends. */
+export function writeMoved(to: Buffer, offset: number, id: number, member: string | undefined): number {
+  to[offset] = MOVED
+  to.writeUInt32BE(id, offset + 1)
+  const bytes = member === undefined ? 0 : to.write(member, offset + BYTES.moved, 'latin1')
+  to.writeUInt16BE(bytes, offset + 5)
+  return offset + BYTES.moved + bytes
+}
+
 /** Writes a window frame; returns where it ends. */
 export function writeWindow(to: Buffer, offset: number, bytes: number): number {
   to[offset] = WINDOW
   return to.writeUInt32BE(bytes, offset + 1)
 }
 
-export function encodeHello(windowBytes: number, maxMessageBytes: number): Buffer {
+/** Writes a bye frame; returns where it ends. */
+export function writeBye(to: Buffer, offset: number, count: number): number {
+  to[offset] = BYE
+  return to.writeUInt32BE(count, offset + 1)
+}
+
+export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: Buffer): Buffer {
   const frame = Buffer.allocUnsafe(BYTES.hello)
   frame[0] = HELLO
   frame.writeUInt32BE(windowBytes, 1)
   frame.writeUInt32BE(maxMessageBytes, 5)
+  boot.copy(frame, 9, 0, BOOT_BYTES)
   return frame
 }
 
@@ -133,15 +198,37 @@ export class LinkDecoder {
   #size(bytes: Buffer, offset: number): number {
     const available = bytes.length - offset
     if (available === 0) return 1
-    const type = bytes[offset]
-    if (type === HELLO) return BYTES.hello
-    if (type === OUTCOME) return BYTES.outcome
-    if (type === WINDOW) return BYTES.window
-    if (type !== DELIVER) return this.#fail(`there is no frame of type ${type}`)
-    if (available < BYTES.deliver) return BYTES.deliver
-    const userBytes = bytes.readUInt16BE(offset + 6)
-    const dataBytes = bytes.readUInt32BE(offset + 8)
-    if (userBytes === 0 || userBytes > MAX_KEY_BYTES) return this.#fail(`a recipient of ${userBytes} bytes`)
+    switch (bytes[offset]) {
+      case DELIVER:
+        return available < BYTES.deliver ? BYTES.deliver : this.#deliverSize(bytes, offset)
+      case HELLO:
+        return BYTES.hello
+      case OUTCOME:
+        return BYTES.outcome
+      case WINDOW:
+        return BYTES.window
+      case BYE:
+        return BYTES.bye
+      case HERE: {
+        if (available < BYTES.here) return BYTES.here
+        const length = bytes.readUInt32BE(offset + 5)
+        return length > MAX_ANNOUNCEMENT_BYTES ? this.#fail(`an announcement of ${length} bytes`) : BYTES.here + length
+      }
+      case MOVED: {
+        if (available < BYTES.moved) return BYTES.moved
+        const length = bytes.readUInt16BE(offset + 5)
+        return length > MAX_MEMBER_BYTES ? this.#fail(`a member of ${length} bytes`) : BYTES.moved + length
+      }
+      default:
+        return this.#fail(`there is no frame of type ${bytes[offset]}`)
+    }
+  }
+
+  #deliverSize(bytes: Buffer, offset: number): number {
+    const userBytes = bytes.readUInt16BE(offset + 10)
+    const dataBytes = bytes.readUInt32BE(offset + 12)
+    const longest = (bytes[offset + 1] as number) & COPY ? MAX_RECIPIENT_BYTES : MAX_KEY_BYTES
+    if (userBytes === 0 || userBytes > longest) return this.#fail(`a recipient of ${userBytes} bytes`)
     if (dataBytes > this.#maxMessageBytes) return this.#fail(`a message of ${dataBytes} bytes`)
     return BYTES.deliver + userBytes + dataBytes
   }
@@ -153,6 +240,7 @@ export class LinkDecoder {
           type: 'hello',
           windowBytes: bytes.readUInt32BE(offset + 1),
           maxMessageBytes: bytes.readUInt32BE(offset + 5),
+          boot: bytes.subarray(offset + 9, end),
         }
       case OUTCOME: {
         const code = bytes[offset + 1] as number
@@ -163,6 +251,14 @@ export class LinkDecoder {
       }
       case WINDOW:
         return { type: 'window', bytes: bytes.readUInt32BE(offset + 1) }
+      case HERE:
+        return { type: 'here', id: bytes.readUInt32BE(offset + 1), users: bytes.subarray(offset + BYTES.here, end) }
+      case MOVED: {
+        const member = bytes.toString('latin1', offset + BYTES.moved, end)
+        return { type: 'moved', id: bytes.readUInt32BE(offset + 1), member: member === '' ? undefined : member }
+      }
+      case BYE:
+        return { type: 'bye', count: bytes.readUInt32BE(offset + 1) }
       default:
         return this.#readDeliver(bytes, offset, end)
     }
@@ -170,16 +266,22 @@ export class LinkDecoder {
 
   #readDeliver(bytes: Buffer, offset: number, end: number): LinkFrame | undefined {
     const flags = bytes[offset + 1] as number
-    const start = offset + BYTES.deliver + bytes.readUInt16BE(offset + 6)
-    const user = bytes.subarray(offset + BYTES.deliver, start)
-    if (flags > (BINARY | TO_CLIENT)) this.#fail(`there are no flags ${flags}`)
-    else if (!isUtf8(user)) this.#fail('a recipient that is not UTF-8')
+    const start = offset + BYTES.deliver + bytes.readUInt16BE(offset + 10)
+    const field = bytes.subarray(offset + BYTES.deliver, start)
+    if (flags > ALL_FLAGS) this.#fail(`there are no flags ${flags}`)
+    else if (!isUtf8(field)) this.#fail('a recipient that is not UTF-8')
     if (this.problem !== undefined) return undefined
+    const recipient = field.toString('utf8')
+    const mark = flags & COPY ? recipient.lastIndexOf(SERVED) : -1
     return {
       type: 'deliver',
       id: bytes.readUInt32BE(offset + 2),
-      user: user.toString('utf8'),
+      lane: bytes.readUInt32BE(offset + 6),
+      user: mark < 0 ? recipient : recipient.slice(0, mark),
       deliver: flags & TO_CLIENT ? 'client' : 'app',
+      start: (flags & START) !== 0,
+      repeated: (flags & REPEATED) !== 0,
+      served: flags & COPY ? readServed(mark < 0 ? '' : recipient.slice(mark + 1)) : undefined,
       message: { data: bytes.subarray(start, end), binary: (flags & BINARY) !== 0 },
     }
   }

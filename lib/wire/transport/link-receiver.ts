@@ -1,20 +1,25 @@
 import { isUtf8 } from 'node:buffer'
 import type { WebSocket } from 'ws'
-import { keyProblem, MAX_KEY_BYTES } from '../../routing/routing-key.ts'
+import { keyProblem } from '../../routing/routing-key.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Message } from '../message.ts'
-import type { Outcome } from '../outcome.ts'
+import type { Answer } from '../outcome.ts'
+import { decodeUsers } from './announcement.ts'
 import {
   ANSWER_BYTES,
   deliverBytes,
   encodeHello,
   LinkDecoder,
   type LinkFrame,
+  MAX_RECIPIENT_BYTES,
+  movedBytes,
+  writeBye,
+  writeMoved,
   writeOutcome,
   writeWindow,
 } from './link-frames.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
-import type { Receive } from './transport.ts'
+import type { Inbox, Inlet } from './transport.ts'
 
 export interface LinkReceiverLimits {
   readonly maxMessageBytes: number
@@ -22,8 +27,17 @@ export interface LinkReceiverLimits {
   readonly windowBytes: number
 }
 
+/** Who dialled a link: the name that the process has made up for itself, and its member name. */
+export interface LinkPeerNames {
+  readonly sender: string
+  readonly member: string
+}
+
 const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
-const LONGEST_HEADER_BYTES = deliverBytes('x'.repeat(MAX_KEY_BYTES), EMPTY)
+const LONGEST_HEADER_BYTES = deliverBytes({ user: 'x'.repeat(MAX_RECIPIENT_BYTES), served: undefined, message: EMPTY })
+
+/** Longest time that a link which is being closed waits for deliveries that have begun, in milliseconds. */
+const LAST_ANSWERS_MS = 1000
 
 /**
  * The accepting end of a link. Each message is given away as it is read, so that none waits for another; a message that waits for
@@ -32,68 +46,124 @@ const LONGEST_HEADER_BYTES = deliverBytes('x'.repeat(MAX_KEY_BYTES), EMPTY)
  */
 export class LinkReceiver {
   readonly #socket: WebSocket
-  readonly #receive: Receive
+  readonly #inbox: Inbox
+  readonly #inlet: Inlet
+  readonly #member: string
   readonly #limits: LinkReceiverLimits
   readonly #decoder: LinkDecoder
-  #answers: { id: number; outcome: Outcome }[] = []
+  #answers: { id: number; answer: Answer }[] = []
   /** Bytes that the other end does not know to be read. */
   #unread = 0
+  /** Messages and announcements that were read, and those of them that have no answer yet. */
+  #taken = 0
+  #pending = 0
   #flush: NodeJS.Immediate | undefined
+  /** Nothing is read any more; what is known may still be told. */
   #ended = false
+  /** Ends a link that waits for its last answers. */
+  #finish: (() => void) | undefined
+  #finishTimer: NodeJS.Timeout | undefined
 
-  constructor(socket: WebSocket, receive: Receive, limits: LinkReceiverLimits) {
+  constructor(socket: WebSocket, inbox: Inbox, { sender, member }: LinkPeerNames, limits: LinkReceiverLimits) {
     this.#socket = socket
-    this.#receive = receive
+    this.#inbox = inbox
+    this.#inlet = inbox.from(sender)
+    this.#member = member
     this.#limits = limits
     this.#decoder = new LinkDecoder(limits.maxMessageBytes)
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
+    // A sender that pings is there, and what is known of it must not be forgotten.
+    socket.on('ping', () => inbox.from(sender))
     socket.once('close', () => this.terminate())
-    socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes))
+    socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes, inbox.boot))
   }
 
-  /** Ends the link: what is known is still told, and nothing is taken any more. */
-  close(code: number, reason: string): void {
+  /**
+   * Ends the link in peace: nothing is taken any more, and the other end learns what was; what has begun gets a moment for its
+   * answer.
+   */
+  leave(code: number, reason: string): void {
     if (this.#ended) return
-    this.#write()
     this.#ended = true
-    closeLink(this.#socket, code, reason)
+    const bye = Buffer.allocUnsafe(ANSWER_BYTES.bye)
+    writeBye(bye, 0, this.#taken)
+    this.#write()
+    sendBytes(this.#socket, bye)
+    this.#finishTimer = setTimeout(() => this.#finish?.(), LAST_ANSWERS_MS)
+    this.#finish = () => {
+      clearTimeout(this.#finishTimer)
+      this.#finish = undefined
+      this.#write()
+      closeLink(this.#socket, code, reason)
+    }
+    if (this.#pending === 0) this.#finish()
   }
 
   /** Ends the link at once: of what was sent on it, nothing more is read. */
   terminate(): void {
     this.#ended = true
+    this.#finish = undefined
+    clearTimeout(this.#finishTimer)
     clearImmediate(this.#flush)
     this.#socket.terminate()
+  }
+
+  #fail(code: number, problem: string): void {
+    if (this.#ended) return
+    this.#write()
+    this.#ended = true
+    closeLink(this.#socket, code, problem)
   }
 
   #read(data: Buffer, binary: boolean): void {
     if (this.#ended) return
     const { windowBytes, maxMessageBytes } = this.#limits
     this.#unread += data.length
-    if (!binary) this.close(CLOSE.PROTOCOL_ERROR, 'a text message')
+    if (!binary) this.#fail(CLOSE.PROTOCOL_ERROR, 'a text message')
     else if (this.#unread > Math.max(windowBytes, maxMessageBytes + LONGEST_HEADER_BYTES))
-      this.close(CLOSE.POLICY_VIOLATION, 'more than the window')
+      this.#fail(CLOSE.POLICY_VIOLATION, 'more than the window')
     else {
       for (const frame of this.#decoder.push(data)) {
-        if (frame.type !== 'deliver') {
-          this.close(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
+        if (frame.type === 'deliver') this.#take(frame)
+        else if (frame.type === 'here') this.#hear(frame)
+        else {
+          this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
           return
         }
-        this.#take(frame)
       }
-      if (this.#decoder.problem !== undefined) this.close(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
+      if (this.#decoder.problem !== undefined) this.#fail(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
       else this.#schedule()
     }
   }
 
-  #take({ id, user, deliver, message }: Extract<LinkFrame, { type: 'deliver' }>): void {
-    const answer = (outcome: Outcome) => {
-      this.#answers.push({ id, outcome })
-      this.#schedule()
-    }
+  #take(frame: Extract<LinkFrame, { type: 'deliver' }>): void {
+    this.#taken++
+    const { id, message } = frame
     // A text frame with other bytes would make the recipient close its connection (RFC 6455 §8.1).
-    if (keyProblem(user) !== undefined || (!message.binary && !isUtf8(message.data))) answer('rejected')
-    else this.#receive(user, deliver, message).then(answer, () => answer('rejected'))
+    if (keyProblem(frame.user) !== undefined || (!message.binary && !isUtf8(message.data))) {
+      this.#answers.push({ id, answer: 'rejected' })
+      return
+    }
+    const answer = this.#inlet.receive(frame)
+    if (!(answer instanceof Promise)) {
+      this.#answers.push({ id, answer })
+      return
+    }
+    this.#pending++
+    const settle = (result: Answer) => {
+      this.#pending--
+      this.#answers.push({ id, answer: result })
+      if (this.#pending === 0 && this.#finish) this.#finish()
+      else this.#schedule()
+    }
+    answer.then(settle, () => settle('rejected'))
+  }
+
+  #hear({ id, users }: Extract<LinkFrame, { type: 'here' }>): void {
+    this.#taken++
+    const names = decodeUsers(users)
+    if (names) this.#inbox.announced(this.#member, names)
+    this.#answers.push({ id, answer: names ? 'delivered' : 'rejected' })
   }
 
   #schedule(): void {
@@ -107,9 +177,16 @@ export class LinkReceiver {
     // While the other end does not read what it is told, it may not send: else the answers would pile up.
     const read = this.#socket.bufferedAmount > this.#limits.windowBytes ? 0 : this.#unread
     if (answers.length === 0 && read === 0) return
-    const bytes = Buffer.allocUnsafe(answers.length * ANSWER_BYTES.outcome + (read > 0 ? ANSWER_BYTES.window : 0))
+    let size = read > 0 ? ANSWER_BYTES.window : 0
+    for (const { answer } of answers)
+      size += typeof answer === 'string' ? ANSWER_BYTES.outcome : movedBytes(answer.member)
+    const bytes = Buffer.allocUnsafe(size)
     let offset = 0
-    for (const { id, outcome } of answers) offset = writeOutcome(bytes, offset, id, outcome)
+    for (const { id, answer } of answers)
+      offset =
+        typeof answer === 'string'
+          ? writeOutcome(bytes, offset, id, answer)
+          : writeMoved(bytes, offset, id, answer.member)
     if (read > 0) writeWindow(bytes, offset, read)
     this.#answers = []
     this.#unread -= read

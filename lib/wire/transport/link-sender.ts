@@ -3,16 +3,18 @@ import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
 import { LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
-import type { Message } from '../message.ts'
-import type { Deliver, Outcome } from '../outcome.ts'
-import { deliverBytes, LinkDecoder, type LinkFrame, MAX_BATCH_BYTES, writeDeliver } from './link-frames.ts'
+import type { Deadline } from '../deadline.ts'
+import type { Answer } from '../outcome.ts'
+import { LinkDecoder, type LinkFrame, MAX_BATCH_BYTES } from './link-frames.ts'
+import { LinkParcel, type ParcelAnswer, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
+import type { Letter } from './transport.ts'
 
 /**
  * How a link ended: `no_link`, the other end is there and takes none; `unreachable`, it is not there; `broken`, it was there;
- * `done`, we have closed it.
+ * `left`, it has said that it goes; `done`, we have closed it.
  */
-export type LinkEnd = 'no_link' | 'unreachable' | 'broken' | 'done'
+export type LinkEnd = 'no_link' | 'unreachable' | 'broken' | 'left' | 'done'
 
 export interface LinkSenderOptions {
   readonly member: Member
@@ -26,30 +28,38 @@ export interface LinkSenderOptions {
   readonly pingMs: number
   /** A link that had nothing to carry for that long is closed, in milliseconds. */
   readonly idleMs: number
-  /** Called once; nothing goes over this link any more. */
-  onEnd(end: LinkEnd): void
+  /** The number of the next message of this process. */
+  readonly nextId: () => number
+  /** What the link before this one was carrying when it broke: it goes first, if the same process answers. */
+  readonly resume?: LinkRest
+  /** Called once, with what has no answer; nothing goes over this link any more. */
+  onEnd(end: LinkEnd, rest: LinkRest): void
 }
 
-/** A message on its way. */
-interface Parcel {
-  readonly user: string
-  readonly deliver: Deliver
-  readonly message: Message
-  readonly bytes: number
-  /** Once it is sent. */
-  id: number | undefined
-  readonly settle: (outcome: Outcome | undefined) => void
+/** What a link that has ended was carrying, in its order, and for which process. */
+export interface LinkRest {
+  /** What was sent was sent to this process; `undefined`: nothing was. */
+  readonly boot: Buffer | undefined
+  readonly parcels: readonly LinkParcel[]
+}
+
+/** Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows. */
+export function giveUp({ parcels }: LinkRest, end: LinkEnd): void {
+  for (const parcel of parcels) {
+    if (parcel.id !== undefined) parcel.settle('timeout')
+    else parcel.settle(end === 'no_link' && parcel.startsLane ? undefined : 'no_owner')
+  }
 }
 
 /**
  * The dialling end of a link, from the first dialling to its end; it is not dialled again. Messages of one round of the event
  * loop go out together. A message that waits here (for the link, or because as many bytes are on it as the other end takes) can
- * still be taken back; one that was sent cannot, so when the link breaks nobody knows what became of it.
+ * still be taken back; one that was sent cannot, so when the link breaks only the same process can say what became of it.
  */
-export class LinkSender {
+export class LinkSender implements ParcelHolder {
   readonly #options: LinkSenderOptions
-  readonly #waiting = new Set<Parcel>()
-  readonly #sent = new Map<number, Parcel>()
+  readonly #waiting = new Set<LinkParcel>()
+  readonly #sent = new Map<number, LinkParcel>()
   readonly #decoder = new LinkDecoder(0)
   #socket: WebSocket | undefined
   /** Before the dialling, and from there to the hello. */
@@ -57,12 +67,15 @@ export class LinkSender {
   #ticker: NodeJS.Timeout | undefined
   #hello: Extract<LinkFrame, { type: 'hello' }> | undefined
   #flush: NodeJS.Immediate | undefined
-  #nextId = 0
+  /** What went out on this link, and of it the bytes that the other end has not read. */
+  #written = 0
   #unread = 0
   /** Pings after which nothing came. */
   #unanswered = 0
   #idleMs = 0
   #ended = false
+  /** The other end has said that it reads no more. */
+  #left = false
   /** What it is when the connection ends now. */
   #failure: LinkEnd = 'unreachable'
   /** Whether a message has ever had its outcome over this link. */
@@ -70,34 +83,32 @@ export class LinkSender {
 
   constructor(options: LinkSenderOptions) {
     this.#options = options
+    for (const parcel of options.resume?.parcels ?? []) {
+      parcel.holder = this
+      parcel.uncertain = parcel.id !== undefined
+      this.#waiting.add(parcel)
+    }
     this.#timer = setTimeout(() => this.#dial(), options.delayMs)
   }
 
   /** Whether messages go out at once, and in their order. */
   get open(): boolean {
-    return !this.#ended && this.#hello !== undefined && this.#socket?.readyState === WebSocket.OPEN
+    return !this.#ended && !this.#left && this.#hello !== undefined && this.#socket?.readyState === WebSocket.OPEN
   }
 
-  /** Never throws. `undefined`: the other end takes no links, and nothing was sent. */
-  send(user: string, deliver: Deliver, message: Message, signal: AbortSignal): Promise<Outcome | undefined> {
-    if (signal.aborted) return Promise.resolve('timeout')
-    if (this.#ended) return Promise.resolve('no_owner')
+  /** Never throws. */
+  send(content: Letter | Buffer, deadline: Deadline): Promise<ParcelAnswer> {
+    if (deadline.aborted) return Promise.resolve('timeout')
+    if (this.#ended || this.#left) return Promise.resolve('no_owner')
     return new Promise(resolve => {
-      const expire = () => {
-        this.#waiting.delete(parcel)
-        if (parcel.id !== undefined) this.#sent.delete(parcel.id)
-        resolve('timeout')
-      }
-      const settle = (outcome: Outcome | undefined) => {
-        signal.removeEventListener('abort', expire)
-        resolve(outcome)
-      }
-      const bytes = deliverBytes(user, message)
-      const parcel: Parcel = { user, deliver, message, bytes, id: undefined, settle }
-      signal.addEventListener('abort', expire)
-      this.#waiting.add(parcel)
+      this.#waiting.add(new LinkParcel(content, this, deadline, resolve))
       this.#schedule()
     })
+  }
+
+  forget(parcel: LinkParcel): void {
+    this.#waiting.delete(parcel)
+    if (parcel.id !== undefined) this.#sent.delete(parcel.id)
   }
 
   /** Ends the link; what waits here has no owner. */
@@ -145,6 +156,8 @@ export class LinkSender {
       if ((frame.type === 'hello') === (this.#hello !== undefined)) return `${frame.type} out of place`
       if (frame.type === 'hello') this.#greet(frame)
       else if (frame.type === 'outcome') this.#settle(frame.id, frame.outcome)
+      else if (frame.type === 'moved') this.#settle(frame.id, frame)
+      else if (frame.type === 'bye') this.#part(frame.count)
       else if (frame.type === 'window') {
         if (frame.bytes > this.#unread) return 'a window for bytes that were not sent'
         this.#unread -= frame.bytes
@@ -159,15 +172,41 @@ export class LinkSender {
     this.#failure = 'broken'
     clearTimeout(this.#timer)
     this.#ticker = setInterval(() => this.#tick(), this.#options.pingMs)
+    const before = this.#options.resume?.boot
+    if (before && !before.equals(hello.boot)) this.#forgetOtherProcess()
     this.#schedule()
   }
 
+  /** This process knows nothing of what another one was sent, nor which lanes had come to a stop there. */
+  #forgetOtherProcess(): void {
+    for (const parcel of this.#waiting) {
+      if (!parcel.uncertain && parcel.startsLane) continue
+      this.#waiting.delete(parcel)
+      parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
+    }
+  }
+
   /** An id that is not known is of a message whose time was up. */
-  #settle(id: number, outcome: Outcome): void {
+  #settle(id: number, answer: Answer): void {
     const parcel = this.#sent.get(id)
     this.#sent.delete(id)
     this.proved = true
-    parcel?.settle(outcome)
+    parcel?.settle(answer)
+  }
+
+  /** The other end reads no more: what it has not read can go elsewhere. */
+  #part(count: number): void {
+    this.#left = true
+    this.#failure = 'left'
+    for (const parcel of [...this.#sent.values(), ...this.#waiting]) {
+      if (this.#isSent(parcel) && parcel.position <= count) continue
+      this.forget(parcel)
+      parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
+    }
+  }
+
+  #isSent(parcel: LinkParcel): boolean {
+    return parcel.id !== undefined && this.#sent.has(parcel.id)
   }
 
   #tick(): void {
@@ -194,10 +233,10 @@ export class LinkSender {
     this.#flush = undefined
     if (!this.open || !this.#hello || !this.#socket) return
     const { windowBytes, maxMessageBytes } = this.#hello
-    const batch: Parcel[] = []
+    const batch: LinkParcel[] = []
     let bytes = 0
     for (const parcel of this.#waiting) {
-      if (parcel.message.data.length > maxMessageBytes) {
+      if (parcel.payloadBytes > maxMessageBytes) {
         this.#waiting.delete(parcel)
         parcel.settle('too_large')
         continue
@@ -213,11 +252,10 @@ export class LinkSender {
     const buffer = Buffer.allocUnsafe(bytes)
     let offset = 0
     for (const parcel of batch) {
-      const id = this.#nextId
-      this.#nextId = (id + 1) >>> 0
-      parcel.id = id
+      const id = parcel.id ?? this.#options.nextId()
+      offset = parcel.write(buffer, offset, id)
+      parcel.position = ++this.#written
       this.#sent.set(id, parcel)
-      offset = writeDeliver(buffer, offset, id, parcel.user, parcel.deliver, parcel.message)
     }
     this.#unread += bytes
     this.#idleMs = 0
@@ -235,10 +273,11 @@ export class LinkSender {
       if (code === undefined) this.#socket.terminate()
       else closeLink(this.#socket, code, reason)
     }
-    this.#options.onEnd(end)
-    for (const parcel of this.#sent.values()) parcel.settle('timeout')
-    for (const parcel of this.#waiting) parcel.settle(end === 'no_link' ? undefined : 'no_owner')
+    const boot = this.#hello ? this.#hello.boot : this.#options.resume?.boot
+    // Sent ones before waiting ones is the order in which they have to go again.
+    const parcels = [...this.#sent.values(), ...this.#waiting]
     this.#sent.clear()
     this.#waiting.clear()
+    this.#options.onEnd(end, { boot, parcels })
   }
 }

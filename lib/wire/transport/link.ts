@@ -1,11 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import type { Member } from '../../routing/members.ts'
 import { keyProblem } from '../../routing/routing-key.ts'
-import { LINK_HEADER } from '../../service/names.ts'
-import type { Outcome } from '../outcome.ts'
-import { createHttpTransport } from './http.ts'
-import { type LinkEnd, LinkSender, type LinkSenderOptions } from './link-sender.ts'
-import type { Transport } from './transport.ts'
+import type { Deadline } from '../deadline.ts'
+import type { Answer } from '../outcome.ts'
+import { encodeUsers } from './announcement.ts'
+import { HttpTransport } from './http.ts'
+import { giveUp, type LinkEnd, type LinkRest, LinkSender, type LinkSenderOptions } from './link-sender.ts'
+import { SendingProcess } from './sending-process.ts'
+import type { Letter, Transport, TransportIdentity } from './transport.ts'
 
 /** Times of the link transport, all in milliseconds. */
 export interface LinkTimes extends Pick<LinkSenderOptions, 'handshakeMs' | 'pingMs' | 'idleMs'> {
@@ -39,40 +40,40 @@ interface Peer {
 
 /**
  * The link transport: one WebSocket connection to each member that there is something to send to, kept open, on which all
- * messages go and their outcomes come back (docs/protocol.md). A member that takes no links is used over HTTP.
- *
- * @param token shown to the other sidecar; empty: none
+ * messages go and their outcomes come back (docs/protocol.md). A link that breaks is made again, and what has no answer is sent
+ * again to the same process. A member that takes no links is used over HTTP.
  */
-export function createLinkTransport(token: string, times: LinkTimes = TIMES): Transport {
-  return new LinkTransport(token, times)
+export function createLinkTransport(identity: TransportIdentity, times: LinkTimes = TIMES): Transport {
+  return new LinkTransport(identity, times)
 }
 
 class LinkTransport implements Transport {
-  readonly #http
+  readonly #process: SendingProcess
+  readonly #http: HttpTransport
   readonly #times: LinkTimes
-  readonly #headers: Readonly<Record<string, string>>
   readonly #peers = new Map<string, Peer>()
   #closed = false
 
-  constructor(token: string, times: LinkTimes) {
-    this.#http = createHttpTransport(token)
+  constructor(identity: TransportIdentity, times: LinkTimes) {
+    this.#process = new SendingProcess(identity)
+    this.#http = new HttpTransport(this.#process)
     this.#times = times
-    // It tells the other end which older link is the same sender's.
-    this.#headers = { [LINK_HEADER]: randomUUID(), ...(token && { authorization: `Bearer ${token}` }) }
   }
 
-  async send(...[member, user, deliver, message, signal]: Parameters<Transport['send']>): Promise<Outcome> {
+  async send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
     if (this.#closed) return 'no_owner'
-    if (keyProblem(user) !== undefined) return 'rejected'
+    if (keyProblem(letter.user) !== undefined) return 'rejected'
     const peer = this.#peer(member)
-    const outcome = await this.#link(member, peer)?.send(user, deliver, message, signal)
-    if (outcome !== undefined) return outcome
-    peer.overHttp++
-    try {
-      return await this.#http.send(member, user, deliver, message, signal)
-    } finally {
-      peer.overHttp--
-    }
+    const answer = await this.#link(member, peer)?.send(letter, deadline)
+    return answer ?? this.#overHttp(peer, () => this.#http.send(member, letter, deadline))
+  }
+
+  async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
+    if (this.#closed) return false
+    const peer = this.#peer(member)
+    const answer = await this.#link(member, peer)?.send(encodeUsers(users), deadline)
+    if (answer !== undefined) return answer === 'delivered'
+    return this.#overHttp(peer, () => this.#http.announce(member, users, deadline))
   }
 
   pipelines(member: Member): boolean {
@@ -84,6 +85,15 @@ class LinkTransport implements Transport {
     this.#closed = true
     for (const { link } of this.#peers.values()) link?.close()
     this.#http.close()
+  }
+
+  async #overHttp<T>(peer: Peer, work: () => Promise<T>): Promise<T> {
+    peer.overHttp++
+    try {
+      return await work()
+    } finally {
+      peer.overHttp--
+    }
   }
 
   #peer(member: Member): Peer {
@@ -102,13 +112,20 @@ class LinkTransport implements Transport {
     return peer.link
   }
 
-  #open(member: Member, peer: Peer, delayMs: number): LinkSender {
+  #open(member: Member, peer: Peer, delayMs: number, resume?: LinkRest): LinkSender {
     const link = new LinkSender({
       member,
-      headers: this.#headers,
+      headers: this.#process.headers,
+      nextId: this.#process.nextId,
       delayMs,
+      ...(resume && { resume }),
       ...this.#times,
-      onEnd: end => this.#ended(peer, link, end),
+      onEnd: (end, rest) => {
+        this.#ended(peer, link, end)
+        if (end === 'broken' && rest.boot && rest.parcels.length > 0 && !this.#closed)
+          peer.link = this.#open(member, peer, Math.max(0, peer.notBefore - performance.now()), rest)
+        else giveUp(rest, end)
+      },
     })
     return link
   }

@@ -1,24 +1,83 @@
 import type { Member } from '../../routing/members.ts'
+import type { Deadline } from '../deadline.ts'
 import type { Message } from '../message.ts'
-import type { Deliver, Outcome } from '../outcome.ts'
+import type { Answer, Deliver } from '../outcome.ts'
+
+/** A message as one sidecar hands it to another. */
+export interface Letter {
+  readonly user: string
+  readonly deliver: Deliver
+  readonly message: Message
+  /** Number of the way from one sender to one recipient, unique in the sending process; 32 bits. */
+  readonly lane: number
+  /** Nothing of this lane is under way: whatever became of earlier messages, this one may be delivered. */
+  readonly start: boolean
+  /**
+   * Of a copy, for further connections of a user who is also connected where the message went: the keys of the connections that have
+   * it there. It goes no further. `undefined`: it is no copy.
+   */
+  readonly served: readonly string[] | undefined
+}
+
+/** A letter at its receiver. */
+export interface Arrival extends Letter {
+  /** Unique among the sender's recent messages, and higher than those before (RFC 1982 serial numbers); 32 bits. */
+  readonly id: number
+  /** It was sent before on a connection that broke, and may have arrived. */
+  readonly repeated: boolean
+}
 
 /** Carries addressed messages to the sidecar of another pod. */
 export interface Transport {
   /**
-   * Sends one message to a member and waits for what became of it. Never throws, and never sends a message twice. `no_owner`: it
-   * was not sent; `timeout`: no answer has come, because the time was up or the connection broke, and nobody knows whether it
-   * arrived.
+   * Sends one message to a member and waits for what became of it. Never throws, and never delivers a message twice. `no_owner`:
+   * it was not delivered, and the member cannot be reached; `timeout`: no answer has come, and nobody knows whether it arrived.
    *
-   * Two messages for the same recipient keep their order if the first has its outcome before the second is sent, or if
+   * Two messages for the same recipient keep their order if the first has its answer before the second is sent, or if
    * {@link pipelines} holds.
    *
-   * @param signal ends the waiting; the outcome is then `timeout`
+   * @param deadline ends the waiting; the answer is then `timeout`
    */
-  send(member: Member, user: string, deliver: Deliver, message: Message, signal: AbortSignal): Promise<Outcome>
-  /** Whether a message that is sent to a member now arrives after all that were sent to it before and have no outcome yet. */
+  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer>
+  /**
+   * Tells a member which users are connected to this pod.
+   *
+   * @returns whether the member has heard it; never throws
+   */
+  announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean>
+  /** Whether a message that is sent to a member now arrives after all that were sent to it before and have no answer yet. */
   pipelines(member: Member): boolean
   close(): void
 }
 
-/** The other end of a transport: delivers a message to a user who is connected here. */
-export type Receive = (user: string, deliver: Deliver, message: Message) => Promise<Outcome>
+/** Who a sidecar says it is to other sidecars. */
+export interface TransportIdentity {
+  /** Its member name. */
+  readonly self: string
+  /** Shown to the other sidecar; empty: none. */
+  readonly token: string
+}
+
+/** What the other end of a transport remembers of one sending process. */
+export interface Inlet {
+  /** Takes a letter from a connection that keeps the order and may repeat it. */
+  receive(arrival: Arrival): Answer | Promise<Answer>
+  /** Takes a letter that came by itself, perhaps late: one that is older than what came after it is not delivered. */
+  receiveLoose(arrival: Arrival): Answer | Promise<Answer>
+}
+
+/** The other end of a transport. */
+export interface Inbox {
+  /** 16 bytes that no other process has: what was sent to another one is not known here. */
+  readonly boot: Buffer
+  /**
+   * What is remembered of a sending process; it is forgotten some minutes after it was last asked for.
+   *
+   * @param sender the name that the process has made up for itself
+   */
+  from(sender: string): Inlet
+  /** Delivers a message of somebody who keeps no lanes and repeats nothing. */
+  receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer>
+  /** Learns that users are connected to a member. */
+  announced(member: string, users: readonly string[]): void
+}

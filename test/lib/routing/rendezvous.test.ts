@@ -140,6 +140,19 @@ t.test('many members, with equal weights and with others: the owner is the first
   t.pass('for each of 100 users')
 })
 
+t.test('the beginning of the order is the same, however little of it is asked for', async t => {
+  for (const weightOf of [() => 1, (i: number) => 0.25 + (i % 7)]) {
+    const set = MemberSet.of(pods(300).map(({ host, port }, i) => createMember(host, port, weightOf(i))))
+    for (const user of users.slice(0, 100)) {
+      const order = names(set.rank(user))
+      for (const limit of [-1, 0, 1, 2, 15, 16, 17, 299, 300, 301]) {
+        deepEqual(names(set.rank(user, limit)), order.slice(0, Math.max(0, limit)), `${limit} for ${user}`)
+      }
+    }
+  }
+  t.pass('for each of 100 users')
+})
+
 t.test('between members whose high lanes are the same, the low lanes decide', async t => {
   const seen = new Map<number, Member>()
   let twins: Member[] = []

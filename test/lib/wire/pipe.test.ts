@@ -3,6 +3,8 @@ import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import * as ws from 'ws'
+import { type Control, controlSecret, decodeControl, encodeControl } from '../../../lib/wire/control.ts'
+import { FirstText } from '../../../lib/wire/first-text.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
 import { type Direction, type Message, recipientFinder } from '../../../lib/wire/message.ts'
 import { Pipe } from '../../../lib/wire/pipe.ts'
@@ -13,10 +15,42 @@ interface Run {
   readonly out: () => Buffer
   readonly taken: string[]
   readonly closes: string[]
+  readonly controls: (Control | undefined)[]
+  readonly pongs: string[]
   tooBig: number
+  stops: number
 }
 
-function run(direction: Direction, { find = false, limit = 1_000_000 } = {}): Run {
+interface Given {
+  readonly find?: boolean
+  readonly limit?: number
+  readonly secret?: Buffer
+  readonly first?: FirstText
+  readonly keepClose?: boolean
+}
+
+/** Takes chunks as sockets lend them: each is something else as soon as it has been pushed. */
+class LentPipe extends Pipe {
+  #going = false
+
+  override push(chunk: Buffer): boolean {
+    if (this.#going) return super.push(chunk)
+    const lent = Buffer.from(chunk)
+    const room = super.push(lent)
+    lent.fill('~')
+    return room
+  }
+
+  override go(): boolean {
+    this.#going = true
+    const room = super.go()
+    this.#going = false
+    return room
+  }
+}
+
+function run(direction: Direction, given: Given = {}): Run {
+  const { find = false, limit = 1_000_000, secret, first, keepClose = false } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -24,18 +58,35 @@ function run(direction: Direction, { find = false, limit = 1_000_000 } = {}): Ru
       done()
     },
   }) as unknown as Socket
-  const result = { taken: [] as string[], closes: [] as string[], tooBig: 0, out: () => Buffer.concat(chunks) }
-  const pipe = new Pipe(
+  const result = {
+    taken: [] as string[],
+    closes: [] as string[],
+    controls: [] as (Control | undefined)[],
+    pongs: [] as string[],
+    tooBig: 0,
+    stops: 0,
+    out: () => {
+      // What is gathered goes out at the end of the tick.
+      target.uncork()
+      return Buffer.concat(chunks)
+    },
+  }
+  const pipe = new LentPipe(
     direction,
     undefined as unknown as Socket,
     target,
-    limit,
     {
-      onCloseFrame: (_pipe, payload) => void result.closes.push(payload.toString('hex')),
+      onCloseFrame: (_pipe, payload) => {
+        result.closes.push(payload.toString('hex'))
+        return !keepClose
+      },
       onTooBig: () => void run.tooBig++,
       onAddressed: (_pipe, _recipient, { data }) => result.taken.push(data.toString()) > 0,
+      onControl: (_pipe, payload) => void result.controls.push(decodeControl(payload)),
+      onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
+      onStopped: () => void run.stops++,
     },
-    find ? recipientFinder('recipientId') : undefined,
+    { maxMessageBytes: limit, find: find ? recipientFinder('recipientId') : undefined, secret, first },
   )
   const run: Run = Object.assign(result, { pipe })
   return run
@@ -135,6 +186,7 @@ t.test('bytes pass as they came, whatever they are and however they are cut', as
         const bytes = Buffer.concat([encode(sent, direction), noise])
         const { pipe, out } = run(direction)
         for (const chunk of cut(bytes, places)) pipe.push(chunk)
+        pipe.finish()
         t.ok(out().equals(bytes))
       },
     ),
@@ -320,4 +372,104 @@ t.test('a message in very many pieces is not held: it passes as it came', async 
   t.strictSame(taken, [])
   t.ok(out().equals(Buffer.concat(pieces)))
   t.equal(await pipe.inject({ data: Buffer.from('x'), binary: false }), true, 'and the stream is read on')
+})
+
+t.test('a stop comes between two messages, and what follows passes when it goes on, to another target', async t => {
+  await fc.assert(
+    fc.asyncProperty(
+      both,
+      fc.array(message, { minLength: 1, maxLength: 5 }),
+      cuts,
+      fc.nat(12),
+      fc.nat(3),
+      async (direction, sent, places, when, later) => {
+        const result = run(direction)
+        const { pipe, out } = result
+        const second: Buffer[] = []
+        const other = new Writable({
+          write(chunk, _encoding, done) {
+            second.push(Buffer.from(chunk))
+            done()
+          },
+        }) as unknown as Socket
+        const chunks = cut(encode(sent, direction), places)
+        let stoppedFor = 0
+        for (const [n, chunk] of chunks.entries()) {
+          if (n === when) pipe.stop()
+          pipe.push(chunk)
+          if (pipe.stopped && stoppedFor++ === later) {
+            pipe.target = other
+            pipe.go()
+          }
+        }
+        if (pipe.stopped) {
+          pipe.target = other
+          pipe.go()
+        }
+        t.equal(result.stops, when < chunks.length ? 1 : 0)
+        const [before, after] = await Promise.all([decode(out(), direction), decode(Buffer.concat(second), direction)])
+        t.equal(before.error, undefined)
+        t.equal(after.error, undefined)
+        t.strictSame([...before.messages, ...after.messages], sent.map(shown), 'each whole, on one side')
+      },
+    ),
+    { seed: 16, numRuns: 300 },
+  )
+})
+
+t.test('control pings of who knows the secret are taken out, however they are cut; other pings pass', async t => {
+  const secret = controlSecret()
+  const given: Control[] = [{ type: 'drain' }, { type: 'move', member: '10.0.0.7:3000' }, { type: 'ended' }]
+  for (const direction of ['inbound', 'outbound'] as const) {
+    const mask = direction === 'inbound' ? 0x01020304 : undefined
+    const text = encodeFrame(OPCODE.TEXT, Buffer.from('hello'), mask)
+    const foreign = encodeFrame(OPCODE.PING, encodeControl(controlSecret(), { type: 'drain' }), mask)
+    for (const control of given) {
+      const ping = encodeFrame(OPCODE.PING, encodeControl(secret, control), mask)
+      const bytes = Buffer.concat([text, ping, foreign, text])
+      for (let place = 0; place < bytes.length; place++) {
+        const { pipe, out, controls } = run(direction, { secret })
+        for (const chunk of cut(bytes, [place])) pipe.push(chunk)
+        t.strictSame(controls, [control])
+        t.ok(out().equals(Buffer.concat([text, foreign, text])))
+      }
+    }
+  }
+})
+
+t.test('a close frame that is kept passes when it may', async t => {
+  const { pipe, out, closes } = run('outbound', { keepClose: true })
+  const frame = encodeFrame(OPCODE.CLOSE, encodeClose(1012, 'restart'))
+  pipe.push(frame.subarray(0, 1))
+  pipe.push(frame.subarray(1))
+  t.strictSame(closes, [encodeClose(1012, 'restart').toString('hex')])
+  t.equal(out().length, 0)
+  pipe.passClose()
+  t.ok(out().equals(frame))
+})
+
+t.test('the pong to a ping of ours does not pass, other pongs do', async t => {
+  const { pipe, out, pongs } = run('outbound')
+  const ours = encodeFrame(OPCODE.PONG, Buffer.from('ours'))
+  const theirs = encodeFrame(OPCODE.PONG, Buffer.from('them'))
+  pipe.expectPong(Buffer.from('ours'))
+  pipe.push(Buffer.concat([theirs, ours, ours]))
+  t.strictSame(pongs, ['ours'])
+  t.ok(out().equals(Buffer.concat([theirs, ours])), 'only the first of them is the answer')
+})
+
+t.test('the first text message is recorded, whole, within its limit, and everything passes', async t => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(message, { maxLength: 4 }), cuts, async (sent, places) => {
+      const first = new FirstText(1000)
+      const { pipe, out } = run('inbound', { first })
+      const bytes = encode(sent, 'inbound')
+      for (const chunk of cut(bytes, places)) pipe.push(chunk)
+      const text = sent.find(({ binary }) => !binary)?.text
+      const fits = text !== undefined && Buffer.byteLength(text) <= 1000
+      t.equal(first.payload?.toString(), fits ? text : undefined)
+      t.ok(out().equals(bytes))
+    }),
+    { seed: 17, numRuns: 200 },
+  )
 })

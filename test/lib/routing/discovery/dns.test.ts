@@ -1,6 +1,8 @@
 import { Resolver } from 'node:dns/promises'
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { dnsSource } from '../../../../lib/routing/discovery/dns.ts'
+import { MemberWatch } from '../../../../lib/routing/discovery/member-watch.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 import { startDnsServer, type Zone } from './dns-server.ts'
 import { FakeTiming } from './fake-timing.ts'
@@ -10,11 +12,11 @@ const RECORD = '_ws-proxy._tcp.chat.team-a.svc'
 const FULL = `${RECORD}.cluster.local`
 
 /** A source that asks a real DNS server, which answers from the zone. */
-async function follow(t: Test, zone: Zone, { record: name = FULL, search = [] as string[] } = {}) {
+async function follow(t: Test, zone: Zone, { record: name = FULL, search = [] as string[], random = 0.5 } = {}) {
   const server = await startDnsServer(t, zone)
   const resolver = new Resolver({ timeout: 500, tries: 1 })
   resolver.setServers([server.address])
-  const timing = new FakeTiming()
+  const timing = new FakeTiming({ random })
   const recorded = record(dnsSource(name, { resolver, timing, search }))
   t.teardown(() => recorded.stop())
   const round = () => waitFor(() => timing.asleep > 0, 'the end of a round')
@@ -47,6 +49,52 @@ t.test('members are the addresses of the targets of the SRV record, asked again 
   await again()
   t.strictSame(answers.at(-1), '10.0.0.3:3000')
   t.strictSame(failures, [])
+})
+
+t.test(
+  'pods that started together do not ask together: pauses are spread, after answers and after failures',
+  async t => {
+    for (const [random, pauses] of [
+      [0, [2000, 125, 250]],
+      [0.25, [2250, 156.25, 312.5]],
+      [0.999, [2999, 249.875, 499.75]],
+    ] as const) {
+      const zone = twoPods()
+      const { timing, again } = await follow(t, zone, { random })
+      zone[`${FULL} SRV`] = ['SERVFAIL']
+      await again()
+      await again()
+      t.strictSame(timing.sleeps, pauses, `with a random number of ${random}`)
+    }
+  },
+)
+
+t.test('members that are known stay while the record is gone, or its server fails', async t => {
+  const zone = twoPods()
+  const server = await startDnsServer(t, zone)
+  const resolver = new Resolver({ timeout: 500, tries: 1 })
+  resolver.setServers([server.address])
+  const timing = new FakeTiming({ endAtOnce: true })
+  const lines: { reason?: string }[] = []
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const watch = new MemberWatch(dnsSource(FULL, { resolver, timing, search: [] }), { source: 'dns', log })
+  t.teardown(() => watch.stop())
+  const names = () => watch.members.members.map(({ name }) => name).join()
+  const told = (reason: string) => waitFor(() => lines.some(line => line.reason === reason), `an answer is ${reason}`)
+  await watch.start()
+  t.equal(names(), '10.0.0.1:3000,10.0.0.2:13000')
+  zone[`${FULL} SRV`] = []
+  await told('empty')
+  zone[`${FULL} SRV`] = ['SERVFAIL']
+  await told('failed')
+  delete zone[`${FULL} SRV`]
+  lines.length = 0
+  await told('empty')
+  t.equal(names(), '10.0.0.1:3000,10.0.0.2:13000')
+  t.equal(watch.leaving.size, 0, 'and nobody is sent away')
+  zone[`${FULL} SRV`] = ['3000 10-0-0-1.chat']
+  await waitFor(() => watch.members.size === 1, 'an answer that is one counts again')
+  t.strictSame([...watch.leaving], ['10.0.0.2:13000'])
 })
 
 t.test('IPv6 addresses count where there is no IPv4 address', async t => {

@@ -16,7 +16,7 @@ function slice(addresses: string[], rest: Partial<EndpointSlice> = {}): Endpoint
   }
 }
 
-const names = (...slices: EndpointSlice[]) => membersOfSlices(slices, 'ws-proxy').map(({ name }) => name)
+const names = (...slices: EndpointSlice[]) => membersOfSlices(slices, 'ws-proxy').members.map(({ name }) => name)
 
 t.test('several slices are one list, each member once', async t => {
   t.strictSame(names(slice(['10.0.0.1', '10.0.0.2']), slice(['10.0.0.2', '10.0.0.3'])), [
@@ -58,4 +58,43 @@ t.test('what may be absent or null in a slice may be absent or null', async t =>
   t.strictSame(names({ metadata: { name: 'x' } }), [])
   t.strictSame(names(slice([], { endpoints: null }), slice(['10.0.0.1'], { ports: null })), [])
   t.strictSame(names(slice([], { endpoints: [{ addresses: null, conditions: null }, {}] })), [])
+})
+
+t.test('those that terminate are told apart from those that are not ready', async t => {
+  const endpoints = [
+    { addresses: ['10.0.0.1'], conditions: { ready: true, serving: true, terminating: false } },
+    { addresses: ['10.0.0.2'], conditions: { ready: false, serving: false, terminating: false } },
+    { addresses: ['10.0.0.3'], conditions: { ready: false, serving: true, terminating: true } },
+    { addresses: ['10.0.0.4'], conditions: { ready: false, serving: false, terminating: true } },
+  ]
+  const { members, leaving } = membersOfSlices([slice([], { endpoints })], 'ws-proxy')
+  t.strictSame(
+    members.map(({ name }) => name),
+    ['10.0.0.1:3000'],
+  )
+  t.strictSame([...leaving].sort(), ['10.0.0.3:3000', '10.0.0.4:3000'])
+})
+
+t.test('a pod that is in two slices for a moment leaves as soon as one of them says so', async t => {
+  const stale = slice(['10.0.0.1', '10.0.0.2'])
+  const fresh = slice([], { endpoints: [{ addresses: ['10.0.0.1'], conditions: { ready: true, terminating: true } }] })
+  for (const slices of [
+    [stale, fresh],
+    [fresh, stale],
+  ]) {
+    const { members, leaving } = membersOfSlices(slices, 'ws-proxy')
+    t.match(members, [{ name: '10.0.0.2:3000' }])
+    t.equal(members.length, 1)
+    t.strictSame([...leaving], ['10.0.0.1:3000'])
+  }
+})
+
+t.test('a pod of a dual-stack Service leaves under the name that it has as a member', async t => {
+  const v6 = slice([], {
+    addressType: 'IPv6',
+    endpoints: [{ addresses: ['fd00::1'], conditions: { terminating: true } }],
+  })
+  const v4 = slice([], { endpoints: [{ addresses: ['10.0.0.1'], conditions: { terminating: true } }] })
+  t.strictSame([...membersOfSlices([v6, v4], 'ws-proxy').leaving], ['10.0.0.1:3000'])
+  t.strictSame([...membersOfSlices([v6], 'ws-proxy').leaving], ['[fd00::1]:3000'])
 })

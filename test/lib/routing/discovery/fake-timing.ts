@@ -5,11 +5,13 @@ export class FakeTiming implements Timing {
   /** How long each sleep so far was to take, in milliseconds. */
   readonly sleeps: number[] = []
   readonly #endAtOnce: boolean
+  readonly #random: number
   readonly #wake = new Set<() => void>()
   #now = 0
 
-  constructor({ endAtOnce = false } = {}) {
+  constructor({ endAtOnce = false, random = 0.5 } = {}) {
     this.#endAtOnce = endAtOnce
+    this.#random = random
   }
 
   /** How many are asleep. */
@@ -40,6 +42,6 @@ export class FakeTiming implements Timing {
   }
 
   random(): number {
-    return 0.5
+    return this.#random
   }
 }

@@ -71,6 +71,24 @@ t.test('it lists, then watches: events change the members', async t => {
   t.strictSame(failures, [])
 })
 
+t.test('a pod that terminates is no member any more, and is told to leave', async t => {
+  const { api, answers, leavings, answered } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1', '10.0.0.2')))
+  const watch = await watchFrom(t, api, 10)
+  await answered('10.0.0.1:3000,10.0.0.2:3000')
+  t.equal(leavings.at(-1), '')
+  const terminating = { addresses: ['10.0.0.2'], conditions: { ready: false, serving: true, terminating: true } }
+  const { endpoints, ...rest } = slice('a', 11, '10.0.0.1')
+  watch.event('MODIFIED', { ...rest, endpoints: [...endpoints, terminating] })
+  await answered('10.0.0.1:3000')
+  t.equal(leavings.at(-1), '10.0.0.2:3000')
+  const before = answers.length
+  watch.event('MODIFIED', slice('a', 12, '10.0.0.1'))
+  await waitFor(() => answers.length > before, 'it has ended')
+  t.equal(leavings.at(-1), '')
+})
+
 t.test('an event may come in pieces, and several at once are told once', async t => {
   const { api, answers, answered } = await follow(t)
   const first = await expectList(t, api)

@@ -39,7 +39,9 @@ function setUp() {
     lines,
     metrics,
     changes,
-    answer: (text: string) => sink?.answer(parseMembers(text)),
+    answer: (text: string, ...leaving: string[]) => sink?.answer(parseMembers(text), new Set(leaving)),
+    /** As a source does that cannot tell who leaves. */
+    answerOnly: (text: string) => sink?.answer(parseMembers(text)),
     fail: (message: string) => sink?.failed(new Error(message)),
     isStopped: () => stopped,
     names: () => watch.members.members.map(({ name }) => name).join(),
@@ -133,6 +135,114 @@ t.test('listeners hear of changes, and only of changes', async t => {
     { removed: [{ name: 'b:1' }] },
   ])
   t.equal(changes.length, 4)
+  await watch.stop()
+})
+
+t.test('those that leave are told once each, also where the members stay the same', async t => {
+  const { watch, answer, changes, names } = setUp()
+  void watch.start()
+  answer('a:1,b:1,c:1')
+  answer('a:1,b:1', 'c:1')
+  t.strictSame([...watch.leaving], ['c:1'])
+  answer('a:1,b:1', 'c:1')
+  t.equal(changes.length, 2, 'no news')
+  t.match(changes[1], { removed: [{ name: 'c:1' }], leaving: ['c:1'] })
+  // One that was not ready when its end began.
+  answer('a:1,b:1', 'c:1', 'd:1')
+  t.strictSame(changes.slice(2), [{ added: [], removed: [], changed: [], leaving: ['d:1'] }])
+  answer('a:1,b:1')
+  t.equal(watch.leaving.size, 0)
+  t.equal(changes.length, 3, 'that they have gone is no news: they were no members any more')
+  t.equal(names(), 'a:1,b:1')
+  await watch.stop()
+})
+
+t.test('listeners find the new members and those that leave when they are called', async t => {
+  const { watch, answer } = setUp()
+  void watch.start()
+  answer('a:1,b:1')
+  const seen: unknown[] = []
+  watch.onChange(members => seen.push([members === watch.members, members.size, [...watch.leaving]]))
+  answer('a:1', 'b:1')
+  t.strictSame(seen, [[true, 1, ['b:1']]])
+  await watch.stop()
+})
+
+t.test('when all leave at once they stay members, and leave; and so it is when they have gone', async t => {
+  const { watch, answer, fail, changes, names } = setUp()
+  void watch.start()
+  answer('a:1,b:1')
+  answer('b:1', 'a:1')
+  answer('', 'a:1', 'b:1')
+  t.equal(names(), 'b:1')
+  t.strictSame([...watch.leaving].sort(), ['a:1', 'b:1'])
+  t.strictSame(changes.at(-1), { added: [], removed: [], changed: [], leaving: ['b:1'] })
+  const before = changes.length
+  // Scaled to 0: now there is no endpoint left. That says nothing new about b, which is only kept.
+  answer('')
+  t.equal(names(), 'b:1')
+  t.strictSame([...watch.leaving], ['b:1'])
+  fail('no route')
+  t.strictSame([...watch.leaving], ['b:1'])
+  t.equal(changes.length, before)
+  // Scaled up again.
+  answer('c:1')
+  t.equal(names(), 'c:1')
+  t.equal(watch.leaving.size, 0)
+  t.match(changes.at(-1), { added: [{ name: 'c:1' }], removed: [{ name: 'b:1' }], leaving: [] })
+  await watch.stop()
+})
+
+t.test('where the source cannot tell, whoever is not listed any more leaves, until listed again', async t => {
+  const { watch, answerOnly, fail, changes, names } = setUp()
+  void watch.start()
+  answerOnly('a:1,b:1,c:1')
+  t.equal(watch.leaving.size, 0)
+  answerOnly('a:1,c:1')
+  t.strictSame([...watch.leaving], ['b:1'])
+  t.match(changes.at(-1), { removed: [{ name: 'b:1' }], leaving: ['b:1'] })
+  answerOnly('a:1')
+  t.match(changes.at(-1), { removed: [{ name: 'c:1' }], leaving: ['c:1'] }, 'told once')
+  t.equal(changes.at(-1)?.leaving.length, 1)
+  answerOnly('')
+  fail('no route')
+  t.equal(names(), 'a:1', 'who is kept does not leave')
+  t.strictSame([...watch.leaving].sort(), ['b:1', 'c:1'])
+  answerOnly('a:1,b:1')
+  t.strictSame([...watch.leaving], ['c:1'])
+  await watch.stop()
+})
+
+t.test('of those that are missing only so many are remembered', async t => {
+  const { watch, answerOnly } = setUp()
+  void watch.start()
+  for (let n = 1; n <= 1500; n++) answerOnly(`a:${n}`)
+  t.equal(watch.leaving.size, 1000)
+  t.ok(watch.leaving.has('a:1499'), 'the latest')
+  t.notOk(watch.leaving.has('a:1'))
+  await watch.stop()
+})
+
+t.test('a name that left and is back is a member like any other, and can leave again', async t => {
+  const { watch, answer, changes } = setUp()
+  void watch.start()
+  answer('a:1')
+  answer('', 'a:1')
+  answer('a:1')
+  t.equal(watch.leaving.size, 0)
+  t.equal(changes.length, 2)
+  answer('', 'a:1')
+  t.strictSame(changes.at(-1)?.leaving, ['a:1'])
+  await watch.stop()
+})
+
+t.test('a member that is merely not ready is removed and does not leave', async t => {
+  const { watch, answer, changes } = setUp()
+  void watch.start()
+  answer('a:1,b:1')
+  answer('a:1')
+  t.match(changes.at(-1), { removed: [{ name: 'b:1' }], leaving: [] })
+  t.equal(watch.leaving.size, 0)
   await watch.stop()
 })
 

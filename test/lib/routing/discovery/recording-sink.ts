@@ -1,20 +1,26 @@
 import type { MemberSource } from '../../../../lib/routing/discovery/source.ts'
 import { formatMember } from '../../../../lib/routing/members.ts'
 
-/** Runs a source and keeps what it tells: answers as text (`a:1,b:1=2`), failures as the message. */
+/** Runs a source and keeps what it tells: answers as text (`a:1,b:1=2`), those that leave as names, failures as the message. */
 export function record(source: MemberSource) {
   const abort = new AbortController()
   const answers: string[] = []
+  const leavings: string[] = []
   const failures: string[] = []
   const running = source(
     {
-      answer: members => answers.push(members.map(formatMember).sort().join(',')),
+      answer(members, leaving = new Set()) {
+        answers.push(members.map(formatMember).sort().join(','))
+        leavings.push([...leaving].sort().join(','))
+      },
       failed: error => failures.push(error.message),
     },
     abort.signal,
   )
   return {
     answers,
+    /** One for each answer. */
+    leavings,
     failures,
     async stop() {
       abort.abort()

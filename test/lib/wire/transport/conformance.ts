@@ -2,39 +2,47 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
-import type { Outcome } from '../../../../lib/wire/outcome.ts'
-import type { Transport } from '../../../../lib/wire/transport/transport.ts'
+import type { Answer, Outcome } from '../../../../lib/wire/outcome.ts'
+import { takeUsers } from '../../../../lib/wire/transport/announcement.ts'
+import type { Transport, TransportIdentity } from '../../../../lib/wire/transport/transport.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { inOrder, patience, startPeer, text } from './peer.ts'
+import { identity, inOrder, letter, patience, startPeer, text } from './peer.ts'
+
+/** Of connections that have a copied message already. */
+const KEYS = ['AAAAAAAAAAAAAAAAAAAAAA==', 'BBBBBBBBBBBBBBBBBBBBBB==']
 
 /** What every transport between sidecars has to do. */
-export function conformance(t: Test, create: (token: string) => Transport): void {
+export function conformance(t: Test, create: (identity: TransportIdentity) => Transport): void {
   const start = (t: Test, token = '') => {
-    const transport = create(token)
+    const transport = create(identity(token))
     t.teardown(() => transport.close())
     return transport
   }
-  const forever = () => new Promise<Outcome>(() => {})
+  const forever = () => new Promise<Answer>(() => {})
   const send = (transport: Transport, member: Member, user = 'bob', content = 'x') =>
-    transport.send(member, user, 'app', text(content), patience())
+    transport.send(member, letter(content, { user }), patience())
 
   t.test('what arrives is what was sent: recipient, text or binary, way, bytes', async t => {
     const { member, arrivals } = await startPeer(t)
     const transport = start(t)
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
     const long = 'z'.repeat(1_000_000)
-    t.equal(await transport.send(member, 'bob', 'app', text('hello'), patience()), 'delivered')
-    t.equal(await transport.send(member, 'Zoë ✓', 'client', text(''), patience()), 'delivered')
+    t.equal(await transport.send(member, letter('hello'), patience()), 'delivered')
+    t.equal(await transport.send(member, letter('', { user: 'Zoë ✓', deliver: 'client' }), patience()), 'delivered')
     t.equal(
-      await transport.send(member, 'x'.repeat(512), 'app', { data: every, binary: true }, patience()),
+      await transport.send(
+        member,
+        letter('', { user: 'x'.repeat(512), message: { data: every, binary: true } }),
+        patience(),
+      ),
       'delivered',
     )
-    t.equal(await transport.send(member, 'bob', 'client', text(long), patience()), 'delivered')
+    t.equal(await transport.send(member, letter(long, { deliver: 'client', served: KEYS }), patience()), 'delivered')
     t.strictSame(arrivals, [
-      { user: 'bob', deliver: 'app', text: 'hello', binary: false },
-      { user: 'Zoë ✓', deliver: 'client', text: '', binary: false },
-      { user: 'x'.repeat(512), deliver: 'app', text: every.toString('latin1'), binary: true },
-      { user: 'bob', deliver: 'client', text: long, binary: false },
+      { user: 'bob', deliver: 'app', text: 'hello', binary: false, served: undefined },
+      { user: 'Zoë ✓', deliver: 'client', text: '', binary: false, served: undefined },
+      { user: 'x'.repeat(512), deliver: 'app', text: every.toString('latin1'), binary: true, served: undefined },
+      { user: 'bob', deliver: 'client', text: long, binary: false, served: KEYS },
     ])
   })
 
@@ -61,8 +69,8 @@ export function conformance(t: Test, create: (token: string) => Transport): void
       t.equal(await send(transport, member, user), 'rejected', JSON.stringify(user))
     }
     const data = Buffer.from([0xff])
-    t.equal(await transport.send(member, 'bob', 'app', { data, binary: false }, patience()), 'rejected')
-    t.equal(await transport.send(member, 'bob', 'app', { data, binary: true }, patience()), 'delivered')
+    t.equal(await transport.send(member, letter('', { message: { data, binary: false } }), patience()), 'rejected')
+    t.equal(await transport.send(member, letter('', { message: { data, binary: true } }), patience()), 'delivered')
     t.equal(arrivals.length, 1)
   })
 
@@ -91,7 +99,7 @@ export function conformance(t: Test, create: (token: string) => Transport): void
       silent.close()
     })
     const member = createMember('127.0.0.1', (silent.address() as AddressInfo).port)
-    t.equal(await start(t).send(member, 'bob', 'app', text('x'), patience(50)), 'timeout')
+    t.equal(await start(t).send(member, letter('x'), patience(50)), 'timeout')
   })
 
   t.test('timeout: at a recipient who never takes it; the message after it arrives', async t => {
@@ -100,7 +108,7 @@ export function conformance(t: Test, create: (token: string) => Transport): void
     })
     const transport = start(t)
     t.equal(await send(transport, member), 'delivered')
-    t.equal(await transport.send(member, 'bob', 'app', text('stuck'), patience(50)), 'timeout')
+    t.equal(await transport.send(member, letter('stuck'), patience(50)), 'timeout')
     t.equal(await send(transport, member), 'delivered')
     t.equal(arrivals.length, 3)
   })
@@ -108,7 +116,7 @@ export function conformance(t: Test, create: (token: string) => Transport): void
   t.test('timeout: given up before it began', async t => {
     const { member, arrivals } = await startPeer(t)
     const transport = start(t)
-    t.equal(await transport.send(member, 'bob', 'app', text('late'), AbortSignal.abort()), 'timeout')
+    t.equal(await transport.send(member, letter('late'), AbortSignal.abort()), 'timeout')
     t.equal(await send(transport, member), 'delivered')
     t.strictSame(
       arrivals.map(({ text }) => text),
@@ -141,7 +149,7 @@ export function conformance(t: Test, create: (token: string) => Transport): void
     const transport = start(t)
     const stop = new AbortController()
     const stuck = Array.from({ length: 40 }, (_, n) =>
-      transport.send(member, `slow-${n}`, 'app', text('x'.repeat(20_000)), stop.signal),
+      transport.send(member, letter('x'.repeat(20_000), { user: `slow-${n}` }), stop.signal),
     )
     for (let n = 0; n < 20; n++) t.equal(await send(transport, member, `quick-${n}`), 'delivered')
     await waitFor(() => arrivals.length === 60, 'all have arrived')
@@ -158,6 +166,80 @@ export function conformance(t: Test, create: (token: string) => Transport): void
     t.equal(outcomes.filter(outcome => outcome === 'delivered').length, 2000)
     t.equal(arrivals.length, 2000)
     t.equal(new Set(arrivals.map(({ text }) => text)).size, 2000)
+  })
+
+  t.test('moved: where the recipient is, as far as the other end knows', async t => {
+    const { member } = await startPeer(t, {
+      outcome: ({ text }) => ({ member: text === '' ? undefined : text }),
+    })
+    const transport = start(t)
+    const longest = `${'x'.repeat(253)}:65535`
+    for (const name of ['10.0.0.1:3000', '[2001:db8::1]:3000', longest])
+      t.match(await send(transport, member, 'bob', name), { member: name })
+    t.match(await send(transport, member, 'bob', ''), { member: undefined })
+  })
+
+  t.test('announcements: as many as there are, whose ever they are', async t => {
+    const { member, announced, arrivals } = await startPeer(t)
+    const transport = start(t)
+    t.equal(await transport.announce(member, ['ann', 'Zoë ✓', 'a b'], patience()), true)
+    t.strictSame(announced.splice(0), ['ann 127.0.0.9:9', 'Zoë ✓ 127.0.0.9:9', 'a b 127.0.0.9:9'])
+    const users = new Set(Array.from({ length: 10_000 }, (_, n) => `user-${n}`))
+    while (users.size > 0) t.equal(await transport.announce(member, takeUsers(users), patience()), true)
+    t.equal(announced.length, 10_000)
+    t.equal(announced[9999], 'user-9999 127.0.0.9:9')
+    t.equal(arrivals.length, 0)
+  })
+
+  t.test('announcements: to nobody, without the token, and of what can be nobody’s name', async t => {
+    const peer = await startPeer(t, { token: 's3cret' })
+    t.equal(await start(t).announce(peer.member, ['ann'], patience()), false)
+    t.equal(await start(t, 's3cret').announce(peer.member, ['ann', ''], patience()), false)
+    t.strictSame(peer.announced, [])
+    await peer.close()
+    t.equal(await start(t, 's3cret').announce(peer.member, ['ann'], patience()), false)
+    const late = start(t)
+    late.close()
+    t.equal(await late.announce(peer.member, ['ann'], patience()), false)
+  })
+
+  t.test('order: a message without an answer holds up those after it no longer than its time', async t => {
+    let release = (_: Answer) => {}
+    const { member, arrivals } = await startPeer(t, {
+      outcome: ({ text }) =>
+        text === 'stuck'
+          ? new Promise<Answer>(resolve => {
+              release = resolve
+            })
+          : 'delivered',
+    })
+    const transport = start(t)
+    const lane = 77
+    t.equal(await transport.send(member, letter('stuck', { lane }), patience(50)), 'timeout')
+    t.equal(await transport.send(member, letter('next', { lane }), patience()), 'delivered')
+    release('delivered')
+    t.equal(await transport.send(member, letter('last', { lane }), patience()), 'delivered')
+    t.strictSame(
+      arrivals.map(({ text }) => text),
+      ['stuck', 'next', 'last'],
+    )
+  })
+
+  t.test('numbers: they rise on every way, and no two messages share one', async t => {
+    const ids: number[] = []
+    const { member } = await startPeer(t, { onId: id => ids.push(id) })
+    const transport = start(t)
+    await inOrder(
+      transport,
+      member,
+      'bob',
+      Array.from({ length: 50 }, (_, n) => text(String(n))),
+    )
+    t.strictSame(
+      ids,
+      [...new Set(ids)].sort((a, b) => a - b),
+    )
+    t.equal(ids.length, 50)
   })
 
   t.test('close: what waits has its outcome at once, and nothing is sent any more', async t => {
@@ -182,7 +264,7 @@ export function conformance(t: Test, create: (token: string) => Transport): void
     t.equal(await stuck, 'timeout', 'nobody knows')
     t.equal(await send(transport, member, 'bob', 'meanwhile'), 'no_owner')
     const again = await startPeer(t, { port: member.port })
-    const outcomes: Outcome[] = []
+    const outcomes: Answer[] = []
     await waitFor(async () => {
       outcomes.push(await send(transport, member, 'bob', `after ${outcomes.length}`))
       return outcomes.at(-1) === 'delivered'

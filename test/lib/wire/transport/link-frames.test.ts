@@ -4,9 +4,14 @@ import { OUTCOMES } from '../../../../lib/wire/outcome.ts'
 import {
   deliverBytes,
   encodeHello,
+  hereBytes,
   LinkDecoder,
   type LinkFrame,
+  movedBytes,
+  writeBye,
   writeDeliver,
+  writeHere,
+  writeMoved,
   writeOutcome,
   writeWindow,
 } from '../../../../lib/wire/transport/link-frames.ts'
@@ -14,26 +19,43 @@ import {
 const LIMIT = 5000
 
 function encode(frame: LinkFrame): Buffer {
+  const written = (size: number, write: (bytes: Buffer) => void) => {
+    const bytes = Buffer.alloc(size)
+    write(bytes)
+    return bytes
+  }
   switch (frame.type) {
     case 'hello':
-      return encodeHello(frame.windowBytes, frame.maxMessageBytes)
-    case 'window': {
-      const bytes = Buffer.alloc(5)
-      writeWindow(bytes, 0, frame.bytes)
-      return bytes
-    }
-    case 'outcome': {
-      const bytes = Buffer.alloc(6)
-      writeOutcome(bytes, 0, frame.id, frame.outcome)
-      return bytes
-    }
-    default: {
-      const bytes = Buffer.alloc(deliverBytes(frame.user, frame.message))
-      writeDeliver(bytes, 0, frame.id, frame.user, frame.deliver, frame.message)
-      return bytes
-    }
+      return encodeHello(frame.windowBytes, frame.maxMessageBytes, frame.boot)
+    case 'window':
+      return written(5, bytes => writeWindow(bytes, 0, frame.bytes))
+    case 'outcome':
+      return written(6, bytes => writeOutcome(bytes, 0, frame.id, frame.outcome))
+    case 'moved':
+      return written(movedBytes(frame.member), bytes => writeMoved(bytes, 0, frame.id, frame.member))
+    case 'here':
+      return written(hereBytes(frame.users), bytes => writeHere(bytes, 0, frame.id, frame.users))
+    case 'bye':
+      return written(5, bytes => writeBye(bytes, 0, frame.count))
+    case 'deliver':
+      return written(deliverBytes(frame), bytes => writeDeliver(bytes, 0, frame.id, frame, frame.repeated))
   }
 }
+
+const BOOT = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
+
+const delivery = (id: number, content: string, more: object = {}): LinkFrame => ({
+  type: 'deliver',
+  id,
+  lane: 258,
+  user: 'bob',
+  deliver: 'app',
+  start: false,
+  repeated: false,
+  served: undefined,
+  message: { data: Buffer.from(content), binary: false },
+  ...more,
+})
 
 /** What a decoder makes of chunks: what it has read, in a form that can be compared, and what was wrong. */
 function decode(chunks: readonly Buffer[]) {
@@ -60,12 +82,27 @@ function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
-  fc.record({ type: fc.constant('hello' as const), windowBytes: u32, maxMessageBytes: u32 }),
+  fc.record({ type: fc.constant('hello' as const), windowBytes: u32, maxMessageBytes: u32, boot: fc.constant(BOOT) }),
+  fc.record({ type: fc.constant('bye' as const), count: u32 }),
+  fc.record({
+    type: fc.constant('moved' as const),
+    id: u32,
+    member: fc.constantFrom(undefined, '10.0.0.1:3000', `${'x'.repeat(253)}:65535`),
+  }),
+  fc.record({
+    type: fc.constant('here' as const),
+    id: u32,
+    users: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
+  }),
   fc.record({ type: fc.constant('window' as const), bytes: u32 }),
   fc.record({ type: fc.constant('outcome' as const), id: u32, outcome: fc.constantFrom(...OUTCOMES) }),
   fc.record({
     type: fc.constant('deliver' as const),
     id: u32,
+    lane: u32,
+    start: fc.boolean(),
+    repeated: fc.boolean(),
+    served: fc.option(fc.array(fc.stringMatching(/^[A-Za-z0-9+/]{22}==$/), { maxLength: 32 }), { nil: undefined }),
     user: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(user => Buffer.byteLength(user) <= 512),
     deliver: fc.constantFrom('app' as const, 'client' as const),
     message: fc.record({
@@ -77,17 +114,27 @@ const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
 
 t.test('the bytes of docs/protocol.md', async t => {
   const hex = (frame: LinkFrame) => encode(frame).toString('hex')
-  t.equal(hex({ type: 'hello', windowBytes: 262_144, maxMessageBytes: 16_777_216 }), '000004000001000000')
   t.equal(
-    hex({
-      type: 'deliver',
-      id: 7,
-      user: 'bob',
-      deliver: 'client',
-      message: { data: Buffer.from('hi'), binary: false },
-    }),
-    '010200000007000300000002626f626869',
+    hex({ type: 'hello', windowBytes: 262_144, maxMessageBytes: 16_777_216, boot: BOOT }),
+    `000004000001000000${BOOT.toString('hex')}`,
   )
+  t.equal(hex(delivery(7, 'hi', { deliver: 'client', start: true })), '01060000000700000102000300000002626f626869')
+  t.equal(
+    hex(delivery(7, 'hi', { served: ['AAAAAAAAAAAAAAAAAAAAAA=='] })),
+    `01100000000700000102001c00000002${Buffer.from('bob\0AAAAAAAAAAAAAAAAAAAAAA==hi').toString('hex')}`,
+  )
+  for (const [flag, more] of [
+    [1, { message: { data: Buffer.alloc(0), binary: true } }],
+    [2, { deliver: 'client' }],
+    [4, { start: true }],
+    [8, { repeated: true }],
+    [16, { served: [] }],
+  ] as const)
+    t.equal(encode(delivery(1, '', more))[1], flag, JSON.stringify(more))
+  t.equal(hex({ type: 'here', id: 8, users: Buffer.from('ann\nbob') }), '040000000800000007616e6e0a626f62')
+  t.equal(hex({ type: 'moved', id: 7, member: 'a:1' }), '05000000070003613a31')
+  t.equal(hex({ type: 'moved', id: 7, member: undefined }), '05000000070000')
+  t.equal(hex({ type: 'bye', count: 3 }), '0600000003')
   t.equal(hex({ type: 'outcome', id: 7, outcome: 'slow_consumer' }), '020500000007')
   t.equal(hex({ type: 'window', bytes: 17 }), '0300000011')
   t.strictSame(
@@ -139,21 +186,17 @@ t.test('any bytes, in any chunks: the same frames and the same problem, and neve
 
 t.test('what is wrong is known from the header on, and nothing is read after it', async t => {
   const header = (change: (bytes: Buffer) => void) => {
-    const bytes = encode({
-      type: 'deliver',
-      id: 1,
-      user: 'bob',
-      deliver: 'app',
-      message: { data: Buffer.alloc(0), binary: true },
-    })
+    const bytes = encode(delivery(1, ''))
     change(bytes)
-    return bytes.subarray(0, 12)
+    return bytes.subarray(0, 16)
   }
   const problem = (bytes: Buffer) => decode([encode({ type: 'window', bytes: 1 }), bytes, Buffer.of(3, 0, 0, 0, 1)])
   const expected = (text: string) => ({ frames: [{ type: 'window', bytes: 1 }], problem: text })
-  t.strictSame(problem(Buffer.of(4)), expected('there is no frame of type 4'))
-  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(0, 6))), expected('a recipient of 0 bytes'))
-  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(513, 6))), expected('a recipient of 513 bytes'))
-  t.strictSame(problem(header(bytes => bytes.writeUInt32BE(LIMIT + 1, 8))), expected('a message of 5001 bytes'))
+  t.strictSame(problem(Buffer.of(7)), expected('there is no frame of type 7'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(0, 10))), expected('a recipient of 0 bytes'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt16BE(513, 10))), expected('a recipient of 513 bytes'))
+  t.strictSame(problem(header(bytes => bytes.writeUInt32BE(LIMIT + 1, 12))), expected('a message of 5001 bytes'))
+  t.strictSame(problem(Buffer.of(4, 0, 0, 0, 1, 0, 1, 0, 1)), expected('an announcement of 65537 bytes'))
+  t.strictSame(problem(Buffer.of(5, 0, 0, 0, 1, 1, 4)), expected('a member of 260 bytes'))
   t.strictSame(problem(Buffer.of(2, 7, 0, 0, 0, 0)), expected('there is no outcome 7'))
 })

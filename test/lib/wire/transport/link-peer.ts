@@ -12,9 +12,16 @@ import {
 } from '../../../../lib/wire/transport/link-frames.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 
+/** The process that a peer is, unless it says otherwise. */
+export const BOOT = Buffer.alloc(16, 1)
+
+export const hello = (windowBytes: number, boot = BOOT) => encodeHello(windowBytes, 1_000_000, boot)
+
 /** The accepting end of links as a test wants it: it keeps what comes, and answers only when told. */
 export interface LinkPeer {
   readonly member: Member
+  /** The process that it is: a test can change it. */
+  boot: typeof BOOT
   readonly server: WebSocketServer
   /** Links that were made to it, in order. */
   readonly links: WebSocket[]
@@ -23,25 +30,25 @@ export interface LinkPeer {
   /** Payloads of the messages that came. */
   readonly texts: string[]
   readonly ids: number[]
+  /** The frames of these. */
+  readonly frames: Extract<LinkFrame, { type: 'deliver' }>[]
   answer(id: number, outcome: Outcome, link?: number): void
   allow(bytes: number, link?: number): void
 }
 
-/** @param hello bytes to greet with; none: silence */
-export async function startLinkPeer(
-  t: Scope,
-  options: ServerOptions = {},
-  hello: Buffer | undefined = encodeHello(262_144, 1_000_000),
-): Promise<LinkPeer> {
+/** @param greeting bytes to greet with, instead of the peer's own hello */
+export async function startLinkPeer(t: Scope, options: ServerOptions = {}, greeting?: Buffer): Promise<LinkPeer> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...options })
   await once(server, 'listening')
   const peer: LinkPeer = {
     member: createMember('127.0.0.1', (server.address() as AddressInfo).port),
+    boot: BOOT,
     server,
     links: [],
     batches: [],
     texts: [],
     ids: [],
+    frames: [],
     answer(id, outcome, link = peer.links.length - 1) {
       const bytes = Buffer.alloc(6)
       writeOutcome(bytes, 0, id, outcome)
@@ -62,9 +69,10 @@ export async function startLinkPeer(
       for (const frame of decoder.push(data) as Extract<LinkFrame, { type: 'deliver' }>[]) {
         peer.texts.push(frame.message.data.toString())
         peer.ids.push(frame.id)
+        peer.frames.push(frame)
       }
     })
-    if (hello) socket.send(hello)
+    socket.send(greeting ?? hello(262_144, peer.boot))
   })
   t.teardown(() => {
     for (const client of server.clients) client.terminate()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { Outcome } from '../../../../lib/wire/outcome.ts'
+import type { Answer, Outcome } from '../../../../lib/wire/outcome.ts'
 import {
   deliverBytes,
   encodeHello,
@@ -11,18 +11,35 @@ import {
   writeDeliver,
 } from '../../../../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../../../../lib/wire/transport/link-receiver.ts'
-import type { Receive } from '../../../../lib/wire/transport/transport.ts'
+import type { Arrival, Inbox } from '../../../../lib/wire/transport/transport.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 
 const LIMITS: LinkReceiverLimits = { maxMessageBytes: 1000, windowBytes: 2000 }
 
+type Receive = (user: string, arrival: Arrival) => Promise<Answer>
+
+const BOOT = Buffer.alloc(16, 7)
+
 /** A link whose dialling end the test plays. */
 async function start(t: Scope, receive: Receive, limits = LIMITS) {
+  const announced: string[] = []
+  const inlet = {
+    receive: (arrival: Arrival) => receive(arrival.user, arrival),
+    receiveLoose: () => 'rejected' as const,
+  }
+  const inbox: Inbox = {
+    boot: BOOT,
+    from: () => inlet,
+    receive: () => 'rejected',
+    announced: (member, users) => void announced.push(`${member}: ${users.join(' ')}`),
+  }
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
   const accepted = new Promise<LinkReceiver>(resolve =>
-    server.once('connection', socket => resolve(new LinkReceiver(socket, receive, limits))),
+    server.once('connection', socket =>
+      resolve(new LinkReceiver(socket, inbox, { sender: 'pod-a', member: 'a:1' }, limits)),
+    ),
   )
   const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   const frames: LinkFrame[] = []
@@ -40,23 +57,23 @@ async function start(t: Scope, receive: Receive, limits = LIMITS) {
   })
   const receiver = await accepted
   await waitFor(() => frames.length === 1, 'hello')
-  return { socket, frames, batches, closed, receiver }
+  return { socket, frames, batches, closed, receiver, announced }
 }
 
 function deliver(id: number, content: string | Buffer, user = 'bob', binary = false): Buffer {
   const message = { data: Buffer.from(content as string), binary }
-  const bytes = Buffer.alloc(deliverBytes(user, message))
-  writeDeliver(bytes, 0, id, user, 'app', message)
+  const bytes = Buffer.alloc(deliverBytes({ user, message, served: undefined }))
+  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: 1, start: true, served: undefined }, false)
   return bytes
 }
 
 t.test('greets with its limits, and answers a batch in one write: outcomes, then room', async t => {
   const seen: string[] = []
-  const { socket, frames, batches } = await start(t, async (user, _deliver, { data }) => {
+  const { socket, frames, batches } = await start(t, async (user, { message: { data } }) => {
     seen.push(`${user} ${data}`)
     return data.toString() as Outcome
   })
-  t.strictSame(frames, [{ type: 'hello', windowBytes: 2000, maxMessageBytes: 1000 }])
+  t.strictSame(frames, [{ type: 'hello', windowBytes: 2000, maxMessageBytes: 1000, boot: BOOT }])
   const batch = Buffer.concat([
     deliver(1, 'delivered'),
     deliver(2, 'offline', 'ann'),
@@ -106,16 +123,12 @@ t.test('what is no link closes it: 1002, more than the window: 1008; what came b
   const wrong: [string, string | Buffer, string][] = [
     ['text', 'hello', '1002 a text message'],
     ['no frame', Buffer.of(9), '1002 there is no frame of type 9'],
-    ['an answer', encodeHello(1, 1), '1002 hello out of place'],
+    ['an answer', encodeHello(1, 1, BOOT), '1002 hello out of place'],
     ['too large', deliver(2, 'x'.repeat(1001)), '1002 a message of 1001 bytes'],
-    [
-      'too much',
-      Buffer.concat([deliver(2, 'x'.repeat(990)), deliver(3, 'x'.repeat(990)), deliver(4, 'x')]),
-      '1008 more than the window',
-    ],
+    ['too much', Buffer.concat([2, 3, 4, 5, 6].map(id => deliver(id, 'x'.repeat(990)))), '1008 more than the window'],
   ]
   for (const [name, bytes, end] of wrong) {
-    const { socket, frames, closed } = await start(t, async () => 'delivered')
+    const { socket, frames, closed } = await start(t, async (): Promise<Answer> => 'delivered')
     socket.send(deliver(1, 'x'))
     await waitFor(() => frames.some(({ type }) => type === 'outcome'), 'it is answered')
     socket.send(bytes)
@@ -128,7 +141,7 @@ t.test('a message of the largest size passes, whatever the window', async t => {
   let got = 0
   const { socket, frames } = await start(
     t,
-    async (_user, _deliver, { data }) => {
+    async (_user, { message: { data } }): Promise<Answer> => {
       got = data.length
       return 'delivered'
     },
@@ -141,7 +154,10 @@ t.test('a message of the largest size passes, whatever the window', async t => {
 })
 
 t.test('whoever does not read the answers gets no more room, and is closed when it goes on', async t => {
-  const { socket, frames, closed } = await start(t, async () => 'delivered', { maxMessageBytes: 10, windowBytes: 4000 })
+  const { socket, frames, closed } = await start(t, async (): Promise<Answer> => 'delivered', {
+    maxMessageBytes: 10,
+    windowBytes: 4000,
+  })
   const many = Buffer.concat(Array.from({ length: 200 }, (_, id) => deliver(id, '')))
   let refused = false
   closed.then(
@@ -163,13 +179,13 @@ t.test('whoever does not read the answers gets no more room, and is closed when 
 
 t.test('closing tells what is known, and takes nothing any more', async t => {
   const seen: string[] = []
-  const { socket, frames, closed, receiver } = await start(t, async (_user, _deliver, { data }) => {
+  const { socket, frames, closed, receiver } = await start(t, async (_user, { message: { data } }): Promise<Answer> => {
     seen.push(data.toString())
     return 'delivered'
   })
   socket.send(deliver(1, 'before'))
   await waitFor(() => seen.length === 1, 'it has come')
-  receiver.close(1012, 'service restart')
+  receiver.leave(1012, 'service restart')
   socket.send(deliver(2, 'after'))
   t.equal(await closed, '1012 service restart')
   t.strictSame(seen, ['before'])

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { Member } from '../../../../lib/routing/members.ts'
-import { encodeHello } from '../../../../lib/wire/transport/link-frames.ts'
-import { type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
+import { encodeHello as encode } from '../../../../lib/wire/transport/link-frames.ts'
+import { giveUp, type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
+import { serialNumbers } from '../../../../lib/wire/transport/serial-numbers.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { startLinkPeer } from './link-peer.ts'
-import { patience, text } from './peer.ts'
+import { BOOT, startLinkPeer } from './link-peer.ts'
+import { letter, patience } from './peer.ts'
+
+const encodeHello = (windowBytes: number, maxMessageBytes: number, boot = BOOT) =>
+  encode(windowBytes, maxMessageBytes, boot)
 
 function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}) {
   const ends: LinkEnd[] = []
@@ -16,11 +20,15 @@ function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}
     handshakeMs: 5000,
     pingMs: 60_000,
     idleMs: 600_000,
+    nextId: serialNumbers(),
     ...options,
-    onEnd: end => ends.push(end),
+    onEnd: (end, rest) => {
+      ends.push(end)
+      giveUp(rest, end)
+    },
   })
   t.teardown(() => link.close())
-  return { ends, link, send: (content: string, signal = patience()) => link.send('bob', 'app', text(content), signal) }
+  return { ends, link, send: (content: string, signal = patience()) => link.send(letter(content), signal) }
 }
 
 t.test('messages of one round go out in one write; outcomes come in any order', async t => {
@@ -35,11 +43,11 @@ t.test('messages of one round go out in one write; outcomes come in any order', 
     peer.texts.slice(1),
     many.map((_, n) => String(n)),
   )
-  for (const id of [...peer.ids].reverse()) peer.answer(id, id % 2 === 0 ? 'delivered' : 'offline')
+  for (const id of [...peer.ids].reverse()) peer.answer(id, id % 2 === 1 ? 'delivered' : 'offline')
   t.equal(await first, 'delivered')
   t.strictSame(
     await Promise.all(many),
-    many.map((_, n) => (n % 2 === 0 ? 'offline' : 'delivered')),
+    many.map((_, n) => (n % 2 === 1 ? 'delivered' : 'offline')),
   )
   t.ok(link.open)
   t.ok(link.proved)
@@ -49,8 +57,8 @@ t.test('no more than the window is sent; what waits can be taken back, and goes 
   const peer = await startLinkPeer(t, {}, encodeHello(1000, 5000))
   const { send } = start(t, peer.member)
   const abort = new AbortController()
-  const content = 'x'.repeat(85)
-  const size = 85 + 12 + 3
+  const content = 'x'.repeat(81)
+  const size = 81 + 16 + 3
   const sent = Array.from({ length: 10 }, () => send(content))
   const given = send('taken back', abort.signal)
   const next = send('next')
@@ -71,9 +79,9 @@ t.test('no more than the window is sent; what waits can be taken back, and goes 
   peer.allow(9 * size)
   await waitFor(() => peer.texts.includes('small') || peer.texts.length > 12, 'something comes', 200).catch(() => {})
   t.equal(peer.texts.length, 11, 'what is larger than the window waits until nothing else is unread')
-  peer.allow(12 + 3 + 4)
+  peer.allow(16 + 3 + 4)
   await waitFor(() => peer.texts.length === 12, 'the large one went alone')
-  peer.allow(5000 + 12 + 3)
+  peer.allow(5000 + 16 + 3)
   await waitFor(() => peer.texts.length === 13, 'and then the others')
   for (const id of peer.ids.slice(11)) peer.answer(id, 'delivered')
   t.strictSame(await Promise.all([large, small]), ['delivered', 'delivered'])
@@ -82,7 +90,7 @@ t.test('no more than the window is sent; what waits can be taken back, and goes 
 t.test(
   'when it breaks: sent and not answered, nobody knows; not sent, nobody has it; late answers mean nothing',
   async t => {
-    const peer = await startLinkPeer(t, {}, encodeHello(100, 100))
+    const peer = await startLinkPeer(t, {}, encodeHello(108, 100))
     const { ends, link, send } = start(t, peer.member)
     const answered = send('x'.repeat(30))
     const late = send('x'.repeat(30), patience(100))
@@ -93,7 +101,7 @@ t.test(
     t.equal(await late, 'timeout')
     peer.answer(peer.ids[1]!, 'delivered')
     peer.answer(peer.ids[0]!, 'offline')
-    peer.allow(45)
+    peer.allow(49)
     await waitFor(() => peer.texts.length === 3, 'the next has come')
     const behind = send('x'.repeat(60))
     peer.links[0]?.terminate()
@@ -112,8 +120,8 @@ t.test('answers that are no frames, or out of place, end the link and nothing el
     ['a second hello', encodeHello(1, 1)],
     ['more window than was used', Buffer.of(3, 0xff, 0xff, 0xff, 0xff)],
     ['an outcome that does not exist', Buffer.of(2, 99, 0, 0, 0, 0)],
-    ['a message', Buffer.from('010000000000000100000000', 'hex')],
-    ['a message of nothing', Buffer.from('01000000000000010000000062', 'hex')],
+    ['a message', Buffer.from('01000000000000000000000100000000', 'hex')],
+    ['a message of nothing', Buffer.from('0100000000000000000000010000000062', 'hex')],
   ]
   for (const [name, answer] of wrong) {
     const peer = await startLinkPeer(t)

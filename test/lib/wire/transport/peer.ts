@@ -3,8 +3,10 @@ import fastify from 'fastify'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import { Metrics } from '../../../../lib/service/metrics.ts'
 import type { Message } from '../../../../lib/wire/message.ts'
-import type { Deliver, Outcome } from '../../../../lib/wire/outcome.ts'
-import type { Transport } from '../../../../lib/wire/transport/transport.ts'
+import type { Answer, Deliver } from '../../../../lib/wire/outcome.ts'
+import type { Letter, Transport } from '../../../../lib/wire/transport/transport.ts'
+import type { LocalLetter } from '../../../../sidecar/deliver.ts'
+import { Intake } from '../../../../sidecar/intake.ts'
 import { linkRoute } from '../../../../sidecar/link-route.ts'
 import { messageRoute } from '../../../../sidecar/message-route.ts'
 import type { Scope } from '../../../helpers/stack.ts'
@@ -14,11 +16,16 @@ export interface Arrival {
   readonly deliver: Deliver
   readonly text: string
   readonly binary: boolean
+  readonly served: readonly string[] | undefined
 }
 
 export interface Peer {
   readonly member: Member
   readonly arrivals: Arrival[]
+  /** Users that were announced, with the member that has them. */
+  readonly announced: string[]
+  /** How many messages came again. */
+  duplicates(): Promise<number>
   /** Requests and link handshakes that reached it. */
   readonly requests: string[]
   /** TCP connections that are open. */
@@ -28,7 +35,7 @@ export interface Peer {
 
 export interface PeerOptions {
   /** What becomes of an arrival; `delivered` unless said otherwise. */
-  readonly outcome?: (arrival: Arrival) => Promise<Outcome> | Outcome
+  readonly outcome?: (arrival: Arrival) => Promise<Answer> | Answer
   readonly token?: string
   readonly maxMessageBytes?: number
   readonly windowBytes?: number
@@ -37,21 +44,39 @@ export interface PeerOptions {
   /** Whether link handshakes are refused at the moment. */
   readonly refusesLinks?: () => boolean
   readonly port?: number
+  /** Called with the number of each message that arrives. */
+  readonly onId?: (id: number) => void
 }
 
 /** The receiving ends as a sidecar has them, with deliveries that a test decides on. */
 export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Peer> {
   const { outcome = () => 'delivered', token = '', maxMessageBytes = 1_000_000, windowBytes = 262_144 } = options
   const arrivals: Arrival[] = []
+  const announced: string[] = []
   const requests: string[] = []
   const app = fastify({ logger: false, forceCloseConnections: true })
-  const receive = async (user: string, deliver: Deliver, { data, binary }: Message) => {
-    const arrival = { user, deliver, text: data.toString('latin1'), binary }
-    arrivals.push(arrival)
-    return outcome(arrival)
+  const delivery = {
+    deliver(letter: LocalLetter) {
+      if ('id' in letter) options.onId?.(letter.id as number)
+      const {
+        user,
+        deliver,
+        message: { data, binary },
+        served,
+      } = letter
+      const arrival = { user, deliver, text: data.toString('latin1'), binary, served }
+      arrivals.push(arrival)
+      return outcome(arrival)
+    },
   }
-  await messageRoute(app, receive, token, maxMessageBytes)
-  if (options.links !== false) await linkRoute(app, receive, token, { maxMessageBytes, windowBytes }, new Metrics())
+  const whereabouts = {
+    announced: (member: string, users: readonly string[]) =>
+      void announced.push(...users.map(user => `${user} ${member}`)),
+  }
+  const metrics = new Metrics()
+  const inbox = new Intake({ delivery, whereabouts, metrics })
+  await messageRoute(app, inbox, token, maxMessageBytes)
+  if (options.links !== false) await linkRoute(app, inbox, token, { maxMessageBytes, windowBytes }, metrics)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()
@@ -64,11 +89,32 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
   return {
     member: createMember('127.0.0.1', port),
     arrivals,
+    announced,
+    async duplicates() {
+      const { values = [] } = (await metrics.registry.getSingleMetric('ws_operator_duplicates_total')?.get()) ?? {}
+      return values[0]?.value ?? 0
+    },
     requests,
     connections: () => new Promise(resolve => app.server.getConnections((_error, count) => resolve(count))),
     close: async () => void (await app.close()),
   }
 }
+
+/** What the transports under test say of themselves. */
+export const identity = (token = '') => ({ self: '127.0.0.9:9', token })
+
+let lanes = 0
+
+/** A letter that starts a lane of its own, unless it says otherwise. */
+export const letter = (content: string, more: Partial<Letter> = {}): Letter => ({
+  user: 'bob',
+  deliver: 'app',
+  message: text(content),
+  lane: more.lane ?? ++lanes,
+  start: true,
+  served: undefined,
+  ...more,
+})
 
 export const text = (content: string): Message => ({ data: Buffer.from(content), binary: false })
 
@@ -81,11 +127,19 @@ export async function inOrder(
   member: Member,
   user: string,
   messages: readonly Message[],
-): Promise<Outcome[]> {
-  const outcomes: Promise<Outcome>[] = []
+): Promise<Answer[]> {
+  const answers: Promise<Answer>[] = []
+  const lane = ++lanes
+  let settled = 0
   for (const message of messages) {
-    if (!transport.pipelines(member)) await Promise.all(outcomes)
-    outcomes.push(transport.send(member, user, 'app', message, patience()))
+    if (!transport.pipelines(member)) await Promise.all(answers)
+    const start = settled === answers.length
+    const answer = transport.send(member, letter('', { user, message, lane, start }), patience())
+    answers.push(answer)
+    answer.then(
+      () => settled++,
+      () => {},
+    )
   }
-  return Promise.all(outcomes)
+  return Promise.all(answers)
 }

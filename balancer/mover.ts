@@ -1,0 +1,224 @@
+import type { Discovery } from '../lib/routing/discovery/discovery.ts'
+import type { Suspects } from '../lib/routing/suspects.ts'
+import type { Logger } from '../lib/service/log.ts'
+import type { Metrics } from '../lib/service/metrics.ts'
+import type { Loss } from '../lib/wire/bridge.ts'
+import { CLOSE } from '../lib/wire/close-codes.ts'
+import { decodeControl } from '../lib/wire/control.ts'
+import { dialLimitsOf } from '../lib/wire/settings.ts'
+import type { BalancerConfig } from './config.ts'
+import { Members } from './members.ts'
+import { MoveQueue } from './move-queue.ts'
+import { type Connection, mayLose } from './placement.ts'
+import { misplaced } from './rebalance.ts'
+import { Rehome } from './rehome.ts'
+import { type Reason, type Result, rehomeMetrics } from './rehome-metrics.ts'
+
+export interface MoverOptions {
+  readonly config: BalancerConfig
+  readonly discovery: Discovery
+  readonly suspects: Suspects
+  /** Of the control pings. */
+  readonly secret: Buffer
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly connections: () => Iterable<Connection>
+}
+
+/** Connections that are moved at a time because they must be. */
+const URGENT_AT_A_TIME = 64
+
+/**
+ * Longest time for the news that a member is shutting down to come after its app has told a client so, in milliseconds. Without
+ * the news, the app meant this client.
+ */
+const NEWS_MS = 500
+
+const RESTART = 'service restart'
+
+/**
+ * Decides which connections get another upstream, and when: at once those whose upstream is lost or says that it leaves; at their
+ * leisure those whose owner has become another.
+ */
+export class Mover {
+  readonly members: Members
+  readonly #options: MoverOptions
+  readonly #rehome: Rehome
+  readonly #count
+  readonly #urgent: MoveQueue<Connection>
+  readonly #gradual: MoveQueue<Connection>
+  readonly #unsubscribe: () => void
+  /** Those that wait to know whether their member leaves. */
+  readonly #expecting = new Map<Connection, NodeJS.Timeout>()
+  /** Those that are being moved, and whether there was another reason meanwhile. */
+  readonly #moving = new Map<Connection, Reason | undefined>()
+  #settling: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(options: MoverOptions) {
+    const { config, discovery, suspects, secret, log, metrics } = options
+    this.#options = options
+    this.members = new Members(discovery, suspects)
+    this.#rehome = new Rehome({
+      members: this.members,
+      secret,
+      dialLimits: dialLimitsOf(config),
+      timeoutMs: config.REHOME_TIMEOUT_MS,
+      lingerMs: config.REHOME_LINGER_MS,
+      log,
+    })
+    this.#count = rehomeMetrics(metrics)
+    const perSecond = config.MAX_MOVES_PER_SECOND
+    // Who is only told to connect again would come back at once, with all the others.
+    const urgentPerSecond = config.REHOME === 'close' ? perSecond : Number.POSITIVE_INFINITY
+    this.#urgent = new MoveQueue({ concurrency: URGENT_AT_A_TIME, perSecond: urgentPerSecond })
+    this.#gradual = new MoveQueue({ concurrency: URGENT_AT_A_TIME, perSecond })
+    const queues = [this.#urgent, this.#gradual]
+    metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are getting one.', {
+      collect() {
+        this.set(queues.reduce((sum, { size }) => sum + size, 0))
+      },
+    })
+    this.#unsubscribe = discovery.onChange((_members, { leaving }) => {
+      if (leaving.length > 0) this.#leave(new Set(leaving))
+      this.settle()
+    })
+  }
+
+  /** To be called when who takes which users may have changed; what follows waits until that has been quiet for a while. */
+  settle(): void {
+    const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
+    if (REBALANCE !== 'gradual' || this.#stopped) return
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
+  }
+
+  /** An upstream has ended; `true`: the client need not know. */
+  onLost(connection: Connection, { code, midMessage }: Loss): boolean {
+    const { context } = connection
+    const leaving = !this.members.isMember(context.member)
+    const reason = reasonOf(code, leaving)
+    if (!reason || context.endedByApp || this.#stopped) return false
+    if (midMessage || !mayLose(context, performance.now())) {
+      this.#count.count(reason, 'passed_on', 0)
+      return false
+    }
+    if (reason === 'restart' && !leaving) this.#expect(connection)
+    else this.#start(connection, reason)
+    return true
+  }
+
+  /** What a sidecar says about a connection. */
+  onControl(connection: Connection, payload: Buffer): void {
+    const control = decodeControl(payload)
+    if (control?.type === 'ended') connection.context.endedByApp = true
+    if (control?.type !== 'drain') return
+    this.members.saysItLeaves(connection.context.member)
+    this.#start(connection, 'drain')
+  }
+
+  /** A connection has ended. */
+  forget(connection: Connection): void {
+    this.#urgent.delete(connection)
+    this.#gradual.delete(connection)
+    clearTimeout(this.#expecting.get(connection))
+    this.#expecting.delete(connection)
+  }
+
+  /** Moves nobody any more: this balancer itself ends. */
+  stop(): void {
+    this.#stopped = true
+    this.#unsubscribe()
+    clearTimeout(this.#settling)
+    this.#urgent.clear()
+    this.#gradual.clear()
+    for (const [connection, timer] of this.#expecting) {
+      clearTimeout(timer)
+      connection.giveUp()
+    }
+    this.#expecting.clear()
+  }
+
+  #leave(names: ReadonlySet<string>): void {
+    for (const connection of this.#options.connections()) {
+      if (names.has(connection.context.member)) this.#start(connection, 'drain')
+    }
+  }
+
+  /** The app said that it restarts: either it does, and then its member leaves or takes nobody, or it meant this client. */
+  #expect(connection: Connection): void {
+    const timer = setTimeout(() => {
+      this.#expecting.delete(connection)
+      if (!this.members.isMember(connection.context.member)) {
+        this.#start(connection, 'restart')
+        return
+      }
+      this.#count.count('restart', 'passed_on', 0)
+      connection.giveUp()
+    }, NEWS_MS)
+    this.#expecting.set(connection, timer)
+  }
+
+  #start(connection: Connection, reason: Reason): void {
+    if (this.#stopped || connection.state !== 'open') return
+    clearTimeout(this.#expecting.get(connection))
+    this.#expecting.delete(connection)
+    this.#gradual.delete(connection)
+    if (this.#moving.has(connection)) {
+      this.#moving.set(connection, reason)
+      return
+    }
+    this.#urgent.add(connection, () => this.#move(connection, reason))
+  }
+
+  #rebalance(): void {
+    const { connections } = this.#options
+    this.#gradual.clear()
+    const wrong = misplaced(
+      connections(),
+      key => this.members.choose(key),
+      name => this.members.isMember(name),
+    )
+    for (const connection of wrong) this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
+  }
+
+  async #move(connection: Connection, reason: Reason): Promise<void> {
+    const start = performance.now()
+    this.#moving.set(connection, undefined)
+    const result = await this.#result(connection, reason)
+    const next = this.#moving.get(connection)
+    this.#moving.delete(connection)
+    this.#count.count(reason, result, (performance.now() - start) / 1000)
+    if (connection.state !== 'open') return
+    // Where it has come to meanwhile may be no better.
+    if (next && (connection.orphaned || this.members.isLeaving(connection.context.member))) {
+      this.#start(connection, next)
+      return
+    }
+    if (result === 'moved' || result === 'stayed') return
+    // Its upstream still serves it. When that ends too, there is another attempt.
+    if (result !== 'closed' && !connection.orphaned) return
+    this.#options.log.info({ user: connection.context.user, reason, result }, 'a client has to connect again')
+    connection.close('rehome', CLOSE.SERVICE_RESTART, RESTART)
+  }
+
+  #result(connection: Connection, reason: Reason): Promise<Result> | Result {
+    if (this.#options.config.REHOME === 'close') return 'closed'
+    return this.#rehome.move(connection, reason)
+  }
+}
+
+/** Why an upstream has ended by itself, as far as its close code tells; `undefined`: because it wanted to. */
+function reasonOf(code: number, leaving: boolean): Reason | undefined {
+  switch (code) {
+    case CLOSE.ABNORMAL:
+      return 'crash'
+    case CLOSE.GOING_AWAY:
+    case CLOSE.SERVICE_RESTART:
+      return 'restart'
+    case CLOSE.NO_STATUS:
+      return leaving ? 'restart' : undefined
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,37 @@
+import type { Plan } from '../lib/wire/proxy.ts'
+import type { Members } from './members.ts'
+import type { Placement } from './placement.ts'
+import { elsewhere } from './upgrade.ts'
+
+/** Most members that a client's first handshake is offered to. */
+const MAX_ATTEMPTS = 3
+
+/**
+ * Refusals that say nothing about the handshake: another member may take it. A handshake that an app takes its time for, or ends its
+ * connection at, is not among them: it would do the same at every member.
+ */
+const PASSED_OVER: ReadonlySet<string> = new Set(['WSO_ERR_UPSTREAM_UNREACHABLE', 'WSO_ERR_DRAINING', 'WSO_ERR_FULL'])
+
+/** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
+export class PassOver {
+  readonly #members: Members
+  readonly #tried = new WeakMap<Plan<Placement>, ReadonlySet<string>>()
+
+  constructor(members: Members) {
+    this.#members = members
+  }
+
+  /** @param code why it was not taken, of the error table */
+  next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
+    if (!PASSED_OVER.has(code)) return undefined
+    const { key, member } = plan.context
+    if (code === 'WSO_ERR_DRAINING') this.#members.saysItLeaves(member)
+    else if (code !== 'WSO_ERR_FULL') this.#members.suspect(member)
+    const tried = new Set(this.#tried.get(plan)).add(member)
+    const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined
+    if (!other) return undefined
+    const next = elsewhere(plan, other)
+    this.#tried.set(next, tried)
+    return next
+  }
+}

@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Member } from '../lib/routing/members.ts'
+import type { Logger } from '../lib/service/log.ts'
+import { ERROR_HEADER } from '../lib/service/names.ts'
+import { encodeControl } from '../lib/wire/control.ts'
+import { type Answered, type DialLimits, dial } from '../lib/wire/dial.ts'
+import { isAccepted } from '../lib/wire/handshake.ts'
+import { fieldOf, type ResponseHead } from '../lib/wire/head.ts'
+import { depart, leave } from '../lib/wire/leave.ts'
+import type { Members } from './members.ts'
+import type { Connection } from './placement.ts'
+import type { Reason, Result } from './rehome-metrics.ts'
+
+export interface RehomeOptions {
+  readonly members: Members
+  /** Of the control pings. */
+  readonly secret: Buffer
+  readonly dialLimits: DialLimits
+  /** Longest time for all attempts together, in milliseconds. */
+  readonly timeoutMs: number
+  /** How long the old upstream may still answer, in milliseconds. */
+  readonly lingerMs: number
+  readonly log: Logger
+}
+
+/** Longest time for one member to take a handshake, in milliseconds: there are others. */
+const ATTEMPT_MS = 3000
+
+/** Longest time for the old upstream to say that it has answered all, in milliseconds. */
+const FENCE_MS = 5000
+
+/** Longest time for both streams to come to a place between two messages, in milliseconds. */
+const BOUNDARY_MS = 5000
+
+/** Pause after all members have refused; it doubles. In milliseconds. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 800
+
+/** What one attempt came to: an end, or a reason to try the next member. */
+type Attempt = Result | 'next'
+
+/**
+ * Gives a connection another upstream: the member that the key belongs to now, or the next one that takes it. An orphan may not stay
+ * as it is, so every member is asked again and again until the time is up; its own old member too, for an app that was started
+ * again is as good as any.
+ */
+export class Rehome {
+  readonly #options: RehomeOptions
+
+  constructor(options: RehomeOptions) {
+    this.#options = options
+  }
+
+  /** Never throws. The connection is as it was, or moved, or gone; what is to become of an orphan that is left is the caller's. */
+  async move(connection: Connection, reason: Reason): Promise<Result> {
+    const { members, timeoutMs } = this.#options
+    const { context } = connection
+    const deadline = performance.now() + timeoutMs
+    const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
+    for (let pauseMs = FIRST_PAUSE_MS; ; ) {
+      if (connection.state !== 'open') return 'gone'
+      // Before anybody is dialled: an app should not have the client long before it hears of it.
+      if (!(await connection.whenRetired(deadline - performance.now()))) return 'timeout'
+      const target = members.choose(context.key, tried)
+      if (target && target.name === context.member && !connection.orphaned) return 'stayed'
+      if (target) {
+        tried.add(target.name)
+        const result = await this.#attempt(connection, target, reason, deadline)
+        if (result !== 'next') return result
+      } else {
+        // Whoever refused may be ready by then; and who waits here must not be a burden.
+        await sleep(pauseMs * (0.5 + Math.random() / 2))
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+        tried.clear()
+        if (!connection.orphaned) tried.add(context.member)
+      }
+      if (performance.now() >= deadline) return 'timeout'
+    }
+  }
+
+  async #attempt(connection: Connection, target: Member, reason: Reason, deadline: number): Promise<Attempt> {
+    const { members, secret, dialLimits, lingerMs, log } = this.#options
+    const { context } = connection
+    const left = deadline - performance.now()
+    let answered: Answered
+    try {
+      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left))
+      const limits = { ...dialLimits, handshakeTimeoutMs }
+      answered = await dial(target.host, target.port, context.handshake, limits).answered
+    } catch (error) {
+      // An app that takes its time says nothing about its pod.
+      if ((error as { code?: string }).code === UNREACHABLE) members.suspect(target.name)
+      return 'next'
+    }
+    const verdict = judge(answered.head, context.protocol)
+    if (verdict !== 'good') {
+      if (isAccepted(answered.head)) depart(answered.socket)
+      else leave(answered.socket)
+      if (verdict !== 'unavailable') return verdict
+      const code = fieldOf(answered.head, ERROR_HEADER)
+      if (code === DRAINING) members.saysItLeaves(target.name)
+      else if (code === UNREACHABLE) members.suspect(target.name)
+      return 'next'
+    }
+    const result = await connection.handOver(answered, {
+      farewell: encodeControl(secret, { type: 'move', member: target.name }),
+      fenceMs: FENCE_MS,
+      boundaryMs: BOUNDARY_MS,
+      lingerMs,
+    })
+    if (result === 'gone') return 'gone'
+    if (result !== 'moved') return 'next'
+    log.debug({ user: context.user, from: context.member, to: target.name, reason }, 'moved')
+    context.member = target.name
+    return 'moved'
+  }
+}
+
+const DRAINING = 'WSO_ERR_DRAINING'
+const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'
+
+/**
+ * Whether another upstream's answer is as good as the first one's. A refusal of this system says nothing about the app; the app's
+ * own is meant for the client, which cannot be given it any more.
+ */
+function judge(head: ResponseHead, protocol: string | undefined): 'good' | 'unavailable' | 'refused' | 'differs' {
+  if (!isAccepted(head)) return fieldOf(head, ERROR_HEADER) === undefined ? 'refused' : 'unavailable'
+  const same =
+    fieldOf(head, 'sec-websocket-protocol') === protocol && fieldOf(head, 'sec-websocket-extensions') === undefined
+  return same ? 'good' : 'differs'
+}

@@ -1,0 +1,26 @@
+import type { Connection } from './placement.ts'
+
+/** Where users are connected, for a policy under which a user who is connected stays where they are, with further connections too. */
+export class Residents {
+  readonly #byUser = new Map<string, Set<Connection>>()
+
+  add(connection: Connection): void {
+    const { user } = connection.context
+    if (user === undefined) return
+    const known = this.#byUser.get(user)
+    if (known) known.add(connection)
+    else this.#byUser.set(user, new Set([connection]))
+  }
+
+  delete(connection: Connection): void {
+    const { user } = connection.context
+    const known = user === undefined ? undefined : this.#byUser.get(user)
+    if (known?.delete(connection) && known.size === 0) this.#byUser.delete(user as string)
+  }
+
+  /** Name of the member that serves a user's connections; `undefined` without any. */
+  home(user: string): string | undefined {
+    for (const { state, context } of this.#byUser.get(user) ?? []) if (state === 'open') return context.member
+    return undefined
+  }
+}

@@ -1,0 +1,71 @@
+import type { Deadline } from '../deadline.ts'
+import type { Answer } from '../outcome.ts'
+import { deliverBytes, hereBytes, writeDeliver, writeHere } from './link-frames.ts'
+import type { Letter } from './transport.ts'
+
+/** Where a parcel is, and who forgets it when nobody waits for it any more. */
+export interface ParcelHolder {
+  forget(parcel: LinkParcel): void
+}
+
+/** `undefined`: the other end takes no links, and nothing was sent. */
+export type ParcelAnswer = Answer | undefined
+
+/** A message or an announcement on its way over a link, and over the next one where that breaks. */
+export class LinkParcel {
+  /** What is in it: a letter, or the users of an announcement. */
+  readonly content: Letter | Buffer
+  /** Of its frame. */
+  readonly bytes: number
+  /** Once it was sent; it is the same when it is sent again. */
+  id: number | undefined
+  /** It was sent on a link that broke, and may have arrived. */
+  uncertain = false
+  /** Its place among all that was sent on the link that it is on. */
+  position = 0
+  holder: ParcelHolder
+  readonly #resolve: (answer: ParcelAnswer) => void
+  readonly #deadline: Deadline
+  readonly #expire: () => void
+
+  constructor(
+    content: Letter | Buffer,
+    holder: ParcelHolder,
+    deadline: Deadline,
+    resolve: (answer: ParcelAnswer) => void,
+  ) {
+    this.content = content
+    this.bytes = Buffer.isBuffer(content) ? hereBytes(content) : deliverBytes(content)
+    this.holder = holder
+    this.#deadline = deadline
+    this.#resolve = resolve
+    this.#expire = () => {
+      this.holder.forget(this)
+      resolve('timeout')
+    }
+    deadline.addEventListener('abort', this.#expire)
+  }
+
+  /** Whether it may be delivered whatever became of those before it. */
+  get startsLane(): boolean {
+    return Buffer.isBuffer(this.content) || this.content.start
+  }
+
+  get payloadBytes(): number {
+    return Buffer.isBuffer(this.content) ? 0 : this.content.message.data.length
+  }
+
+  /** Writes its frame; returns where it ends. */
+  write(to: Buffer, offset: number, id: number): number {
+    const { content } = this
+    this.id = id
+    return Buffer.isBuffer(content)
+      ? writeHere(to, offset, id, content)
+      : writeDeliver(to, offset, id, content, this.uncertain)
+  }
+
+  settle(answer: ParcelAnswer): void {
+    this.#deadline.removeEventListener('abort', this.#expire)
+    this.#resolve(answer)
+  }
+}

@@ -1,0 +1,20 @@
+import { randomUUID } from 'node:crypto'
+import { MEMBER_HEADER, SENDER_HEADER } from '../../service/names.ts'
+import { serialNumbers } from './serial-numbers.ts'
+import type { TransportIdentity } from './transport.ts'
+
+/** What a sidecar says of itself to others, and the numbers of its messages, which are the same on every way. */
+export class SendingProcess {
+  /** For each request and handshake. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The number of the next message that is sent. */
+  readonly nextId = serialNumbers()
+
+  constructor({ self, token }: TransportIdentity) {
+    this.headers = {
+      [SENDER_HEADER]: randomUUID(),
+      [MEMBER_HEADER]: self,
+      ...(token && { authorization: `Bearer ${token}` }),
+    }
+  }
+}

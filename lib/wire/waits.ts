@@ -1,0 +1,30 @@
+/** Those who wait for something to happen to one connection; most connections have none. */
+export class Waits {
+  #looks: (() => void)[] | undefined
+
+  /**
+   * Resolves when a condition holds, or when the time is up.
+   *
+   * @param condition asked again at each {@link wakeUp}
+   */
+  until(condition: () => boolean, timeoutMs: number): Promise<void> {
+    if (condition()) return Promise.resolve()
+    return new Promise(resolve => {
+      const look = () => {
+        if (condition()) done()
+      }
+      const done = () => {
+        clearTimeout(timer)
+        this.#looks = this.#looks?.filter(other => other !== look)
+        resolve()
+      }
+      const timer = setTimeout(done, timeoutMs)
+      this.#looks = [...(this.#looks ?? []), look]
+    })
+  }
+
+  /** Something has happened. */
+  wakeUp(): void {
+    for (const look of this.#looks ?? []) look()
+  }
+}

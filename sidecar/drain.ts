@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Bridge } from '../lib/wire/bridge.ts'
+import { CLOSE } from '../lib/wire/close-codes.ts'
+import type { Identity } from './upgrade.ts'
+
+/** Part of the time in which all clients are asked to be moved; the rest is for those that take longer. */
+const SHARE = 0.5
+
+/** Clients that are asked in a second at least, however much time there is. */
+const MIN_PER_SECOND = 500
+
+/** Pause before those that are still here are asked again, in milliseconds. */
+const AGAIN_MS = 2000
+
+/** How often it is looked whether all have gone, in milliseconds. */
+const LOOK_MS = 20
+
+export interface DrainOptions {
+  connections(): Iterable<Bridge<Identity>>
+  /** Asks the balancer to move a client. */
+  ask(connection: Bridge<Identity>): void
+}
+
+/**
+ * Hands all clients over, paced, and closes those with 1012 that are left when the time is over.
+ *
+ * @param deadline ms since the epoch
+ * @returns how many had to be closed
+ */
+export async function handOverAll({ connections, ask }: DrainOptions, deadline: number): Promise<number> {
+  const total = [...connections()].length
+  const spanMs = Math.min((deadline - Date.now()) * SHARE, (total / MIN_PER_SECOND) * 1000)
+  const asked = new WeakMap<Bridge<Identity>, number>()
+  const start = Date.now()
+  let count = 0
+  for (;;) {
+    const now = Date.now()
+    // Spread evenly over the span, in the order in which they came.
+    const due = now - start < spanMs ? Math.ceil((total * (now - start + LOOK_MS)) / spanMs) : Number.POSITIVE_INFINITY
+    let left = 0
+    for (const connection of connections()) {
+      left++
+      const before = asked.get(connection)
+      if (before === undefined ? count < due : now - before >= AGAIN_MS) {
+        if (before === undefined) count++
+        asked.set(connection, now)
+        ask(connection)
+      }
+    }
+    if (left === 0) return 0
+    if (now >= deadline) break
+    await sleep(Math.min(LOOK_MS, Math.max(1, deadline - now)))
+  }
+  let closed = 0
+  for (const connection of connections()) {
+    connection.close('shutdown', CLOSE.SERVICE_RESTART, 'service restart')
+    closed++
+  }
+  return closed
+}

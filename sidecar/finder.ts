@@ -1,0 +1,159 @@
+import { type Member, parseMember } from '../lib/routing/members.ts'
+import type { MemberSet } from '../lib/routing/rendezvous.ts'
+import type { Metrics } from '../lib/service/metrics.ts'
+import { type Deadline, withDeadline } from '../lib/wire/deadline.ts'
+import type { Answer, Outcome } from '../lib/wire/outcome.ts'
+import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
+import type { Delivery } from './deliver.ts'
+import { ExpiringMap } from './expiring-map.ts'
+import type { Registry } from './registry.ts'
+import { FOLLOW_REASONS, type FollowReason, Search, type SearchView } from './search.ts'
+import type { Whereabouts } from './whereabouts.ts'
+
+/** After a change of the members, others may have an older or a newer list for so long, in milliseconds. */
+export const TURBULENT_MS = 30_000
+
+/** A member that could not be reached is passed over for so long, in milliseconds. */
+const SUSPECT_MS = 1000
+const MAX_SUSPECTS = 10_000
+
+export interface FinderOptions {
+  /** This sidecar's own member name. */
+  readonly self: string
+  readonly members: () => MemberSet
+  /** Of the lists of members there were. */
+  readonly history: { changedWithin(ms: number): boolean; formerOwners(key: string): readonly Member[] }
+  readonly registry: Pick<Registry, 'isConnected'>
+  readonly whereabouts: Pick<Whereabouts, 'get' | 'set' | 'delete' | 'disprove'>
+  readonly delivery: Pick<Delivery, 'deliver'>
+  readonly transport: Transport
+  readonly metrics: Metrics
+}
+
+/** Where a message goes: to a member, to a connection of this pod, or to nobody. */
+export type Target = Member | 'here' | undefined
+
+/** The answers after which a message may be tried elsewhere: it was not delivered. */
+export type Miss = Exclude<Answer, Outcome> | 'offline' | 'no_owner'
+
+export function isMiss(answer: Answer): answer is Miss {
+  return typeof answer !== 'string' || answer === 'offline' || answer === 'no_owner'
+}
+
+/** Finds where the recipients of messages are connected. */
+export class Finder {
+  readonly #options: FinderOptions
+  readonly #suspects = new ExpiringMap<string, true>({ keepMs: SUSPECT_MS, maxEntries: MAX_SUSPECTS })
+  readonly #followed
+
+  constructor(options: FinderOptions) {
+    this.#options = options
+    this.#followed = options.metrics.counter(
+      'messages_followed_total',
+      'Further members that were asked for the recipient of a message, by why they were.',
+      { labelNames: ['reason'] },
+    )
+    for (const reason of FOLLOW_REASONS) this.#followed.inc({ reason }, 0)
+  }
+
+  /** Where a message goes first. */
+  locate(user: string): Target {
+    const { self, members, registry, whereabouts } = this.#options
+    if (registry.isConnected(user)) return 'here'
+    const believed = whereabouts.get(user)
+    const target = (believed === undefined ? undefined : this.member(believed)) ?? members().owner(user)
+    return target?.name === self ? 'here' : target
+  }
+
+  nameOf(target: Target): string {
+    return target === 'here' ? this.#options.self : (target?.name ?? '')
+  }
+
+  /** Hands a letter to a target. */
+  ask(target: Target, letter: Letter, deadline: Deadline): Answer | Promise<Answer> {
+    if (target === 'here') return this.#options.delivery.deliver(letter)
+    if (target === undefined || this.#suspects.get(target.name)) return 'no_owner'
+    return this.#options.transport.send(target, letter, deadline)
+  }
+
+  /**
+   * Begins the search for a user who was not where a message went first.
+   *
+   * @param waitMs how long it may go on, from when the message came
+   */
+  search(user: string, target: Target, miss: Miss, waitMs: number): Search {
+    const search = new Search(() => this.#view(user), waitMs)
+    if (target !== undefined) this.#missed(search, user, this.nameOf(target), miss)
+    return search
+  }
+
+  /**
+   * Goes on with a search until the letter is delivered or nobody is left to ask.
+   *
+   * @param since when the message came, and `until` when it must have its outcome; on the clock of `performance.now()`
+   */
+  async seek(search: Search, letter: Letter, since: number, until: number): Promise<Outcome> {
+    for (;;) {
+      const now = performance.now()
+      if (now >= until) return search.verdict
+      const step = search.next(now - since)
+      if ('outcome' in step) return step.outcome
+      if ('waitMs' in step) {
+        await new Promise(resolve => setTimeout(resolve, step.waitMs))
+        search.look()
+        continue
+      }
+      this.#count(step.reason)
+      const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
+      const answer = await withDeadline<Answer>(until - now, 'timeout', deadline => this.ask(target, letter, deadline))
+      if (isMiss(answer)) this.#missed(search, letter.user, step.ask, answer)
+      else {
+        if (answer === 'delivered') this.#found(letter.user, step.ask)
+        return answer
+      }
+    }
+  }
+
+  #view(user: string): SearchView {
+    const { self, members, history, registry, whereabouts } = this.#options
+    return {
+      believed: registry.isConnected(user) ? self : whereabouts.get(user),
+      owner: members().owner(user)?.name,
+      turbulent: history.changedWithin(TURBULENT_MS),
+      former: () => history.formerOwners(user).map(({ name }) => name),
+      ranked: limit =>
+        members()
+          .rank(user, limit)
+          .map(({ name }) => name),
+    }
+  }
+
+  #missed(search: Search, user: string, member: string, miss: Miss): void {
+    const { self, whereabouts } = this.#options
+    if (miss === 'no_owner' && member !== self) this.#suspects.set(member, true)
+    whereabouts.disprove(user, member)
+    search.answered(member, miss)
+  }
+
+  /** The next message goes there at once. */
+  #found(user: string, member: string): void {
+    const { members, whereabouts } = this.#options
+    if (members().owner(user)?.name === member) whereabouts.delete(user)
+    else whereabouts.set(user, member)
+  }
+
+  #count(reason: FollowReason | undefined): void {
+    if (reason !== undefined) this.#followed.inc({ reason })
+  }
+
+  /** A member by its name, which may have been told by somebody else and be in no list. */
+  member(name: string): Member | undefined {
+    const known = this.#options.members().get(name)
+    if (known) return known
+    try {
+      return parseMember(name)
+    } catch {
+      return undefined
+    }
+  }
+}

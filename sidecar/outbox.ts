@@ -1,0 +1,95 @@
+import type { Side } from '../lib/wire/bridge.ts'
+import type { Letter } from '../lib/wire/transport/transport.ts'
+import type { Miss, Target } from './finder.ts'
+
+/** A message on its way. Times are on the clock of `performance.now()`. */
+export interface Parcel extends Letter {
+  start: boolean
+  readonly bytes: number
+  /** Its place in its lane. */
+  readonly order: number
+  readonly since: number
+  /** When it must have its outcome. */
+  until: number
+}
+
+/** A message that came back undelivered, from where, and why. */
+interface Returned {
+  readonly parcel: Parcel
+  readonly target: Target
+  readonly miss: Miss
+}
+
+/**
+ * The way of messages from one sender to one recipient, which keeps their order: a message starts when the one before it has its
+ * outcome, or follows it at once where the transport keeps the order and both go to the same member.
+ */
+export interface Lane {
+  readonly recipient: string
+  readonly number: number
+  /** Messages there were. */
+  count: number
+  waiting: Parcel[]
+  returned: Returned[]
+  /** Messages that are under way, and their bytes. */
+  moving: number
+  movingBytes: number
+  /** Where these go: a member's name. */
+  towards: string
+  /** Nothing starts before nothing is under way: something was not delivered. */
+  stopped: boolean
+  /** A message had no answer in time, and may still arrive. */
+  doubtful: boolean
+}
+
+/** What one side of a connection has on its way. */
+export interface Outbox {
+  bytes: number
+  held: boolean
+  /** One lane a recipient. */
+  readonly lanes: Map<string, Lane>
+  /** Numbers of lanes that are at rest and doubtful: when they go on, they go on under their number. */
+  readonly doubtful: Map<string, number>
+}
+
+export type Outboxes = Readonly<Record<Side, Outbox>> & {
+  /** Who waits until nothing is under way. */
+  readonly idle: (() => void)[]
+}
+
+/** Most lanes at rest whose numbers one side of a connection remembers; the oldest go first. */
+const MAX_DOUBTFUL = 1000
+
+export function createOutboxes(): Outboxes {
+  const empty = (): Outbox => ({ bytes: 0, held: false, lanes: new Map(), doubtful: new Map() })
+  return { client: empty(), upstream: empty(), idle: [] }
+}
+
+/** The lane to a recipient; a new one if there is nothing on its way to them. */
+export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => number): Lane {
+  const known = outbox.lanes.get(recipient)
+  if (known) return known
+  const lane: Lane = {
+    recipient,
+    number: outbox.doubtful.get(recipient) ?? nextNumber(),
+    count: 0,
+    waiting: [],
+    returned: [],
+    moving: 0,
+    movingBytes: 0,
+    towards: '',
+    stopped: false,
+    doubtful: false,
+  }
+  outbox.lanes.set(recipient, lane)
+  return lane
+}
+
+/** A lane has nothing on its way any more. */
+export function retire(outbox: Outbox, { recipient, number, doubtful }: Lane): void {
+  outbox.lanes.delete(recipient)
+  if (!doubtful) return
+  outbox.doubtful.delete(recipient)
+  outbox.doubtful.set(recipient, number)
+  if (outbox.doubtful.size > MAX_DOUBTFUL) outbox.doubtful.delete(outbox.doubtful.keys().next().value as string)
+}

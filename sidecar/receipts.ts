@@ -1,0 +1,39 @@
+import type { Metrics } from '../lib/service/metrics.ts'
+import { RECEIPT_TYPE } from '../lib/service/names.ts'
+import type { Bridge } from '../lib/wire/bridge.ts'
+import type { Message } from '../lib/wire/message.ts'
+import type { Outcome } from '../lib/wire/outcome.ts'
+
+/** Tells clients what became of their messages, by a text message on the connection that they wrote on. */
+export class Receipts {
+  readonly #field: string
+  readonly #dropped
+
+  /** @param field the field that names the recipient, as in the messages themselves */
+  constructor(field: string, metrics: Metrics) {
+    this.#field = field
+    this.#dropped = metrics.counter(
+      'receipts_dropped_total',
+      'Receipts that could not be written, because their client does not read or has gone.',
+    )
+  }
+
+  send(client: Pick<Bridge, 'send'>, recipient: string, message: Message, outcome: Outcome): void {
+    const receipt = {
+      type: RECEIPT_TYPE,
+      [this.#field]: recipient,
+      outcome,
+      ...ownId(message),
+    }
+    client.send('client', { data: Buffer.from(JSON.stringify(receipt)), binary: false }).then(
+      result => result !== 'sent' && this.#dropped.inc(),
+      () => this.#dropped.inc(),
+    )
+  }
+}
+
+/** What a message calls itself, so that its client can tell which one a receipt is for. */
+function ownId({ data }: Message): { id?: string | number } {
+  const { id } = JSON.parse(data.toString('utf8')) as { id?: unknown }
+  return typeof id === 'string' || typeof id === 'number' ? { id } : {}
+}

@@ -1,0 +1,57 @@
+import t from 'tap'
+import { MoveQueue } from '../../balancer/move-queue.ts'
+import { waitFor } from '../helpers/wait.ts'
+
+t.test('not more at a time than that, in the order in which they came', async t => {
+  const queue = new MoveQueue<number>({ concurrency: 3, perSecond: Number.POSITIVE_INFINITY })
+  const begun: number[] = []
+  const ends: (() => void)[] = []
+  for (let n = 0; n < 10; n++) {
+    queue.add(n, () => {
+      begun.push(n)
+      return new Promise<void>(resolve => ends.push(resolve))
+    })
+  }
+  t.strictSame(begun, [0, 1, 2])
+  t.equal(queue.size, 10)
+  for (let n = 0; n < 10; n++) {
+    await waitFor(() => ends.length > 0, 'one runs')
+    ends.shift()?.()
+  }
+  await waitFor(() => queue.size === 0, 'all are done')
+  t.strictSame(
+    begun,
+    Array.from({ length: 10 }, (_, n) => n),
+  )
+})
+
+t.test('not more in a second than that', async t => {
+  const queue = new MoveQueue<number>({ concurrency: 100, perSecond: 200 })
+  const begun: number[] = []
+  for (let n = 0; n < 60; n++) queue.add(n, async () => void begun.push(performance.now()))
+  await waitFor(() => begun.length === 60, 'all have begun')
+  const took = (begun.at(-1) as number) - (begun[0] as number)
+  // 60 at 200 a second, less what may begin at once.
+  t.ok(took > 200, `${took} ms`)
+  queue.clear()
+})
+
+t.test('what waits can be replaced, taken back, or all of it dropped', async t => {
+  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: Number.POSITIVE_INFINITY })
+  const done: string[] = []
+  let end: () => void = () => {}
+  queue.add('a', () => new Promise<void>(resolve => (end = resolve)))
+  queue.add('b', async () => void done.push('b, first'))
+  queue.add('c', async () => void done.push('c'))
+  queue.add('b', async () => void done.push('b, second'))
+  queue.delete('c')
+  end()
+  await waitFor(() => queue.size === 0, 'all are done')
+  t.strictSame(done, ['b, second'])
+  queue.add('d', () => new Promise<void>(resolve => (end = resolve)))
+  queue.add('e', async () => void done.push('e'))
+  queue.clear()
+  end()
+  await waitFor(() => queue.size === 0, 'all are done')
+  t.strictSame(done, ['b, second'])
+})

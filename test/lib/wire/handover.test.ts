@@ -1,0 +1,328 @@
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import t from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
+import { loadBalancerConfig } from '../../../balancer/config.ts'
+import { createLogger } from '../../../lib/service/log.ts'
+import { Metrics } from '../../../lib/service/metrics.ts'
+import type { Bridge, HandedOver, Loss } from '../../../lib/wire/bridge.ts'
+import { type Answered, dial } from '../../../lib/wire/dial.ts'
+import { createProxy, type Opening } from '../../../lib/wire/proxy.ts'
+import { dialLimitsOf } from '../../../lib/wire/settings.ts'
+import type { Scope } from '../../helpers/stack.ts'
+import { waitFor } from '../../helpers/wait.ts'
+
+const until = (condition: () => boolean) => waitFor(condition, condition.toString())
+
+interface App {
+  readonly name: string
+  readonly port: number
+  readonly sockets: Set<WebSocket>
+  /** Close codes that it has seen. */
+  readonly closes: number[]
+  readonly server: WebSocketServer
+}
+
+/** An app that answers each message with its own name in front, after a pause where the message asks for one. */
+async function startApp(t: Scope, name: string): Promise<App> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  const app: App = { name, port: (server.address() as AddressInfo).port, sockets: new Set(), closes: [], server }
+  server.on('connection', socket => {
+    app.sockets.add(socket)
+    socket.on('message', (data, binary) => {
+      const text = data.toString('latin1')
+      const answer = Buffer.concat([Buffer.from(`${name} `), data as Buffer])
+      if (text.startsWith('later')) setTimeout(() => socket.send(answer, { binary }), 100)
+      else socket.send(answer, { binary })
+    })
+    socket.on('close', code => {
+      app.closes.push(code)
+      app.sockets.delete(socket)
+    })
+  })
+  t.teardown(() => {
+    for (const socket of app.sockets) socket.terminate()
+    server.close()
+  })
+  return app
+}
+
+interface Connection {
+  readonly bridge: Bridge<unknown>
+  readonly opening: Opening
+}
+
+interface Chain {
+  readonly url: string
+  readonly connections: Connection[]
+  readonly losses: Loss[]
+  readonly ends: unknown[]
+}
+
+/** A server that passes everything to one app, until its connections are handed over. */
+async function startChain(t: Scope, app: App, keep = false): Promise<Chain> {
+  const log = createLogger('test', 'test', 'silent')
+  const config = loadBalancerConfig({ WS_OPERATOR_MEMBERS: `127.0.0.1:${app.port}` })
+  const chain = { connections: [] as Connection[], losses: [] as Loss[], ends: [] as unknown[] }
+  const proxy = createProxy({
+    log,
+    metrics: new Metrics(),
+    config,
+    plan: () => ({ host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, context: {} }),
+    opened: (bridge, opening) => void chain.connections.push({ bridge, opening }),
+    closed: (_bridge, end) => void chain.ends.push(end),
+    onLost(_bridge, loss) {
+      chain.losses.push(loss)
+      return keep
+    },
+  })
+  await proxy.app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(async () => {
+    await proxy.drain(Date.now() + 100)
+    await proxy.app.close()
+  })
+  return { ...chain, url: `ws://127.0.0.1:${(proxy.app.server.address() as AddressInfo).port}/` }
+}
+
+async function dialAgain({ opening }: Connection, app: App): Promise<Answered> {
+  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 2000, MAX_QUEUE_BYTES: 65_536 })
+  return dial('127.0.0.1', app.port, opening.handshake, limits).answered
+}
+
+const TIMES = { farewell: Buffer.from('farewell'), fenceMs: 20_000, boundaryMs: 1000, lingerMs: 300 }
+
+async function handOver(connection: Connection, app: App, times = TIMES): Promise<HandedOver> {
+  await connection.bridge.whenRetired(10_000)
+  return connection.bridge.handOver(await dialAgain(connection, app), times)
+}
+
+async function connect(t: Scope, url: string) {
+  const socket = new WebSocket(url)
+  const received: string[] = []
+  const closes: number[] = []
+  socket.on('message', data => received.push(data.toString('latin1')))
+  socket.on('close', code => closes.push(code))
+  await once(socket, 'open')
+  t.teardown(() => socket.terminate())
+  return { socket, received, closes }
+}
+
+t.test(
+  'what was sent before goes to the old upstream, what follows to the new one; the old one sees a clean close',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a)
+    const { socket, received, closes } = await connect(t, chain.url)
+    socket.send('1')
+    socket.send('2')
+    await until(() => received.length === 2)
+    t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+    socket.send('3')
+    await until(() => received.length === 3)
+    t.strictSame(received, ['a 1', 'a 2', 'b 3'])
+    await until(() => a.closes.length === 1)
+    t.strictSame(a.closes, [1001])
+    t.strictSame(closes, [])
+    socket.close(4001)
+    await until(() => b.closes.length === 1)
+    t.strictSame(b.closes, [4001], 'the end passes to the new one')
+    await until(() => chain.ends.length === 1)
+  },
+)
+
+t.test('nothing is lost, doubled or reordered while connections are moved again and again under load', async t => {
+  const apps = await Promise.all([startApp(t, 'a'), startApp(t, 'b'), startApp(t, 'c')])
+  const chain = await startChain(t, apps[0] as App)
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connect(t, chain.url)))
+  const sizes = [0, 1, 125, 126, 5000, 70_000, 300_000]
+  const messages = 400
+  let moves = 0
+  let sending = true
+  const moving = chain.connections.map(async (connection, n) => {
+    for (let k = 1; sending; k++) {
+      const result = await handOver(connection, apps[(n + k) % 3] as App, { ...TIMES, lingerMs: 20 })
+      if (result === 'moved') moves++
+      else if (result !== 'busy') throw new Error(result)
+      await new Promise(setImmediate)
+    }
+  })
+  await Promise.all(
+    clients.map(async ({ socket, received }, n) => {
+      for (let seq = 0; seq < messages; seq++) {
+        const text = `${seq} ${'x'.repeat(sizes[(seq + n) % sizes.length] as number)}`
+        if (seq % 5 === 0) {
+          socket.send(text.slice(0, 3), { fin: false })
+          await new Promise(setImmediate)
+          socket.send(text.slice(3), { fin: true })
+        } else socket.send(text, { binary: seq % 7 === 0 })
+        if (seq % 16 === 15) await until(() => received.length >= seq - 16)
+      }
+      await until(() => received.length >= messages)
+    }),
+  )
+  sending = false
+  await Promise.all(moving)
+  for (const { received, closes } of clients) {
+    t.strictSame(
+      received.map(text => Number(text.split(' ')[1])),
+      Array.from({ length: messages }, (_, seq) => seq),
+    )
+    t.strictSame(closes, [])
+  }
+  t.ok(moves > 20, `${moves} moves`)
+})
+
+t.test('what the old app still answers comes between the messages of the new one', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received } = await connect(t, chain.url)
+  socket.send(`later ${'x'.repeat(200_000)}`)
+  await until(() => a.sockets.size === 1)
+  socket.send('now')
+  await until(() => received.length === 1)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  for (let n = 0; n < 50; n++) socket.send(`${n} ${'y'.repeat(20_000)}`)
+  await until(() => received.length === 52)
+  t.strictSame(
+    received.filter(text => text.startsWith('b ')).map(text => Number(text.split(' ')[1])),
+    Array.from({ length: 50 }, (_, n) => n),
+  )
+  t.equal(received.filter(text => text === `a later ${'x'.repeat(200_000)}`).length, 1)
+})
+
+t.test(
+  'an upstream that is killed: the client keeps its connection, and what it sends meanwhile goes to the next',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a, true)
+    const { socket, received, closes } = await connect(t, chain.url)
+    socket.send('1')
+    await until(() => received.length === 1)
+    for (const upstream of a.sockets) (upstream as unknown as { _socket: Socket })._socket.resetAndDestroy()
+    await until(() => chain.losses.length === 1)
+    t.strictSame(chain.losses, [{ code: 1006, midMessage: false }])
+    const connection = chain.connections[0] as Connection
+    t.ok(connection.bridge.orphaned)
+    socket.send('2')
+    t.equal(await handOver(connection, b), 'moved')
+    await until(() => received.length === 2)
+    t.strictSame(received, ['a 1', 'b 2'])
+    t.strictSame(closes, [])
+  },
+)
+
+t.test('a close frame that is not for the client: the next upstream goes on', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket, received, closes } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.close(1012, 'restart')
+  await until(() => chain.losses.length === 1)
+  t.equal(chain.losses[0]?.code, 1012)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.strictSame([received, closes], [['b x'], []])
+  await until(() => a.closes.length === 1)
+})
+
+t.test('giving up passes on how the upstream ended', async t => {
+  const a = await startApp(t, 'a')
+  for (const kill of [false, true]) {
+    const chain = await startChain(t, a, true)
+    const { closes } = await connect(t, chain.url)
+    await until(() => a.sockets.size === 1)
+    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
+    await until(() => chain.losses.length === 1)
+    chain.connections[0]?.bridge.giveUp()
+    await until(() => closes.length === 1)
+    t.strictSame(closes, [kill ? 1006 : 1012])
+    await until(() => chain.ends.length === 1)
+  }
+})
+
+t.test('a client that leaves while it has no upstream, or while it is moved, ends everything', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.terminate()
+  await until(() => chain.losses.length === 1)
+  const connection = chain.connections[0] as Connection
+  const next = await dialAgain(connection, b)
+  connection.bridge.terminate()
+  t.equal(await connection.bridge.handOver(next, TIMES), 'gone')
+  await until(() => chain.ends.length === 1)
+  await until(() => b.closes.length === 1)
+  t.strictSame(b.closes, [1001], 'the upstream that was not needed sees a clean close')
+  socket.terminate()
+})
+
+t.test('a client in the middle of a message is moved when the message has ended, or not in time', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received } = await connect(t, chain.url)
+  socket.send('half', { fin: false })
+  await until(() => a.sockets.size === 1)
+  const connection = chain.connections[0] as Connection
+  t.equal(await handOver(connection, b, { ...TIMES, boundaryMs: 50 }), 'busy')
+  const moved = handOver(connection, b)
+  socket.send(' and half', { fin: true })
+  t.equal(await moved, 'moved')
+  socket.send('next')
+  await until(() => received.length === 2)
+  t.strictSame(received, ['a half and half', 'b next'])
+})
+t.test('what apps push by themselves arrives, each message once and whole, up to the close that they see', async t => {
+  const pushed = new Map<string, number>()
+  const apps = await Promise.all(
+    ['a', 'b'].map(async name => {
+      const app = await startApp(t, name)
+      let links = 0
+      app.server.on('connection', socket => {
+        const link = `${name}${links++}`
+        pushed.set(link, 0)
+        const timer = setInterval(() => {
+          if (socket.readyState !== socket.OPEN) return
+          const n = pushed.get(link) as number
+          pushed.set(link, n + 1)
+          const text = `${link} ${n} ${'x'.repeat(n % 10 === 0 ? 100_000 : 10)}`
+          socket.send(text.slice(0, 5), { fin: false })
+          socket.send(text.slice(5), { fin: true })
+        }, 1)
+        socket.on('close', () => clearInterval(timer))
+      })
+      return app
+    }),
+  )
+  const chain = await startChain(t, apps[0] as App)
+  const clients = await Promise.all(Array.from({ length: 6 }, () => connect(t, chain.url)))
+  await Promise.all(
+    chain.connections.map(async (connection, n) => {
+      for (let k = 1; k < 12; k++) {
+        const before = clients[n]?.received.length ?? 0
+        t.equal(await handOver(connection, apps[k % 2] as App, { ...TIMES, lingerMs: 20 }), 'moved')
+        await until(() => (clients[n]?.received.length ?? 0) > before + 20)
+      }
+    }),
+  )
+  // Else an app's close would end the connection under an upstream that still retires.
+  for (const { bridge } of chain.connections) await bridge.whenRetired(10_000)
+  for (const app of apps) for (const socket of app.sockets) socket.close(4000)
+  await until(() => clients.every(({ closes }) => closes.length === 1))
+  const seen = new Map<string, number[]>()
+  for (const { received } of clients) {
+    for (const text of received) {
+      const [link = '', n] = text.split(' ')
+      seen.set(link, [...(seen.get(link) ?? []), Number(n)])
+    }
+  }
+  for (const [link, count] of pushed) {
+    t.strictSame(
+      seen.get(link) ?? [],
+      Array.from({ length: count }, (_, n) => n),
+      link,
+    )
+  }
+})

@@ -1,0 +1,146 @@
+import t from 'tap'
+import { Metrics } from '../../lib/service/metrics.ts'
+import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
+import type { Arrival } from '../../lib/wire/transport/transport.ts'
+import { Intake } from '../../sidecar/intake.ts'
+
+/** An intake whose deliveries a test decides on. */
+function start(answer: (text: string) => Answer | Promise<Answer> = () => 'delivered') {
+  const delivered: string[] = []
+  const announced: string[] = []
+  const metrics = new Metrics()
+  const intake = new Intake({
+    delivery: {
+      deliver({ message }) {
+        delivered.push(message.data.toString())
+        return answer(message.data.toString())
+      },
+    },
+    whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
+    metrics,
+  })
+  const duplicates = async () =>
+    (await metrics.registry.getSingleMetric('ws_operator_duplicates_total')?.get())?.values[0]?.value
+  return { intake, delivered, announced, duplicates, from: (name = 'pod-a') => intake.from(name) }
+}
+
+const arrival = (id: number, more: Partial<Arrival> = {}): Arrival => ({
+  id,
+  lane: 1,
+  user: 'bob',
+  deliver: 'app',
+  start: true,
+  repeated: false,
+  served: undefined,
+  message: { data: Buffer.from(String(id)), binary: false },
+  ...more,
+})
+
+t.test('a message that comes again is answered as before, and delivered once', async t => {
+  let finish = (_: Answer) => {}
+  const { from, delivered, duplicates } = start(text =>
+    text === '2'
+      ? new Promise(resolve => {
+          finish = resolve
+        })
+      : 'slow_consumer',
+  )
+  t.equal(await from().receive(arrival(1)), 'slow_consumer')
+  const first = from().receive(arrival(2))
+  const again = [1, 2].map(() => from().receive(arrival(2, { repeated: true })))
+  t.equal(await from().receive(arrival(1, { repeated: true })), 'slow_consumer')
+  finish('delivered')
+  t.strictSame(await Promise.all([first, ...again]), ['delivered', 'delivered', 'delivered'])
+  t.equal(await from().receive(arrival(2, { repeated: true })), 'delivered')
+  t.strictSame(delivered, ['1', '2'])
+  t.equal(await duplicates(), 4)
+  t.equal(await from('pod-b').receive(arrival(1, { repeated: true })), 'slow_consumer', 'somebody else’s is another')
+  t.equal(delivered.length, 3)
+})
+
+t.test(
+  'a message that comes again and never came is delivered; one that may have come too long ago is not',
+  async t => {
+    const { from, delivered } = start()
+    t.equal(await from().receive(arrival(1, { repeated: true })), 'delivered')
+    for (let id = 2; id <= 9000; id++) await from().receive(arrival(id))
+    t.equal(await from().receive(arrival(1, { repeated: true })), 'timeout')
+    t.equal(delivered.length, 9000)
+  },
+)
+
+t.test('a message that was not delivered can still be, when it comes again', async t => {
+  let here = false
+  const { from } = start(() => (here ? 'delivered' : 'offline'))
+  t.equal(await from().receive(arrival(1)), 'offline')
+  here = true
+  t.equal(await from().receive(arrival(1, { repeated: true })), 'delivered')
+  t.equal(await from().receive(arrival(1, { repeated: true })), 'delivered')
+})
+
+t.test('a lane stops at a message that was not delivered, until it starts again; other lanes go on', async t => {
+  for (const miss of ['offline', A_MOMENT_AGO, { member: 'b:1' }] as const) {
+    let here = false
+    const { from, delivered } = start(() => (here ? 'delivered' : miss))
+    t.equal(await from().receive(arrival(1)), miss)
+    here = true
+    t.equal(await from().receive(arrival(2, { start: false })), miss, 'the same answer')
+    t.equal(await from().receive(arrival(3, { start: false, repeated: true })), miss)
+    t.equal(await from().receive(arrival(4, { start: false, lane: 2 })), 'delivered')
+    t.equal(await from('pod-b').receive(arrival(4, { start: false })), 'delivered', 'and other senders')
+    t.equal(await from().receive(arrival(5)), 'delivered')
+    t.equal(await from().receive(arrival(6, { start: false })), 'delivered')
+    t.strictSame(delivered, ['1', '4', '4', '5', '6'])
+  }
+})
+
+t.test('also at one that is found late not to be delivered, unless the lane has started again', async t => {
+  const finish = new Map<string, (answer: Answer) => void>()
+  const { from } = start(text => new Promise(resolve => finish.set(text, resolve)))
+  const late = from().receive(arrival(1))
+  finish.get('1')?.('offline')
+  t.equal(await late, 'offline')
+  t.equal(await from().receive(arrival(2, { start: false })), 'offline')
+  const given = from().receive(arrival(3))
+  const next = from().receive(arrival(4))
+  finish.get('3')?.('offline')
+  t.equal(await given, 'offline')
+  const follows = from().receive(arrival(5, { start: false }))
+  finish.get('4')?.('delivered')
+  finish.get('5')?.('delivered')
+  t.equal(await next, 'delivered')
+  t.equal(await follows, 'delivered')
+})
+
+t.test('too slow, too large and the like do not stop a lane', async t => {
+  const { from } = start(text => (text === '1' ? 'slow_consumer' : 'delivered'))
+  t.equal(await from().receive(arrival(1)), 'slow_consumer')
+  t.equal(await from().receive(arrival(2, { start: false })), 'delivered')
+})
+
+t.test('what comes by itself: one that is older than what came after it in its lane is not delivered', async t => {
+  const { from, delivered } = start()
+  t.equal(await from().receiveLoose(arrival(2)), 'delivered')
+  t.equal(await from().receiveLoose(arrival(1)), 'rejected')
+  t.equal(await from().receiveLoose(arrival(1, { lane: 2 })), 'delivered')
+  t.equal(await from().receive(arrival(7)), 'delivered')
+  t.equal(await from().receiveLoose(arrival(6)), 'rejected', 'also after a link')
+  // Many other lanes do not make it forget at once.
+  for (let lane = 10; lane < 4000; lane++) await from().receive(arrival(lane, { lane }))
+  t.equal(await from().receiveLoose(arrival(6)), 'rejected')
+  t.equal(delivered.filter(text => text === '6' || text === '1').length, 1)
+})
+
+t.test('a delivery that fails is told so, and leaves nothing behind', async t => {
+  const { from } = start(() => Promise.reject(new Error('broken')))
+  await t.rejects(Promise.resolve(from().receive(arrival(1))), { message: 'broken' })
+  t.equal(await from().receive(arrival(1, { repeated: true })), 'rejected')
+})
+
+t.test('every process has another boot, and announcements are passed on', async t => {
+  const { intake, announced } = start()
+  t.equal(intake.boot.length, 16)
+  t.notOk(intake.boot.equals(start().intake.boot))
+  intake.announced('b:1', ['ann', 'bob'])
+  t.strictSame(announced, ['b:1', 'ann', 'bob'])
+})

@@ -1,0 +1,197 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createMember, type Member } from '../../lib/routing/members.ts'
+import { MemberSet } from '../../lib/routing/rendezvous.ts'
+import { createLogger } from '../../lib/service/log.ts'
+import { Metrics } from '../../lib/service/metrics.ts'
+import type { Bridge } from '../../lib/wire/bridge.ts'
+import type { Message } from '../../lib/wire/message.ts'
+import type { Answer } from '../../lib/wire/outcome.ts'
+import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
+import type { Arrival, Transport } from '../../lib/wire/transport/transport.ts'
+import { Delivery } from '../../sidecar/deliver.ts'
+import { Finder } from '../../sidecar/finder.ts'
+import { Intake } from '../../sidecar/intake.ts'
+import { Registry } from '../../sidecar/registry.ts'
+import { Router } from '../../sidecar/router.ts'
+import { Whereabouts } from '../../sidecar/whereabouts.ts'
+import { waitFor } from '../helpers/wait.ts'
+
+const MEMBERS = [1, 2, 3, 4].map(n => createMember('10.0.0.1', n))
+const ALL = MemberSet.of(MEMBERS)
+const USER = 'bob'
+
+/** A link between two sidecars that does each of its steps when it is told to. */
+interface Wire {
+  /** Sent, not arrived. */
+  readonly there: Arrival[]
+  /** Answered, not heard. */
+  readonly back: { id: number; answer: Answer | Promise<Answer> }[]
+  /** Sent, no answer heard: in the order of sending. */
+  readonly open: Map<number, { arrival: Arrival; resolve: (answer: Answer) => void }>
+}
+
+/** Sidecars with everything but sockets: what is on its way moves on, is lost with a link, or is overtaken by other links as the test says. */
+function startWorld() {
+  const received: string[] = []
+  const wires: Wire[] = []
+  const log = createLogger('test', 'test', 'silent')
+  const nodes = MEMBERS.map(self => {
+    const metrics = new Metrics()
+    const registry = new Registry()
+    const whereabouts = new Whereabouts({ self: self.name, metrics })
+    const owner = (user: string) => ALL.owner(user)?.name
+    const delivery = new Delivery({ self: self.name, owner, registry, whereabouts, relay: () => {} })
+    const inbox = new Intake({ delivery, whereabouts, metrics })
+    return { self, metrics, registry, whereabouts, delivery, inbox }
+  })
+  const routers = nodes.map(({ self, metrics, registry, whereabouts, delivery }) => {
+    const toward = new Map<string, Wire>()
+    const nextId = serialNumbers()
+    const transport: Transport = {
+      send(member: Member, letter) {
+        let wire = toward.get(member.name)
+        if (!wire) {
+          wire = { there: [], back: [], open: new Map() }
+          toward.set(member.name, wire)
+          wires.push(wire)
+          targets.set(wire, { inlet: nodes.find(node => node.self.name === member.name)!.inbox.from(self.name) })
+        }
+        const arrival: Arrival = { ...letter, id: nextId(), repeated: false }
+        const { there, open } = wire
+        there.push(arrival)
+        return new Promise(resolve => open.set(arrival.id, { arrival, resolve }))
+      },
+      announce: () => Promise.resolve(true),
+      pipelines: () => true,
+      close: () => {},
+    }
+    const history = { changedWithin: () => false, formerOwners: () => [] }
+    const members = () => ALL
+    const finder = new Finder({
+      self: self.name,
+      members,
+      history,
+      registry,
+      whereabouts,
+      delivery,
+      transport,
+      metrics,
+    })
+    const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: 10_000_000 }
+    return new Router({ finder, transport, nextLane: serialNumbers(), ...limits, log, metrics })
+  })
+  const targets = new Map<Wire, { inlet: ReturnType<Intake['from']> }>()
+  const bridge = (): Bridge =>
+    ({
+      state: 'open',
+      send: async (_side: string, { data }: Message) => {
+        received.push(data.toString())
+        return 'sent'
+      },
+    }) as unknown as Bridge
+  let at = nodes.findIndex(({ self }) => self === ALL.owner(USER))
+  let connection = bridge()
+  nodes[at]?.registry.add(USER, connection)
+  const from = { hold: () => {}, release: () => {} } as unknown as Bridge
+
+  const world = {
+    received,
+    send(node: number, text: string) {
+      const message = { data: Buffer.from(text), binary: false }
+      routers[node]?.route({ bridge: from, side: 'client', user: 'ann' }, USER, 'app', message)
+    },
+    move(to: number) {
+      if (to === at) return
+      const next = bridge()
+      nodes[to]?.registry.add(USER, next)
+      nodes[to]?.whereabouts.delete(USER)
+      nodes[at]?.registry.remove(USER, connection)
+      nodes[at]?.whereabouts.set(USER, MEMBERS[to]?.name ?? '')
+      at = to
+      connection = next
+    },
+    arrive(pick: number) {
+      const wire = wires[pick % wires.length]
+      const arrival = wire?.there.shift()
+      if (wire && arrival) wire.back.push({ id: arrival.id, answer: targets.get(wire)!.inlet.receive(arrival) })
+    },
+    async hear(pick: number) {
+      const wire = wires[pick % wires.length]
+      const answer = wire?.back.shift()
+      if (!wire || !answer) return
+      const result = await answer.answer
+      wire.open.get(answer.id)?.resolve(result)
+      wire.open.delete(answer.id)
+    },
+    /** What was on its way in both directions is lost, and sent again. */
+    cut(pick: number) {
+      const wire = wires[pick % wires.length]
+      if (!wire) return
+      wire.back.length = 0
+      wire.there.length = 0
+      for (const [id, entry] of wire.open) {
+        entry.arrival = { ...entry.arrival, repeated: true }
+        wire.open.set(id, entry)
+        wire.there.push(entry.arrival)
+      }
+    },
+    async finish(count: number) {
+      const all = async () => {
+        for (let n = 0; n < wires.length; n++) {
+          world.arrive(n)
+          await world.hear(n)
+        }
+        return (await world.outcomes()) === count
+      }
+      await waitFor(all, 'all have an outcome')
+    },
+    outcomes: () => world.count(() => true),
+    delivered: () => world.count(outcome => outcome === 'delivered'),
+    async count(which: (outcome: string) => boolean) {
+      let sum = 0
+      for (const { metrics } of nodes) {
+        const counter = await metrics.registry.getSingleMetric('ws_operator_messages_routed_total')?.get()
+        for (const { labels, value } of counter?.values ?? []) if (which(String(labels['outcome']))) sum += value
+      }
+      return sum
+    },
+  }
+  return world
+}
+
+t.test(
+  'however users move, links break and answers are late: each message once, and each sender’s in order',
+  async t => {
+    const pick = fc.nat(100)
+    const event = fc.oneof(
+      { weight: 8, arbitrary: fc.record({ do: fc.constant('send' as const), pick: fc.nat(3) }) },
+      { weight: 8, arbitrary: fc.record({ do: fc.constant('arrive' as const), pick }) },
+      { weight: 6, arbitrary: fc.record({ do: fc.constant('hear' as const), pick }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('move' as const), pick: fc.nat(3) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const), pick }) },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { minLength: 20, maxLength: 150 }), async events => {
+        const world = startWorld()
+        const sent = [0, 0, 0, 0]
+        for (const { do: action, pick } of events) {
+          if (action === 'send') {
+            world.send(pick, `${pick} ${sent[pick]}`)
+            sent[pick] = (sent[pick] ?? 0) + 1
+          } else await world[action](pick)
+          await new Promise(setImmediate)
+        }
+        await world.finish(sent.reduce((sum, count) => sum + count))
+        for (const [node, count] of sent.entries()) {
+          t.strictSame(
+            world.received.filter(text => text.startsWith(`${node} `)),
+            Array.from({ length: count }, (_, n) => `${node} ${n}`),
+          )
+        }
+        t.equal(await world.delivered(), world.received.length)
+      }),
+      { numRuns: 150 },
+    )
+  },
+)

@@ -1,0 +1,79 @@
+import t from 'tap'
+import { createMember } from '../../lib/routing/members.ts'
+import { Metrics } from '../../lib/service/metrics.ts'
+import type { Answer } from '../../lib/wire/outcome.ts'
+import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
+import type { Letter } from '../../lib/wire/transport/transport.ts'
+import { Relay } from '../../sidecar/relay.ts'
+
+const B = createMember('10.0.0.2', 1)
+
+/** A relay whose copies end when the test says so. */
+function start(maxBytes = 10_000) {
+  const sent: { letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
+  const disproved: string[] = []
+  const metrics = new Metrics()
+  const relay = new Relay({
+    finder: {
+      member: () => B,
+      ask: (_target, letter) =>
+        new Promise(resolve => {
+          const end = (answer: Answer = 'delivered') => {
+            resolve(answer)
+            return new Promise<void>(done => void setImmediate(done))
+          }
+          sent.push({ letter, end })
+        }),
+    },
+    whereabouts: { disprove: (user, member) => void disproved.push(`${user} ${member}`) },
+    nextLane: serialNumbers(),
+    timeoutMs: 60_000,
+    maxBytes,
+    metrics,
+  })
+  const count = async (result: string) =>
+    (await metrics.registry.getSingleMetric('ws_operator_messages_copied_total')?.get())?.values.find(
+      ({ labels }) => labels['result'] === result,
+    )?.value
+  const copy = (user: string, text: string) =>
+    relay.copy(B.name, { user, deliver: 'app', served: ['k'], message: { data: Buffer.from(text), binary: false } })
+  return { copy, sent, disproved, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
+}
+
+t.test('one user’s copies go one after the other, and go no further; others do not wait', async t => {
+  const { copy, sent, texts, count } = start()
+  copy('bob', '1')
+  copy('bob', '2')
+  copy('ann', 'x')
+  t.strictSame(texts(), ['1', 'x'])
+  await sent[0]?.end()
+  t.strictSame(texts(), ['1', 'x', '2'])
+  t.match(sent[2]?.letter, { served: ['k'], start: true, user: 'bob', lane: sent[0]?.letter.lane as number })
+  t.not(sent[1]?.letter.lane, sent[0]?.letter.lane)
+  await sent[1]?.end()
+  await sent[2]?.end()
+  t.equal(await count('delivered'), 3)
+})
+
+t.test('a member that has not got the user is no longer believed to', async t => {
+  const { copy, sent, disproved, count } = start()
+  for (const [n, answer] of (
+    ['offline', 'no_owner', { member: 'c:1' }, 'timeout', 'slow_consumer'] as const
+  ).entries()) {
+    copy('bob', String(n))
+    await sent[n]?.end(answer)
+  }
+  t.strictSame(disproved, Array(3).fill(`bob ${B.name}`))
+  t.equal(await count('lost'), 5)
+})
+
+t.test('what is more than may wait is dropped, and counted', async t => {
+  const { copy, sent, texts, count } = start(1000)
+  for (const text of ['1', '2', '3', '4', '5']) copy('bob', text)
+  t.equal(await count('dropped'), 2)
+  for (let n = 0; n < 3; n++) await sent[n]?.end()
+  t.strictSame(texts(), ['1', '2', '3'])
+  copy('bob', '6')
+  await sent[3]?.end()
+  t.strictSame(texts(), ['1', '2', '3', '6'], 'there is room again')
+})

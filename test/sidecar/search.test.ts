@@ -1,0 +1,144 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createMember, type Member } from '../../lib/routing/members.ts'
+import { MemberSet } from '../../lib/routing/rendezvous.ts'
+import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
+import { Search, type SearchView } from '../../sidecar/search.ts'
+
+const calm: SearchView = {
+  believed: undefined,
+  owner: 'a',
+  turbulent: false,
+  former: () => ['f'],
+  ranked: () => ['a', 'b', 'c'],
+}
+
+/** Plays a search against answers, one list for each member, the last of which stays; returns who was asked, and the end. */
+function play(view: SearchView, answers: Record<string, (Answer | undefined)[]>, waitMs = 1000, first?: string) {
+  const search = new Search(() => view, waitMs)
+  const log: string[] = []
+  const answerOf = (name: string) => {
+    const list = answers[name] ?? ['offline']
+    return list.length > 1 ? list.shift() : list[0]
+  }
+  let clock = 0
+  if (first !== undefined) search.answered(first, answerOf(first) as Answer)
+  for (;;) {
+    const step = search.next(clock)
+    if ('outcome' in step) return { log, end: step.outcome, clock }
+    if ('waitMs' in step) {
+      log.push(`wait ${step.waitMs}`)
+      clock += step.waitMs
+      search.look()
+      continue
+    }
+    log.push(`${step.ask}${step.reason ? ` (${step.reason})` : ''}`)
+    const answer = answerOf(step.ask)
+    if (answer === 'delivered') return { log, end: answer, clock }
+    search.answered(step.ask, answer as Answer)
+  }
+}
+
+t.test('in calm times the owner’s word is final', async t => {
+  t.match(play(calm, { a: ['offline'] }), { log: ['a'], end: 'offline' })
+  t.match(play(calm, { a: ['offline'] }, 1000, 'a'), { log: [], end: 'offline' }, 'also when it was asked before')
+  t.match(
+    play({ ...calm, believed: 'x' }, {}, 1000, 'x'),
+    { log: ['a'], end: 'offline' },
+    'somebody else’s word is not',
+  )
+  t.match(play({ ...calm, owner: undefined, ranked: () => [] }, {}), { log: [], end: 'no_owner' })
+})
+
+t.test('who has moved is followed, so far', async t => {
+  const to = (member: string): Answer[] => [{ member }]
+  t.match(play(calm, { a: to('x'), x: to('y'), y: ['delivered'] }), { log: ['a', 'x (moved)', 'y (moved)'] })
+  t.match(play(calm, { a: to('v'), v: to('w'), w: to('x'), x: to('y'), y: to('z') }), {
+    log: ['a', 'v (moved)', 'w (moved)', 'x (moved)', 'y (moved)'],
+    end: 'offline',
+  })
+  t.match(play(calm, { a: to('x'), x: to('a') }), { log: ['a', 'x (moved)'], end: 'offline' }, 'not in circles')
+})
+
+t.test(
+  'an owner who cannot be reached, or had the user a moment ago: the others are asked, again and again',
+  async t => {
+    const rounds = play(calm, { a: ['no_owner'], f: ['no_owner'], b: ['no_owner'], c: ['no_owner'] })
+    t.strictSame(rounds.log.slice(0, 6), ['a', 'f (former)', 'b (rank)', 'c (rank)', 'wait 50', 'a (retry)'])
+    t.strictSame(
+      rounds.log.filter(line => line.startsWith('wait')),
+      ['wait 50', 'wait 100', 'wait 200', 'wait 400', 'wait 250'],
+    )
+    t.equal(rounds.end, 'no_owner')
+    t.equal(rounds.clock, 1000)
+    t.match(play(calm, { a: [A_MOMENT_AGO, 'delivered'] }), {
+      log: ['a', 'f (former)', 'b (rank)', 'c (rank)', 'wait 50', 'a (retry)'],
+      end: 'delivered',
+    })
+    t.match(play(calm, { a: ['no_owner'] }, 0), { end: 'offline', clock: 0 }, 'without waiting: each once')
+  },
+)
+
+t.test('while members change, all of this is done at once', async t => {
+  t.match(play({ ...calm, turbulent: true }, { b: ['delivered'] }), { log: ['a', 'f (former)', 'b (rank)'] })
+})
+
+/** Members that some know and others do not. */
+const ALL = Array.from({ length: 12 }, (_, n) => createMember('10.0.0.1', 3000 + n))
+
+t.test('whatever the lists are, a connected user is found, if those who hold users announce them', async t => {
+  const indexes = (max: number, min = 0) => fc.uniqueArray(fc.nat(ALL.length - 1), { minLength: min, maxLength: max })
+  const pick = (list: readonly number[]) => list.map(n => ALL[n] as Member)
+  let asked = 0
+  let followed = 0
+  fc.assert(
+    fc.property(
+      // What all know, what each may know more, and who has died without the others knowing it.
+      indexes(6, 2),
+      fc.array(indexes(3), { minLength: ALL.length, maxLength: ALL.length }),
+      indexes(2),
+      fc.nat(ALL.length - 1),
+      fc.nat(ALL.length - 1),
+      fc.string({ minLength: 1 }),
+      (base, more, dead, holderIndex, senderIndex, user) => {
+        // Everybody alive knows at least the members that have been there for long, some of the new ones, and some dead ones.
+        const settled = MemberSet.of(pick(base))
+        const viewOf = (n: number) => MemberSet.of(pick([...new Set([...base, ...(more[n] ?? [])])]))
+        const alive = (name: string) => !dead.some(n => ALL[n]?.name === name)
+        const holder = ALL[holderIndex] as Member
+        const sender = ALL[senderIndex] as Member
+        if (!alive(holder.name) || !alive(sender.name)) return
+        // Whoever cannot be told is passed over for the next in rank.
+        const audience = [viewOf(holderIndex), settled].map(
+          list => list.rank(user).find(({ name }) => alive(name))?.name,
+        )
+        const answerOf = (name: string): Answer => {
+          if (!alive(name)) return 'no_owner'
+          if (name === holder.name) return 'delivered'
+          if (audience.includes(name)) return { member: holder.name }
+          const owner = viewOf(ALL.findIndex(member => member.name === name)).owner(user)?.name
+          return owner === undefined || owner === name ? 'offline' : { member: owner }
+        }
+        if (!settled.members.some(({ name }) => alive(name))) return
+        const own = viewOf(senderIndex)
+        const result = play(
+          {
+            believed: undefined,
+            owner: own.owner(user)?.name,
+            turbulent: true,
+            former: () => [],
+            ranked: limit => own.rank(user, limit).map(({ name }) => name),
+          },
+          Object.fromEntries(ALL.map(({ name }) => [name, [answerOf(name)]])),
+          1000,
+        )
+        asked++
+        followed += result.log.length
+        t.equal(result.end, 'delivered', JSON.stringify({ ...result, holder: holder.name }))
+        t.ok(result.log.length <= 40, 'within bounds')
+      },
+    ),
+    { numRuns: 2000 },
+  )
+  t.ok(asked > 500, `${asked} of them could be found, with ${followed} questions`)
+})

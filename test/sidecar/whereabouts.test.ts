@@ -1,0 +1,84 @@
+import t from 'tap'
+import { Metrics } from '../../lib/service/metrics.ts'
+import type { Bridge } from '../../lib/wire/bridge.ts'
+import { Registry } from '../../sidecar/registry.ts'
+import { Whereabouts } from '../../sidecar/whereabouts.ts'
+
+const bridge = (state = 'open') => ({ state }) as unknown as Bridge
+
+function start() {
+  const clock = { now: 0 }
+  const now = () => clock.now
+  const metrics = new Metrics()
+  const registry = new Registry(now)
+  const whereabouts = new Whereabouts({ self: 'self:1', metrics, now })
+  const metric = async (name: string) =>
+    (await metrics.registry.getSingleMetric(`ws_operator_${name}`)?.get())?.values[0]?.value
+  return { clock, registry, whereabouts, metric }
+}
+
+t.test('where a user is, for a minute', async t => {
+  const { clock, whereabouts, metric } = start()
+  whereabouts.set('bob', 'b:1')
+  t.equal(await metric('whereabouts'), 1)
+  clock.now = 59_999
+  t.equal(whereabouts.get('bob'), 'b:1')
+  clock.now = 60_000
+  t.equal(whereabouts.get('bob'), undefined)
+  t.equal(await metric('whereabouts'), 0)
+  whereabouts.set('bob', 'b:1')
+  whereabouts.delete('bob')
+  t.equal(whereabouts.get('bob'), undefined)
+})
+
+t.test('nobody is said to be with ourselves, and what is not true is forgotten', async t => {
+  const { whereabouts } = start()
+  whereabouts.set('bob', 'self:1')
+  t.equal(whereabouts.get('bob'), undefined)
+  whereabouts.set('bob', 'b:1')
+  whereabouts.disprove('bob', 'c:1')
+  t.equal(whereabouts.get('bob'), 'b:1')
+  whereabouts.disprove('bob', 'b:1')
+  t.equal(whereabouts.get('bob'), undefined)
+})
+
+t.test('not more than 100,000 users: the oldest go, and are counted', async t => {
+  const { whereabouts, metric } = start()
+  for (let n = 0; n < 100_010; n++) whereabouts.set(`user-${n}`, 'b:1')
+  t.equal(whereabouts.get('user-9'), undefined)
+  t.equal(whereabouts.get('user-10'), 'b:1')
+  t.equal(await metric('whereabouts_evicted_total'), 10)
+  t.equal(await metric('whereabouts'), 100_000)
+})
+
+t.test('who has left a moment ago: the last connection, for five seconds', async t => {
+  const { clock, registry } = start()
+  const [one, two] = [bridge(), bridge()]
+  registry.add('bob', one)
+  registry.add('bob', two)
+  registry.remove('bob', one)
+  t.ok(registry.isConnected('bob'))
+  registry.remove('bob', two)
+  t.notOk(registry.isConnected('bob'))
+  t.ok(registry.leftRecently('bob'))
+  t.notOk(registry.leftRecently('ann'))
+  clock.now = 4999
+  registry.remove('bob', two)
+  t.ok(registry.leftRecently('bob'))
+  clock.now = 5000
+  t.notOk(registry.leftRecently('bob'), 'what is removed again is no departure')
+  registry.add('bob', one)
+  registry.remove('bob', one)
+  registry.add('bob', two)
+  t.notOk(registry.leftRecently('bob') && !registry.has('bob'))
+})
+
+t.test('whoever has only connections that end is about to leave', async t => {
+  const { registry } = start()
+  registry.add('bob', bridge('closing'))
+  t.notOk(registry.isConnected('bob'))
+  t.strictSame(registry.connections('bob'), [])
+  t.ok(registry.leftRecently('bob'))
+  t.ok(registry.has('bob'))
+  t.strictSame([...registry.names()], ['bob'])
+})
