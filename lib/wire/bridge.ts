@@ -133,9 +133,15 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   async send(side: Side, message: Message): Promise<SendResult> {
     const pipe = this.#pipes[OTHER[side]]
     const queued = pipe.queuedBytes
-    if (this.#end) return 'closed'
+    if (this.#end || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
     if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
     return (await pipe.inject(message)) ? 'sent' : 'closed'
+  }
+
+  /** Whether the upstream sends no more: what it is still sent, it does not act on, though its kernel may take it. */
+  get #upstreamEnded(): boolean {
+    const { source, closedBySource } = this.#pipes.upstream
+    return this.#lost !== undefined || closedBySource || source.readableEnded || source.destroyed
   }
 
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
