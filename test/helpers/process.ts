@@ -30,8 +30,8 @@ export async function startProgram(
   openFiles?: number,
 ): Promise<ProgramProcess> {
   const settings = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'debug', ...env }
-  const limited = openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]
-  const [command, ...args] = [...limited, process.execPath, main] as [string, ...string[]]
+  const limited = ['-c', 'ulimit -n "$0" && exec "$@"', String(openFiles), process.execPath, main]
+  const [command, args] = openFiles === undefined ? [process.execPath, [main]] : ['sh', limited]
   const child = spawn(command, args, {
     env: {
       ...process.env,
