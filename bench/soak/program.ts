@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { NODE_FLAGS } from '../node-flags.ts'
 import { memoryOf } from '../proc.ts'
 import type { Inside } from './probe.ts'
 import type { Sample } from './verdict.ts'
@@ -47,7 +48,7 @@ export class Program {
     const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
     const program = new Program(
       name,
-      launch(['--expose-gc', '--import', probe, join(root, kind, 'main.ts')], env),
+      launch([...NODE_FLAGS, '--expose-gc', '--import', probe, join(root, kind, 'main.ts')], env),
       adminPort,
     )
     const deadline = performance.now() + WAIT_MS
