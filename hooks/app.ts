@@ -68,7 +68,8 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
   })
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode ?? 500
-    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome: status < 500 ? 'bad_request' : 'error' })
+    const outcome = status === 401 ? 'unauthorized' : status < 500 ? 'bad_request' : 'error'
+    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome })
     if (status >= 500) request.log.error({ err: error }, 'hook failed')
     if (status === 401) request.log.warn({ hook: request.url, remote: request.ip }, `refused: ${error.message}`)
     return reply.send(status === 400 ? serviceError('BAD_REQUEST', error.message) : error)

@@ -72,7 +72,8 @@ t.test('a large object is taken, an unknown path is not', async t => {
 t.test('with a token, only who shows it is answered, and the log says who was not', async t => {
   const { write, lines } = collect()
   const log = pino({ level: 'warn' }, { write })
-  const { app } = await buildApp({ ...config, TOKEN_FILE: 's3cret' }, { log, metrics: new Metrics() })
+  const metrics = new Metrics()
+  const { app } = await buildApp({ ...config, TOKEN_FILE: 's3cret' }, { log, metrics })
   t.teardown(() => app.close())
   const post = (headers: Record<string, string>) =>
     app.inject({ method: 'POST', url: '/decorator/sync', payload: recorded<object>('decorator-sync-first'), headers })
@@ -82,6 +83,10 @@ t.test('with a token, only who shows it is answered, and the log says who was no
     const answer = await post(headers as Record<string, string>)
     t.match(answer.json(), { statusCode: 401, code: 'WSO_ERR_UNAUTHORIZED', message: /bearer token/ })
   }
+  t.match(
+    await metrics.registry.metrics(),
+    'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="unauthorized"} 2\n',
+  )
   t.match(
     lines.map(line => JSON.parse(line)),
     [{ hook: '/decorator/sync', msg: 'refused: the bearer token is missing or wrong' }, { hook: '/decorator/sync' }],
