@@ -24,7 +24,7 @@ const POD = 'object.spec.template.spec'
 const BLANKS = {
   '<name>': 'object.metadata.name',
   '<namespace>': 'request.namespace',
-  '<image>': 'variables.image',
+  '<image>': 'variables.sidecarImage',
   '<domain>': 'variables.clusterDomain',
   '<policy>': 'variables.imagePullPolicy',
   '99999': 'string(variables.appPort)',
@@ -68,7 +68,7 @@ const CONDITIONS = {
 
 const VARIABLES = {
   // kustomization.yaml makes it the image of the hooks.
-  image: celText(DEFAULT_IMAGE),
+  sidecarImage: celText(DEFAULT_IMAGE),
   imagePullPolicy: celText('IfNotPresent'),
   clusterDomain: celText('cluster.local'),
   neighbours: `${POD}.containers + (has(${POD}.initContainers) ? ${POD}.initContainers.filter(container, has(container.restartPolicy) && container.restartPolicy == "Always") : [])`,

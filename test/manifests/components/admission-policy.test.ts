@@ -13,8 +13,10 @@ t.test('the sidecar that the policy adds has the image of the hooks', { skip: no
   t.equal(policies.length, 3)
   for (const { spec } of policies) t.equal(spec.failurePolicy, 'Ignore', 'what it cannot do, the hooks do')
   const inject = policies.find(({ metadata }) => metadata.name === 'ws-operator-inject.ws.operator')
-  const { expression } = inject.spec.variables.find(({ name }: Manifest) => name === 'image')
-  t.equal(expression, JSON.stringify(DEFAULT_IMAGE))
+  const variable = (name: string) => inject.spec.variables.find((one: Manifest) => one.name === name).expression
+  t.equal(variable('sidecarImage'), JSON.stringify(DEFAULT_IMAGE))
+  // kustomize takes names in paths for patterns.
+  t.equal(variable('imagePullPolicy'), '"IfNotPresent"')
 })
 
 t.test('each policy has its binding', { skip: noKubectl }, async t => {
