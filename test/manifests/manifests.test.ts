@@ -142,13 +142,19 @@ t.test('it may do what the controllers need, and give balancers what they get', 
     rules.some((rule: Manifest) =>
       [rule.apiGroups.includes(group), rule.resources.includes(resource), rule.verbs.includes(verb)].every(Boolean),
     )
-  const managed = [...decorator.spec.resources, ...decorator.spec.attachments, ...composite.spec.childResources]
-  for (const { apiVersion, resource } of managed) {
-    const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-    for (const verb of ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']) {
-      t.ok(allowed(group, resource, verb), `${verb} ${resource}.${group}`)
+  const needs = (resources: Manifest[], ...verbs: string[]) => {
+    for (const { apiVersion, resource } of resources) {
+      const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
+      for (const verb of ['list', 'watch', ...verbs]) {
+        t.ok(allowed(group, resource, verb), `${verb} ${resource}.${group}`)
+      }
     }
   }
+  needs([...decorator.spec.resources, composite.spec.parentResource], 'get')
+  needs(decorator.spec.resources, 'update', 'patch')
+  // An annotation can make that one of them is no longer wanted.
+  needs(decorator.spec.attachments, 'create', 'patch', 'delete')
+  needs(composite.spec.childResources, 'create', 'patch')
   const role = balancerObjects({ name: 'x', namespace: 'x' }, { target: 'x' }, config).find(
     ({ kind }) => kind === 'Role',
   )
