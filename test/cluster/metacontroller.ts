@@ -79,7 +79,7 @@ async function startProgram(program: string, flags: readonly string[], recorder?
     },
     async stop() {
       await end(child)
-      await rm(folder, { recursive: true })
+      await rm(folder, { recursive: true, force: true })
     },
     log: () => readFile(log, 'utf8'),
   }
