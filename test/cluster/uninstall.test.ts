@@ -46,6 +46,7 @@ async function leftovers(): Promise<string[]> {
 t.test('in the order of the guide nothing is left', async t => {
   const cluster = await connect()
   t.teardown(() => cluster.close())
+  const before = await leftovers()
   await install(cluster, say)
   const namespace = await cluster.namespace()
   const { chat, template } = await injected(cluster, namespace)
@@ -60,7 +61,7 @@ t.test('in the order of the guide nothing is left', async t => {
 
   for (const script of commands(GUIDE, '## All of it, in order')) await follow(script)
   isAsBefore(t, await chat(), template)
-  t.same(await leftovers(), [])
+  t.same(await leftovers(), before)
   const kinds = 'deployments,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets'
   await waitFor('nothing that was made for it is left', async () => {
     const names = await kubectl(['get', kinds, '-n', namespace, '-o', 'name'])

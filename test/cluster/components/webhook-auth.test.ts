@@ -6,7 +6,7 @@ import { dump } from '../dump.ts'
 import { installInCluster, prepare, rolledOutAll } from '../in-cluster.ts'
 import { kubectl } from '../kubectl.ts'
 import { noMetacontroller } from '../metacontroller-image.ts'
-import { MANIFESTS, metric, podsOf, SYSTEM_NAMESPACE } from '../operator.ts'
+import { allPodsOf, MANIFESTS, metric, podsOf, SYSTEM_NAMESPACE } from '../operator.ts'
 import { reach } from '../reach.ts'
 import { waitFor } from '../wait.ts'
 
@@ -62,6 +62,10 @@ t.test('Metacontroller shows the hooks a token, or is not answered', { skip: noM
     await inSystem(...secret('second'))
     await inSystem('rollout', 'restart', `deployment/${HOOKS}`)
     await rolledOutAll()
+    // The old ones still know the old token.
+    await waitFor('the old hooks are gone', async () => {
+      return (await allPodsOf(cluster, SYSTEM_NAMESPACE, `app.kubernetes.io/name=${HOOKS}`)).length === 2
+    })
     await kubectl(['annotate', '-n', namespace, 'deployment', 'chat', `${DOMAIN}/log-level=debug`])
     await waitFor('hooks refuse', async () => (await refused()) > before)
     t.match(
@@ -98,7 +102,7 @@ t.test('Metacontroller shows the hooks a token, or is not answered', { skip: noM
   await t.test('Metacontroller’s metrics are where they are scraped', async t => {
     const [pod] = await podsOf(cluster, SYSTEM_NAMESPACE, 'app.kubernetes.io/name=ws-operator-metacontroller')
     const path = `/api/v1/namespaces/${SYSTEM_NAMESPACE}/pods/${pod?.metadata.name}:9999/proxy/metrics`
-    t.match(await kubectl(['get', '--raw', path]), /^metacontroller_/m)
+    t.match(await kubectl(['get', '--raw', path]), /^rest_client_requests_total/m)
   })
 
   await t.test('the hooks have no way to ask the API server', async t => {
