@@ -2,6 +2,7 @@ import fastify, { type FastifyBaseLogger, type FastifyError, LogController } fro
 import type { TSchema } from 'typebox'
 import { serviceError } from '../lib/service/errors.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
+import { tokenCheck } from '../lib/service/token.ts'
 import { finalizeBalancer, syncBalancer } from './composite.ts'
 import type { HooksConfig, Rendering } from './config.ts'
 import { finalizeDeployment, syncDeployment } from './decorator.ts'
@@ -67,10 +68,14 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
   })
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode ?? 500
-    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome: status < 500 ? 'bad_request' : 'error' })
+    const outcome = status === 401 ? 'unauthorized' : status < 500 ? 'bad_request' : 'error'
+    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome })
     if (status >= 500) request.log.error({ err: error }, 'hook failed')
+    if (status === 401) request.log.warn({ hook: request.url, remote: request.ip }, `refused: ${error.message}`)
     return reply.send(status === 400 ? serviceError('BAD_REQUEST', error.message) : error)
   })
+  // Before the body is read, which may be large.
+  app.addHook('onRequest', tokenCheck(config.TOKEN_FILE))
   for (const [path, { schema, answer }] of Object.entries(HOOKS)) {
     app.post(path, { schema: { body: schema } }, async (request, reply) => {
       const stop = durations.startTimer({ hook: path })

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
+import { readToken } from '../lib/service/token.ts'
 import manifest from '../package.json' with { type: 'json' }
 
 /** Image of this version, as `npm run image` and the Dockerfile name it. */
@@ -20,10 +21,16 @@ export const hooksSchema = Type.Object({
     minLength: 1,
     description: "Domain of the cluster's DNS, at the end of the names of Services.",
   }),
+  TOKEN_FILE: Type.String({
+    default: '',
+    description:
+      'Path of a file with the bearer token that callers of the hooks must show; read once, at the start. Empty: none is asked for.',
+  }),
 })
 
 /** @throws {ConfigError} naming every bad variable */
-export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, {}, env)
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) =>
+  loadConfig(hooksSchema, { TOKEN_FILE: path => (path === '' ? '' : readToken(path)) }, env)
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { injectPolicyYaml } from './docs/admission-policy.ts'
 import { annotationsPage, readmeWithAnnotations } from './docs/annotations.ts'
 import { configurationPage } from './docs/configuration.ts'
 import { crdYaml } from './docs/crd.ts'
@@ -10,6 +11,7 @@ const GENERATED: Readonly<Record<string, (current: string) => string>> = {
   'docs/annotations.md': annotationsPage,
   'docs/configuration.md': configurationPage,
   'manifests/base/crd/websocketbalancers.yaml': crdYaml,
+  'manifests/components/admission-policy/inject.yaml': injectPolicyYaml,
 }
 
 /** The generated files below `root` that are missing or are not what the code says now. */

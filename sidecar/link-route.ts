@@ -11,11 +11,11 @@ import {
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
+import { tokenCheck } from '../lib/service/token.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
-import { tokenCheck } from './token.ts'
 
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
 const MAX_LINKS = 2000

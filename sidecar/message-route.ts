@@ -14,12 +14,12 @@ import {
   SERVED_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
+import { tokenCheck } from '../lib/service/token.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
 import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { readServed } from '../lib/wire/transport/link-frames.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
-import { tokenCheck } from './token.ts'
 
 /** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {

@@ -62,7 +62,7 @@ export const ERRORS = {
   DRAINING: { code: 'WSO_ERR_DRAINING', message: 'this instance is shutting down', status: 503, retryable: true },
   UNAUTHORIZED: {
     code: 'WSO_ERR_UNAUTHORIZED',
-    message: 'the pod-to-pod token is missing or wrong',
+    message: 'the bearer token is missing or wrong',
     status: 401,
     retryable: false,
   },

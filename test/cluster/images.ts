@@ -18,11 +18,16 @@ export async function loadImages(say: (line: string) => void): Promise<void> {
       await makeImage({ out, stage, tag: `${stage}:${packageJson.version}`, say })
       archives.push(out)
     }
-    const [program, ...args] = await loader()
-    for (const archive of archives) await run(program, [...args, archive], { limitMs: LOAD_LIMIT_MS })
+    for (const archive of archives) await loadArchive(archive)
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Puts an image archive on the cluster's nodes. */
+export async function loadArchive(archive: string): Promise<void> {
+  const [program, ...args] = await loader()
+  await run(program, [...args, archive], { limitMs: LOAD_LIMIT_MS })
 }
 
 /** The command that puts an archive on the nodes; the archive's path comes last. @throws where nobody knows one */

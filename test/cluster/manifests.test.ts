@@ -1,7 +1,9 @@
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
-import { connect, ensureMetacontrollerCrds } from './cluster.ts'
+import { build, overlay } from '../helpers/kustomize.ts'
+import { type Cluster, connect, ensureMetacontrollerCrds } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
 import { MANIFESTS } from './operator.ts'
 import { waitFor } from './wait.ts'
@@ -36,10 +38,29 @@ t.test('the API server takes every manifest, strictly', async t => {
   t.ok(together.some(line => line.startsWith('deployment.apps/ws-operator-metacontroller serverside-applied')))
   t.ok(together.length > alone.length)
   const namespace = await cluster.namespace()
-  t.match(await dryRun('-n', namespace, '-f', join(MANIFESTS, 'examples/chat.yaml')), [
-    /^deployment\.apps\/chat serverside-applied/,
-  ])
+  for (const file of readdirSync(join(MANIFESTS, 'examples')))
+    t.match(await dryRun('-n', namespace, '-f', join(MANIFESTS, 'examples', file)), [/serverside-applied/], file)
+  for (const component of readdirSync(join(MANIFESTS, 'components'))) {
+    const unknown = await missing(cluster, component)
+    const skip = unknown.length > 0 && `the API server has no ${unknown.join(' and no ')}`
+    await t.test(`component ${component}`, { skip }, async t => {
+      const { folder, remove } = overlay('with-metacontroller', [component])
+      t.teardown(remove)
+      t.ok((await dryRun('-k', folder)).every(line => line.includes('serverside-applied')))
+    })
+  }
 })
+
+/** Kinds of a component that the API server does not know. */
+async function missing({ api }: Cluster, component: string): Promise<string[]> {
+  const kinds = new Set(build('.', component).map(({ apiVersion, kind }) => `${apiVersion} ${kind}`))
+  const unknown: string[] = []
+  for (const name of kinds) {
+    const [apiVersion = '', kind = ''] = name.split(' ')
+    await api.resource(apiVersion, kind).catch(() => unknown.push(name))
+  }
+  return unknown
+}
 
 t.test('everything runs under the restricted Pod Security Standard', async t => {
   const cluster = await connect()

@@ -18,11 +18,15 @@ export interface Metacontroller {
   log(): Promise<string>
 }
 
-/** Starts what METACONTROLLER_BIN names, else the stand-in, with the flags of manifests/with-metacontroller. */
-export async function startMetacontroller(cluster: Cluster): Promise<Metacontroller> {
+/**
+ * Starts what METACONTROLLER_BIN names, else the stand-in, with the flags of manifests/with-metacontroller.
+ *
+ * @param recorder address of an API server, without credentials, that the program is to use, with leader election as users have it
+ */
+export async function startMetacontroller(cluster: Cluster, recorder?: string): Promise<Metacontroller> {
   const flags = await manifestFlags()
   const program = process.env['METACONTROLLER_BIN']
-  return program ? startProgram(program, flags) : startStandInWith(cluster, flags)
+  return program ? startProgram(program, flags, recorder) : startStandInWith(cluster, flags)
 }
 
 async function startStandInWith(cluster: Cluster, flags: readonly string[]): Promise<Metacontroller> {
@@ -39,27 +43,29 @@ async function startStandInWith(cluster: Cluster, flags: readonly string[]): Pro
 /** Whom manifests/with-metacontroller runs it as. */
 const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
 
-/** Writes a kubeconfig for this cluster with the rights of that account and no others. */
-async function kubeconfigOfAccount(folder: string): Promise<string> {
+/** Writes a kubeconfig for this cluster, or a recorder before it, with the rights of that account and no others. */
+async function kubeconfigOfAccount(folder: string, recorder?: string): Promise<string> {
   const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--minify', '--flatten', '-o', 'json'])) as {
-    users: { user: Record<string, unknown> }[]
+    clusters: { cluster: object }[]
+    users: { user: object }[]
   }
-  for (const { user } of config.users) user['as'] = ACCOUNT
+  for (const one of config.users) one.user = { ...(recorder ? {} : one.user), as: ACCOUNT }
+  if (recorder) for (const one of config.clusters) one.cluster = { server: `http://${recorder}` }
   const path = join(folder, 'kubeconfig')
   await writeFile(path, JSON.stringify(config), { mode: 0o600 })
   return path
 }
 
-async function startProgram(program: string, flags: readonly string[]): Promise<Metacontroller> {
+async function startProgram(program: string, flags: readonly string[], recorder?: string): Promise<Metacontroller> {
   const folder = await mkdtemp(join(tmpdir(), 'metacontroller-'))
   const log = join(folder, 'log')
-  // Nothing else may use these ports, and one process needs no election.
+  // Nothing else may use these ports. One process needs no election, which would only make its restarts slow.
   const own = [
     '--metrics-address=0',
     '--health-probe-bind-address=0',
-    `--kubeconfig=${await kubeconfigOfAccount(folder)}`,
+    `--kubeconfig=${await kubeconfigOfAccount(folder, recorder)}`,
   ]
-  const args = [...flags.filter(flag => !flag.startsWith('--leader-election')), ...own]
+  const args = [...flags.filter(flag => recorder || !flag.startsWith('--leader-election')), ...own]
   const begin = () => {
     const file = openSync(log, 'a')
     return spawn(program, args, { stdio: ['ignore', file, file] })
@@ -73,7 +79,7 @@ async function startProgram(program: string, flags: readonly string[]): Promise<
     },
     async stop() {
       await end(child)
-      await rm(folder, { recursive: true })
+      await rm(folder, { recursive: true, force: true })
     },
     log: () => readFile(log, 'utf8'),
   }

@@ -19,8 +19,12 @@ export interface Operator {
   calls(hook: string): Promise<number>
 }
 
-/** Installs ws-operator as a user does, with Metacontroller as a process on this machine. */
-export async function install(cluster: Cluster, say: (line: string) => void): Promise<Operator> {
+/**
+ * Installs ws-operator as a user does, with Metacontroller as a process on this machine.
+ *
+ * @param recorder see {@link startMetacontroller}
+ */
+export async function install(cluster: Cluster, say: (line: string) => void, recorder?: string): Promise<Operator> {
   await ensureMetacontrollerCrds(cluster)
   await loadImages(say)
   await kubectl(['apply', '-k', MANIFESTS])
@@ -34,7 +38,7 @@ export async function install(cluster: Cluster, say: (line: string) => void): Pr
   )
   for (const kind of ['DecoratorController', 'CompositeController']) await patchHooks(cluster, kind, address)
   await kubectl(['apply', '-f', METACONTROLLER_RIGHTS])
-  const metacontroller = await startMetacontroller(cluster)
+  const metacontroller = await startMetacontroller(cluster, recorder)
   cluster.undo(metacontroller.stop)
   say(`Metacontroller's part is played by: ${metacontroller.name}`)
   return { metacontroller, calls: hook => countCalls(cluster, hook) }

@@ -1,5 +1,8 @@
+import pino from 'pino'
 import t from 'tap'
-import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
+import { buildApp } from '../../hooks/app.ts'
+import { Metrics } from '../../lib/service/metrics.ts'
+import { config, type Json, mergePatch, recorded, startHooks } from './helper.ts'
 
 t.test('a request that is no request of Metacontroller: 400 that names the field', async t => {
   const { app, metrics } = await startHooks(t)
@@ -65,3 +68,32 @@ t.test('a large object is taken, an unknown path is not', async t => {
   t.equal((await app.inject({ method: 'POST', url: '/decorator/sync', payload })).statusCode, 200)
   t.equal((await app.inject({ method: 'POST', url: '/decorator/other', payload: {} })).statusCode, 404)
 })
+
+t.test('with a token, only who shows it is answered, and the log says who was not', async t => {
+  const { write, lines } = collect()
+  const log = pino({ level: 'warn' }, { write })
+  const metrics = new Metrics()
+  const { app } = await buildApp({ ...config, TOKEN_FILE: 's3cret' }, { log, metrics })
+  t.teardown(() => app.close())
+  const post = (headers: Record<string, string>) =>
+    app.inject({ method: 'POST', url: '/decorator/sync', payload: recorded<object>('decorator-sync-first'), headers })
+  t.equal((await post({ authorization: 'Bearer s3cret' })).statusCode, 200)
+  t.same(lines, [])
+  for (const headers of [{}, { authorization: 'Bearer other' }]) {
+    const answer = await post(headers as Record<string, string>)
+    t.match(answer.json(), { statusCode: 401, code: 'WSO_ERR_UNAUTHORIZED', message: /bearer token/ })
+  }
+  t.match(
+    await metrics.registry.metrics(),
+    'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="unauthorized"} 2\n',
+  )
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [{ hook: '/decorator/sync', msg: 'refused: the bearer token is missing or wrong' }, { hook: '/decorator/sync' }],
+  )
+})
+
+function collect() {
+  const lines: string[] = []
+  return { lines, write: (line: string) => void lines.push(line) }
+}

@@ -19,14 +19,11 @@ import {
 } from '../../lib/service/names.ts'
 import { crd } from '../../scripts/docs/crd.ts'
 import { EXAMPLE_IMAGE } from '../../scripts/image.ts'
+import { build, type Manifest, noKubectl } from '../helpers/kustomize.ts'
 import { config, recorded, startHooks } from '../hooks/helper.ts'
 
 const folder = join(import.meta.dirname, '../../manifests')
 const files = globSync('**/*.yaml', { cwd: folder }).sort()
-
-// Manifests are read as anybody's YAML: what is not there must fail a test, not the compiler.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Manifest = any
 
 const load = (file: string): Manifest[] =>
   parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map(document => {
@@ -34,7 +31,10 @@ const load = (file: string): Manifest[] =>
     return document.toJS()
   })
 
-const all: Manifest[] = files.filter(file => !file.endsWith('kustomization.yaml')).flatMap(load)
+/** What is installed without components, and the examples. */
+const all: Manifest[] = files
+  .filter(file => !file.endsWith('kustomization.yaml') && !file.startsWith('components/'))
+  .flatMap(load)
 const find = (kind: string, name: string): Manifest =>
   all.find(object => object.kind === kind && object.metadata.name === name)
 
@@ -47,7 +47,11 @@ const flag = (name: string) => arguments_.find(text => text.startsWith(`--${name
 t.test('every file is part of a kustomization, or an example', async t => {
   const used = new Set<string>()
   for (const file of files.filter(name => name.endsWith('kustomization.yaml'))) {
-    for (const resource of load(file)[0].resources as string[]) {
+    const { resources = [], configMapGenerator = [] } = load(file)[0]
+    const sources = configMapGenerator.flatMap(({ files }: Manifest) =>
+      files.map((one: string) => one.split('=').at(-1)),
+    )
+    for (const resource of [...resources, ...sources] as string[]) {
       const path = normalize(join(dirname(file), resource))
       t.ok(existsSync(join(folder, path)), `${file}: ${resource}`)
       used.add(path)
@@ -138,13 +142,19 @@ t.test('it may do what the controllers need, and give balancers what they get', 
     rules.some((rule: Manifest) =>
       [rule.apiGroups.includes(group), rule.resources.includes(resource), rule.verbs.includes(verb)].every(Boolean),
     )
-  const managed = [...decorator.spec.resources, ...decorator.spec.attachments, ...composite.spec.childResources]
-  for (const { apiVersion, resource } of managed) {
-    const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-    for (const verb of ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete']) {
-      t.ok(allowed(group, resource, verb), `${verb} ${resource}.${group}`)
+  const needs = (resources: Manifest[], ...verbs: string[]) => {
+    for (const { apiVersion, resource } of resources) {
+      const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
+      for (const verb of ['list', 'watch', ...verbs]) {
+        t.ok(allowed(group, resource, verb), `${verb} ${resource}.${group}`)
+      }
     }
   }
+  needs([...decorator.spec.resources, composite.spec.parentResource], 'get')
+  needs(decorator.spec.resources, 'update', 'patch')
+  // An annotation can make that one of them is no longer wanted.
+  needs(decorator.spec.attachments, 'create', 'patch', 'delete')
+  needs(composite.spec.childResources, 'create', 'patch')
   const role = balancerObjects({ name: 'x', namespace: 'x' }, { target: 'x' }, config).find(
     ({ kind }) => kind === 'Role',
   )
@@ -204,17 +214,9 @@ t.test('no Service is called ws-operator: its variables would be taken for setti
   t.notOk(services.includes('ws-operator'))
 })
 
-const noKubectl =
-  spawnSync('kubectl', ['version', '--client'], { timeout: 20_000 }).status !== 0 && 'no kubectl to build them with'
-
 t.test('kustomize builds both, and everything runs the image that is set', { skip: noKubectl }, async t => {
   for (const target of ['.', 'with-metacontroller']) {
-    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(folder, target)], {
-      encoding: 'utf8',
-      timeout: 20_000,
-    })
-    t.equal(status, 0, stderr)
-    const built: Manifest[] = parseAllDocuments(stdout).map(document => document.toJS())
+    const built = build(target)
     const hooks = built.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === HOOKS_NAME)
     const [{ image, env }] = hooks.spec.template.spec.containers
     t.equal(image, DEFAULT_IMAGE)

@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import t from 'tap'
-import { tokenCheck } from '../../sidecar/token.ts'
+import { readToken, tokenCheck } from '../../../lib/service/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
   await t.resolves(tokenCheck('')({ headers: {} }))
@@ -10,4 +11,12 @@ t.test('without a token everybody passes; with one, only who shows it', async t 
     await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED', statusCode: 401 })
   }
   await t.rejects(check({ headers: {} }), { code: 'WSO_ERR_UNAUTHORIZED' })
+})
+
+t.test('a token is read from a file, and nothing else is taken for one', async t => {
+  const folder = t.testdir({ good: ' s3cret\n', empty: '\n', two: 'one two', binary: 'a\u0000b' })
+  t.equal(readToken(join(folder, 'good')), 's3cret')
+  for (const name of ['empty', 'two', 'binary'])
+    t.throws(() => readToken(join(folder, name)), { message: /must hold one token/ }, name)
+  t.throws(() => readToken(join(folder, 'absent')), { message: /cannot be read: ENOENT/ })
 })

@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { DOMAIN, ENABLE_LABEL, SIDECAR_CONTAINER, STATUS_ANNOTATION } from '../../lib/service/names.ts'
+import type { KubeObject } from './api.ts'
+import { type Cluster, connect } from './cluster.ts'
+import { commands, follow, shellIn } from './guide.ts'
+import { kubectl } from './kubectl.ts'
+import { install, MANIFESTS, uninstall } from './operator.ts'
+import { rolledOut } from './rollout.ts'
+import { stays, waitFor } from './wait.ts'
+
+const say = (line: string) => console.error(line)
+const FINALIZER = `metacontroller.io/decoratorcontroller-ws-operator`
+const GUIDE = 'uninstall.md'
+
+/** The example app in a namespace of its own, with the sidecar. */
+async function injected(cluster: Cluster, namespace: string) {
+  const deployments = await cluster.api.resource('apps/v1', 'deployments')
+  const chat = () => cluster.api.get(deployments, namespace, 'chat')
+  await kubectl(['apply', '-n', namespace, '-f', join(MANIFESTS, 'examples/chat.yaml')])
+  const { spec } = await chat()
+  await kubectl(['label', '-n', namespace, 'deployment', 'chat', `${ENABLE_LABEL}=true`])
+  await waitFor('Injected', async () => (await chat()).metadata.annotations?.[STATUS_ANNOTATION] === 'Injected')
+  await rolledOut(cluster, namespace, 'chat')
+  return { chat, template: spec.template as object }
+}
+
+function isAsBefore(t: Test, { spec, metadata }: KubeObject, template: object): void {
+  t.same(spec.template, template, 'the pod template, exactly')
+  t.equal(metadata.finalizers, undefined)
+  t.equal(metadata.ownerReferences, undefined)
+  const ours = Object.keys({ ...metadata.annotations, ...metadata.labels }).filter(
+    key => key.startsWith(`${DOMAIN}/`) || key.startsWith('metacontroller'),
+  )
+  t.same(ours, [])
+}
+
+/** Everything of ws-operator that the cluster has, outside of tests' own namespaces. */
+async function leftovers(): Promise<string[]> {
+  const kinds =
+    'namespaces,customresourcedefinitions,decoratorcontrollers,compositecontrollers,clusterroles,clusterrolebindings'
+  const names = await kubectl(['get', kinds, '-o', 'name'])
+  return names.split('\n').filter(name => /ws-operator(?!-test-)|websocketbalancer/.test(name))
+}
+
+t.test('in the order of the guide nothing is left', async t => {
+  const cluster = await connect()
+  t.teardown(() => cluster.close())
+  const before = await leftovers()
+  await install(cluster, say)
+  const namespace = await cluster.namespace()
+  const { chat, template } = await injected(cluster, namespace)
+  // One that was written by hand has nobody who takes it away.
+  const balancer = {
+    apiVersion: `${DOMAIN}/v1alpha1`,
+    kind: 'WebSocketBalancer',
+    metadata: { name: 'own' },
+    spec: { target: 'x' },
+  }
+  await kubectl(['apply', '-n', namespace, '-f', '-'], { input: JSON.stringify(balancer) })
+
+  for (const script of commands(GUIDE, '## All of it, in order')) await follow(script)
+  isAsBefore(t, await chat(), template)
+  t.same(await leftovers(), before)
+  const kinds = 'deployments,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets'
+  await waitFor('nothing that was made for it is left', async () => {
+    const names = await kubectl(['get', kinds, '-n', namespace, '-o', 'name'])
+    return names.trim().split('\n').sort().join() === 'deployment.apps/chat,serviceaccount/default'
+  })
+  await rolledOut(cluster, namespace, 'chat')
+})
+
+t.test('without hooks and Metacontroller everything hangs, and the guide frees it', async t => {
+  const cluster = await connect()
+  t.teardown(() => cluster.close())
+  const { metacontroller } = await install(cluster, say)
+  const [goes, remains] = [await cluster.namespace(), await cluster.namespace()]
+  await injected(cluster, goes)
+  const { chat, template } = await injected(cluster, remains)
+  await metacontroller.stop()
+  await uninstall()
+
+  t.same((await chat()).metadata.finalizers, [FINALIZER])
+  await kubectl(['delete', 'namespace', goes, '--wait=false'])
+  const namespaces = await cluster.api.resource('v1', 'namespaces')
+  await waitFor('only the Deployment holds the namespace', async () => {
+    const { status } = await cluster.api.get(namespaces, undefined, goes)
+    const held = status.conditions?.find(({ type }: { type: string }) => type === 'NamespaceFinalizersRemaining')
+    return held?.message.includes(`${FINALIZER} in 1 resource instances`)
+  })
+  const phase = async () => (await cluster.api.get(namespaces, undefined, goes))['status'].phase
+  t.ok(await stays('the namespace', phase, 'Terminating'))
+
+  for (const script of commands(GUIDE, '<!-- rescue -->')) await follow(script)
+  await kubectl(['wait', '--for=delete', `namespace/${goes}`, '--timeout=90s'], { limitMs: 100_000 })
+  const kept = await chat()
+  t.equal(kept.metadata.finalizers, undefined)
+  t.match(kept['spec'].template.spec.initContainers, [{ name: SIDECAR_CONTAINER }], 'its pods go on')
+
+  for (const script of commands(GUIDE, '<!-- restore -->')) await follow(script, { env: await shellIn(t, remains) })
+  isAsBefore(t, await chat(), template)
+  await rolledOut(cluster, remains, 'chat')
+})
