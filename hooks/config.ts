@@ -3,6 +3,7 @@ import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
 import manifest from '../package.json' with { type: 'json' }
+import { readMasterKeys } from './pod-token.ts'
 
 /** Image of this version, as `npm run image` and the Dockerfile name it. */
 export const DEFAULT_IMAGE = `${manifest.name}:${manifest.version}`
@@ -20,12 +21,26 @@ export const hooksSchema = Type.Object({
     minLength: 1,
     description: "Domain of the cluster's DNS, at the end of the names of Services.",
   }),
+  MASTER_KEY_FILE: Type.String({
+    default: '',
+    description:
+      'File of the keys from which the tokens are derived that sidecars show each other, read at start; one a line, 1 to 4. Sidecars show the token of the first and take those of all. Empty: no tokens.',
+  }),
+  TOKEN_REQUIRED: Type.Boolean({
+    default: true,
+    description:
+      'Whether a sidecar with a token refuses others that show none; false for as long as not all have got theirs.',
+  }),
 })
 
 /** @throws {ConfigError} naming every bad variable */
-export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, {}, env)
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) =>
+  loadConfig(hooksSchema, { MASTER_KEY_FILE: readMasterKeys }, env)
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 
 /** What of the configuration decides how objects look. */
-export type Rendering = Pick<HooksConfig, 'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN'>
+export type Rendering = Pick<
+  HooksConfig,
+  'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN' | 'MASTER_KEY_FILE' | 'TOKEN_REQUIRED'
+>

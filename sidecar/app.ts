@@ -9,6 +9,7 @@ import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
+import { tokenCheck } from './token.ts'
 import { type Identity, planUpgrade } from './upgrade.ts'
 
 /** The sidecar as a server that does not listen yet. */
@@ -62,9 +63,10 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  await messageRoute(app, messaging.inbox, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  const checkPeer = tokenCheck(config.TOKEN, config.TOKEN_REQUIRED)
+  await messageRoute(app, messaging.inbox, checkPeer, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
-  await linkRoute(app, messaging.inbox, config.TOKEN, limits, metrics)
+  await linkRoute(app, messaging.inbox, checkPeer, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
     messaging.stop()

@@ -19,7 +19,7 @@ import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { readServed } from '../lib/wire/transport/link-frames.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
-import { tokenCheck } from './token.ts'
+import type { PeerCheck } from './token.ts'
 
 /** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
@@ -38,7 +38,7 @@ const MISDIRECTED = 421
 export async function messageRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  token: string,
+  checkPeer: PeerCheck,
   maxPayloadBytes: number,
 ): Promise<void> {
   await app.register(async scope => {
@@ -46,7 +46,7 @@ export async function messageRoute(
       // Where plain requests of clients are not passed on, they come here.
       if (!isPeerMessage(request.raw)) throw serviceError('UPGRADE_REQUIRED')
     })
-    scope.addHook('onRequest', tokenCheck(token))
+    scope.addHook('onRequest', checkPeer)
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async ({ headers, body }, reply) => {

@@ -16,6 +16,7 @@ import { Receipts } from './receipts.ts'
 import { Registry } from './registry.ts'
 import { Relay } from './relay.ts'
 import { Router } from './router.ts'
+import { ownToken } from './token.ts'
 import { Whereabouts } from './whereabouts.ts'
 
 export type MessagingConfig = Pick<
@@ -60,10 +61,13 @@ export function createMessaging(
   config: MessagingConfig,
   { members, history = new MemberHistory(), log, metrics }: MessagingDeps,
 ): Messaging {
-  const { SELF: self, TOKEN: token, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
+  const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
   const whereabouts = new Whereabouts({ self, metrics })
-  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token })
+  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({
+    self,
+    token: ownToken(config.TOKEN),
+  })
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
   const delivery = new Delivery({ self, owner, registry, whereabouts, relay: (...copy) => relay.copy(...copy) })

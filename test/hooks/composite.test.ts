@@ -29,7 +29,7 @@ t.test('what cannot be changed later depends on the name only', async t => {
     target: 'other',
     backend: { service: 'members' },
     replicas: 7,
-    servicePort: 8080,
+    service: { port: 8080, type: 'LoadBalancer' },
     logLevel: 'debug',
   }
   const fixed = (call: CompositeRequest) =>

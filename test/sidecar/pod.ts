@@ -12,6 +12,7 @@ import { OUTCOMES } from '../../lib/wire/outcome.ts'
 import { linkRoute } from '../../sidecar/link-route.ts'
 import { messageRoute } from '../../sidecar/message-route.ts'
 import { createMessaging, type Messaging, type MessagingConfig } from '../../sidecar/messaging.ts'
+import { tokenCheck } from '../../sidecar/token.ts'
 import type { Scope } from '../helpers/stack.ts'
 
 /** A client's connection, without sockets: it keeps what is written to it. */
@@ -80,8 +81,8 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     { members: () => members, history, log, metrics },
   )
-  await messageRoute(app, messaging.inbox, '', 1_000_000)
-  await linkRoute(app, messaging.inbox, '', { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  await messageRoute(app, messaging.inbox, tokenCheck(''), 1_000_000)
+  await linkRoute(app, messaging.inbox, tokenCheck(''), { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {

@@ -9,6 +9,7 @@ import type { LocalLetter } from '../../../../sidecar/deliver.ts'
 import { Intake } from '../../../../sidecar/intake.ts'
 import { linkRoute } from '../../../../sidecar/link-route.ts'
 import { messageRoute } from '../../../../sidecar/message-route.ts'
+import { tokenCheck } from '../../../../sidecar/token.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 
 export interface Arrival {
@@ -75,8 +76,8 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
   }
   const metrics = new Metrics()
   const inbox = new Intake({ delivery, whereabouts, metrics })
-  await messageRoute(app, inbox, token, maxMessageBytes)
-  if (options.links !== false) await linkRoute(app, inbox, token, { maxMessageBytes, windowBytes }, metrics)
+  await messageRoute(app, inbox, tokenCheck(token), maxMessageBytes)
+  if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), { maxMessageBytes, windowBytes }, metrics)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()
