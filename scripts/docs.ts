@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { annotationsPage, readmeWithAnnotations } from './docs/annotations.ts'
+import { balancerPage } from './docs/balancer.ts'
 import { configurationPage } from './docs/configuration.ts'
 import { crdYaml } from './docs/crd.ts'
 
@@ -8,6 +9,7 @@ import { crdYaml } from './docs/crd.ts'
 const GENERATED: Readonly<Record<string, (current: string) => string>> = {
   'README.md': readmeWithAnnotations,
   'docs/annotations.md': annotationsPage,
+  'docs/balancer.md': balancerPage,
   'docs/configuration.md': configurationPage,
   'manifests/base/crd/websocketbalancers.yaml': crdYaml,
 }

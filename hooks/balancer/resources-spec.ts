@@ -23,10 +23,11 @@ const cpu = (description: string) =>
 const memory = (description: string) =>
   Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}(Ki|Mi|Gi)$', maxLength: 11, description }))
 
-const notAbove = (resource: 'cpu' | 'memory') => {
-  const [request, limit] = [`self.requests.${resource}`, `self.limits.${resource}`]
+/** @param text an expression for the quantity as text; CPU may be a number */
+const notAbove = (resource: 'cpu' | 'memory', text: (field: string) => string) => {
+  const [request, limit] = [`self.requests.${resource}`, `self.limits.${resource}`] as const
   return [
-    `!has(self.requests) || !has(${request}) || !has(self.limits) || !has(${limit}) || quantity(string(${request})).compareTo(quantity(string(${limit}))) <= 0`,
+    `!has(self.requests) || !has(${request}) || !has(self.limits) || !has(${limit}) || quantity(${text(request)}).compareTo(quantity(${text(limit)})) <= 0`,
     `requests.${resource} must not be above limits.${resource}`,
   ] as const
 }
@@ -52,5 +53,11 @@ export const resources = Type.Object(
       ),
     ),
   },
-  { description: 'Resources of a balancer pod.', ...rules(notAbove('cpu'), notAbove('memory')) },
+  {
+    description: 'Resources of a balancer pod.',
+    ...rules(
+      notAbove('cpu', field => `string(${field})`),
+      notAbove('memory', field => field),
+    ),
+  },
 )

@@ -2,9 +2,23 @@ import type { Balancer, ObservedObject } from '../schemas.ts'
 import { type Condition, conditionsOf, type Finding } from './conditions.ts'
 import type { ObservedPods } from './observed.ts'
 
+/** Reasons of the condition Ready, and what each means. */
+export const READY_REASONS = {
+  Available: 'Clients are served.',
+  Creating: 'The balancer is being created.',
+  PodsNotReady: 'No balancer pod is ready.',
+  NoMembers: 'No sidecar is ready behind the balancer, so there is nobody to bring a client to.',
+  NoAddress: 'The Service asks for a load balancer, and none has taken it yet.',
+  ScaledToZero: 'No balancer pod is wanted.',
+  NameTaken: 'An object that ws-operator did not make has the name of one that it would make. It is left as it is.',
+  Refused: 'The spec cannot be used; the message says why. What was there stays as it is.',
+} as const
+
+type ReadyReason = keyof typeof READY_REASONS
+
 /** What keeps the balancer from being what its spec says. */
 export interface Obstacle {
-  readonly reason: 'Refused' | 'NameTaken'
+  readonly reason: ReadyReason & ('Refused' | 'NameTaken')
   readonly message: string
 }
 
@@ -48,9 +62,9 @@ export function statusOf(parent: Balancer, observed: Observed): BalancerStatus {
 
 /** Whether clients are served. */
 function ready({ obstacle, pods, members, backend, address }: Observed): Finding {
-  const no = (reason: string, message: string): Finding => ({ type: 'Ready', status: 'False', reason, message })
+  const no = (reason: ReadyReason, message: string): Finding => ({ type: 'Ready', status: 'False', reason, message })
   if (obstacle) return no(obstacle.reason, obstacle.message)
-  if (!pods) return no('Creating', 'The balancer is being created.')
+  if (!pods) return no('Creating', READY_REASONS.Creating)
   if (pods.wanted === 0) return no('ScaledToZero', 'No balancer pod is wanted, so nobody can connect.')
   if (members === 0) {
     return no(
@@ -61,7 +75,8 @@ function ready({ obstacle, pods, members, backend, address }: Observed): Finding
   const message = `${pods.ready} of ${pods.wanted} balancer pods are ready.`
   if (pods.ready === 0) return no('PodsNotReady', message)
   if (address === undefined) return no('NoAddress', 'The Service has no address yet: no load balancer has taken it.')
-  return { type: 'Ready', status: 'True', reason: 'Available', message }
+  const reason: ReadyReason = 'Available'
+  return { type: 'Ready', status: 'True', reason, message }
 }
 
 /** Whether pods are being made or replaced. */

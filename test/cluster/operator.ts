@@ -19,12 +19,16 @@ export interface Operator {
   calls(hook: string): Promise<number>
 }
 
-/** Installs ws-operator as a user does, with Metacontroller as a process on this machine. */
-export async function install(cluster: Cluster, say: (line: string) => void): Promise<Operator> {
+/**
+ * Installs ws-operator as a user does, with Metacontroller as a process on this machine.
+ *
+ * @param manifests the kustomization that is applied
+ */
+export async function install(cluster: Cluster, say: (line: string) => void, manifests = MANIFESTS): Promise<Operator> {
   await ensureMetacontrollerCrds(cluster)
   await loadImages(say)
-  await kubectl(['apply', '-k', MANIFESTS])
-  cluster.undo(uninstall)
+  await kubectl(['apply', '-k', manifests])
+  cluster.undo(() => uninstall(manifests))
   await kubectl(['rollout', 'status', '-n', SYSTEM_NAMESPACE, `deployment/${HOOKS}`, '--timeout=120s'], {
     limitMs: 130_000,
   })
@@ -41,9 +45,9 @@ export async function install(cluster: Cluster, say: (line: string) => void): Pr
 }
 
 /** Removes ws-operator as a user does. */
-export async function uninstall(): Promise<void> {
+export async function uninstall(manifests = MANIFESTS): Promise<void> {
   for (const what of [
-    ['-k', MANIFESTS],
+    ['-k', manifests],
     ['-f', METACONTROLLER_RIGHTS],
   ]) {
     await kubectl(['delete', ...what, '--ignore-not-found', '--timeout=120s'], { limitMs: 150_000 })

@@ -17,8 +17,8 @@ t.test('the generated files are what the code says', async t => {
 
 t.test('a missing or changed file is noticed, and written anew', async t => {
   const dir = t.testdir({ 'README.md': README })
-  t.equal(stale(dir).length, 4)
-  t.equal(writeDocs(dir).length, 4)
+  t.equal(stale(dir).length, 5)
+  t.equal(writeDocs(dir).length, 5)
   t.strictSame(stale(dir), [])
   const page = join(dir, 'docs/annotations.md')
   writeFileSync(page, `${readFileSync(page, 'utf8')}by hand\n`)
@@ -39,7 +39,7 @@ t.test('of the README only the table is written', async t => {
 t.test('tables survive bars in their cells', async t => {
   const dir = t.testdir({ 'README.md': README })
   writeDocs(dir)
-  for (const page of ['annotations', 'configuration']) {
+  for (const page of ['annotations', 'balancer', 'configuration']) {
     const text = readFileSync(join(dir, `docs/${page}.md`), 'utf8')
     const widths = text.split('\n').flatMap(line => (line.startsWith('|') ? [line.split(/(?<!\\)\|/).length] : []))
     t.ok(widths.length > 20)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tokenCheck } from '../../sidecar/token.ts'
+import { ownToken, tokenCheck } from '../../sidecar/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
   await t.resolves(tokenCheck('')({ headers: {} }))
@@ -10,4 +10,22 @@ t.test('without a token everybody passes; with one, only who shows it', async t 
     await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED', statusCode: 401 })
   }
   await t.rejects(check({ headers: {} }), { code: 'WSO_ERR_UNAUTHORIZED' })
+})
+
+t.test('of several tokens the first is shown, and each is taken', async t => {
+  t.equal(ownToken(''), '')
+  t.equal(ownToken('new, old'), 'new')
+  const check = tokenCheck('new,old')
+  for (const token of ['new', 'old']) await t.resolves(check({ headers: { authorization: `Bearer ${token}` } }))
+  for (const token of ['new,old', '']) {
+    await t.rejects(check({ headers: { authorization: `Bearer ${token}` } }), { code: 'WSO_ERR_UNAUTHORIZED' })
+  }
+})
+
+t.test('while not all have one, who shows none is let in, and who shows a wrong one is not', async t => {
+  const check = tokenCheck('s3cret', false)
+  await t.resolves(check({ headers: {} }))
+  await t.resolves(check({ headers: { authorization: 'Bearer s3cret' } }))
+  for (const authorization of ['', 'Bearer ', 'Bearer wrong'])
+    await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED' })
 })
