@@ -48,8 +48,11 @@ function metricsOf({ targetCPUUtilizationPercentage, targetConnectionsPerPod }: 
   return [cpu, { type: 'Pods', pods: { metric: { name: `${METRIC_PREFIX}connections` }, target } }]
 }
 
-/** A whole number as the API server writes a quantity: thousands as `k`, so that applying it again changes nothing. */
-const quantity = (value: number): string => (value % 1000 === 0 ? `${value / 1000}k` : String(value))
+/** A whole number as the API server writes a quantity, so that applying it again changes nothing. */
+function quantity(value: number): string {
+  if (value % 1_000_000 === 0) return `${value / 1_000_000}M`
+  return value % 1000 === 0 ? `${value / 1000}k` : String(value)
+}
 
 /**
  * How many pods the balancer's Deployment is told to have; `undefined`: that is left to whoever says it now. With autoscaling it is
