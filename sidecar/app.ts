@@ -1,5 +1,6 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
+import { tokenCheck } from '../lib/service/token.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
@@ -72,9 +73,10 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  await messageRoute(app, messaging.inbox, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  const checkPeer = tokenCheck(config.TOKEN, config.TOKEN_REQUIRED)
+  await messageRoute(app, messaging.inbox, checkPeer, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
-  await linkRoute(app, messaging.inbox, config.TOKEN, limits, metrics)
+  await linkRoute(app, messaging.inbox, checkPeer, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
     messaging.stop()

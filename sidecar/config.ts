@@ -39,7 +39,12 @@ export const sidecarSchema = Type.Object({
   }),
   TOKEN: Type.String({
     default: '',
-    description: 'Shared secret that sidecars show each other; empty: none is asked for.',
+    description:
+      'Secret that sidecars show each other; empty: none is asked for. Of several, with commas between, the first is shown and each is taken.',
+  }),
+  TOKEN_REQUIRED: Type.Boolean({
+    default: true,
+    description: 'false: who shows no token is let in too, for as long as not all have one; a wrong one never is.',
   }),
   TRANSPORT: Type.Enum(TRANSPORTS, {
     default: 'link',

@@ -2,6 +2,7 @@ import { MemberHistory } from '../lib/routing/history.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
+import { ownToken } from '../lib/service/token.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { createLinkTransport } from '../lib/wire/transport/link.ts'
@@ -66,10 +67,13 @@ export function createMessaging(
   config: MessagingConfig,
   { members, history = new MemberHistory(), log, metrics }: MessagingDeps,
 ): Messaging {
-  const { SELF: self, TOKEN: token, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
+  const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
   const whereabouts = new Whereabouts({ self, metrics })
-  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token })
+  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({
+    self,
+    token: ownToken(config.TOKEN),
+  })
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
   const delivery = new Delivery({

@@ -34,6 +34,9 @@ export const SIDECAR_PORT_NAME = 'ws-proxy'
 /** Name of the headless Service of a Deployment's sidecars, unless an annotation names another. */
 export const headlessServiceName = (deployment: string): string => `${deployment}-ws-proxy-headless`
 
+/** Name of the Secret by which a Deployment's sidecars know each other. */
+export const podTokenName = (deployment: string): string => `${deployment}-ws-proxy-token`
+
 /** Name of everything that is made for a WebSocketBalancer. */
 export const balancerChildName = (balancer: string): string => `${balancer}-balancer`
 

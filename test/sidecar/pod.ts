@@ -6,6 +6,7 @@ import { parseMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
+import { tokenCheck } from '../../lib/service/token.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import { OUTCOMES } from '../../lib/wire/outcome.ts'
@@ -82,8 +83,8 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     { members: () => members, history, log, metrics },
   )
-  await messageRoute(app, messaging.inbox, '', 1_000_000)
-  await linkRoute(app, messaging.inbox, '', { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  await messageRoute(app, messaging.inbox, tokenCheck(''), 1_000_000)
+  await linkRoute(app, messaging.inbox, tokenCheck(''), { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {
