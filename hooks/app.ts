@@ -5,6 +5,7 @@ import type { Deps, Service } from '../lib/service/program.ts'
 import { finalizeBalancer, syncBalancer } from './composite.ts'
 import type { HooksConfig, Rendering } from './config.ts'
 import { finalizeDeployment, syncDeployment } from './decorator.ts'
+import { refuseDeep } from './nesting.ts'
 import {
   type CompositeRequest,
   compositeRequest,
@@ -72,7 +73,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
     return reply.send(status === 400 ? serviceError('BAD_REQUEST', error.message) : error)
   })
   for (const [path, { schema, answer }] of Object.entries(HOOKS)) {
-    app.post(path, { schema: { body: schema } }, async (request, reply) => {
+    app.post(path, { schema: { body: schema }, preValidation: refuseDeep }, async (request, reply) => {
       const stop = durations.startTimer({ hook: path })
       const { outcome, response } = answer(request.body, config)
       stop()

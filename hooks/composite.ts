@@ -1,5 +1,6 @@
 import { balancerChildName } from '../lib/service/names.ts'
 import { balancerObjects } from './balancer-objects.ts'
+import { pinBalancer } from './balancer-pin.ts'
 import { readSpec } from './balancer-spec.ts'
 import type { Rendering } from './config.ts'
 import { type DesiredObject, keep } from './keep.ts'
@@ -41,7 +42,8 @@ export function syncBalancer({ parent, children }: CompositeRequest, rendering: 
   const read = readSpec(metadata.name, parent.spec)
   // By the object's own name: Metacontroller's keys are `name` in version 1 of its hooks and `namespace/name` in version 2.
   const deployments = Object.values(children['Deployment.apps/v1'] ?? {})
-  const observed = observe(deployments.find(child => child.metadata.name === balancerChildName(metadata.name)))
+  const deployment = deployments.find(child => child.metadata.name === balancerChildName(metadata.name))
+  const observed = observe(deployment)
   if (!read.ok) {
     const status = report(parent, observed, { status: 'False', reason: 'Refused', message: read.message })
     return { outcome: 'refused', response: { status, children: keep(children, metadata.uid) } }
@@ -54,7 +56,9 @@ export function syncBalancer({ parent, children }: CompositeRequest, rendering: 
       ? `${observed.readyReplicas} of ${observed.replicas} balancer pods are ready.`
       : 'The balancer is being created.',
   })
-  const desired = balancerObjects(metadata, read.spec, rendering)
+  const desired = balancerObjects(metadata, read.spec, rendering).map(child =>
+    child.kind === 'Deployment' ? pinBalancer(child, deployment, parent) : child,
+  )
   return { outcome: ready ? 'ready' : 'not_ready', response: { status, children: desired } }
 }
 

@@ -3,9 +3,14 @@ import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
 import manifest from '../package.json' with { type: 'json' }
+import { imageReference } from './values.ts'
+import { parseWaves } from './waves.ts'
+
+/** This version of ws-operator. */
+export const OPERATOR_VERSION: string = manifest.version
 
 /** Image of this version, as `npm run image` and the Dockerfile name it. */
-export const DEFAULT_IMAGE = `${manifest.name}:${manifest.version}`
+export const DEFAULT_IMAGE = `${manifest.name}:${OPERATOR_VERSION}`
 
 /** Everything the hooks can be told, by environment. */
 export const hooksSchema = Type.Object({
@@ -20,12 +25,19 @@ export const hooksSchema = Type.Object({
     minLength: 1,
     description: "Domain of the cluster's DNS, at the end of the names of Services.",
   }),
+  SIDECAR_UPGRADE_PERCENT: Type.String({
+    default: '*=0',
+    description:
+      'Share of the Deployments of each namespace that take a newer sidecar at once, which rolls their pods: namespace=percent, separated by commas, * for all other namespaces. The others take it with their next rollout. Raise it step by step; who is in a share is in each larger one too.',
+  }),
 })
 
+const parsers = { IMAGE: imageReference, SIDECAR_UPGRADE_PERCENT: parseWaves } as const
+
 /** @throws {ConfigError} naming every bad variable */
-export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, {}, env)
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env)
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 
 /** What of the configuration decides how objects look. */
-export type Rendering = Pick<HooksConfig, 'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN'>
+export type Rendering = Pick<HooksConfig, 'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN' | 'SIDECAR_UPGRADE_PERCENT'>

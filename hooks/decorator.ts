@@ -1,11 +1,19 @@
-import { balancerChildName, STATUS_ANNOTATION, STATUS_MESSAGE_ANNOTATION } from '../lib/service/names.ts'
+import {
+  balancerChildName,
+  SIDECAR_REVISION_ANNOTATION,
+  STATUS_ANNOTATION,
+  STATUS_MESSAGE_ANNOTATION,
+} from '../lib/service/names.ts'
 import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
 import { DEFAULT_SERVICE_PORT } from './balancer-objects.ts'
 import type { Rendering } from './config.ts'
 import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasInjected } from './ownership.ts'
+import type { Pin } from './revision.ts'
+import { rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 import type { DecoratorRequest, Deployment } from './schemas.ts'
+import { pinSidecar } from './sidecar-pin.ts'
 
 /** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
 export interface DecoratorResponse {
@@ -19,6 +27,7 @@ export interface DecoratorResponse {
 export type DecoratorOutcome =
   | 'pending'
   | 'injected'
+  | 'pinned'
   | 'refused'
   | 'deleting'
   | 'removing'
@@ -53,19 +62,21 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
     const kept = present ? keep(attachments, object.metadata.uid) : []
     return { outcome: 'refused', response: { ...say(object, 'Refused', decision.message), attachments: kept } }
   }
+  const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
   const desired = [
-    selfAttachment(object, decision),
+    // What is not applied again stays as it is, with everything that is on record about it.
+    ...(pin.kept ? [] : [selfAttachment(object, decision)]),
     headlessServiceObject(object, decision),
-    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision)]),
+    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision, pin.revision)]),
   ]
   return present
     ? {
-        outcome: 'injected',
-        response: { ...say(object, 'Injected', describe(object, decision)), attachments: desired },
+        outcome: pin.kept ? 'pinned' : 'injected',
+        response: { ...say(object, 'Injected', describe(object, decision, pin), pin), attachments: desired },
       }
     : {
         outcome: 'pending',
-        response: { ...say(object, 'Pending', PENDING), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
+        response: { ...say(object, 'Pending', PENDING, pin), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
       }
 }
 
@@ -88,7 +99,12 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   return {
     outcome: 'removed',
     response: {
-      annotations: { [STATUS_ANNOTATION]: null, [STATUS_MESSAGE_ANNOTATION]: null, [DECORATOR_ANNOTATION]: null },
+      annotations: {
+        [STATUS_ANNOTATION]: null,
+        [STATUS_MESSAGE_ANNOTATION]: null,
+        [SIDECAR_REVISION_ANNOTATION]: null,
+        [DECORATOR_ANNOTATION]: null,
+      },
       attachments: [],
       finalized: true,
     },
@@ -105,21 +121,32 @@ function blocked(object: Deployment, found: FoundSidecar): DecoratorResult {
   }
 }
 
-function describe({ metadata: { name } }: Deployment, { settings, ports, advice }: Injection): string {
+function describe(deployment: Deployment, { settings, ports, sidecar, advice }: Injection, { kept }: Pin): string {
   const entry =
     settings.balancer === 'none'
       ? 'No balancer is made.'
-      : `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
-  return [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`, entry, ...advice].join(' ')
+      : `Clients connect to Service ${balancerChildName(deployment.metadata.name)}, port ${DEFAULT_SERVICE_PORT}.`
+  return [
+    ...rolloutAdvice(deployment),
+    `Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`,
+    entry,
+    ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
+    ...advice,
+  ].join(' ')
 }
 
-/** Status annotations, with a second look when they change: that update is what may be dropped. */
+/** Status annotations, and what of the sidecar is to be remembered, with a second look when they change: that update is what may be dropped. */
 function say(
   { metadata }: Deployment,
   status: 'Pending' | 'Injected' | 'Refused' | 'RemovalBlocked',
   message: string,
+  pin?: Pin,
 ): Pick<DecoratorResponse, 'annotations' | 'resyncAfterSeconds'> {
-  const annotations = { [STATUS_ANNOTATION]: status, [STATUS_MESSAGE_ANNOTATION]: message }
+  const annotations = {
+    [STATUS_ANNOTATION]: status,
+    [STATUS_MESSAGE_ANNOTATION]: message,
+    ...(pin && { [SIDECAR_REVISION_ANNOTATION]: pin.revision }),
+  }
   const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
   return { annotations, ...(same ? {} : { resyncAfterSeconds: RETRY_SECONDS }) }
 }

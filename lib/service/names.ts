@@ -15,6 +15,10 @@ export const TARGET_LABEL = `${DOMAIN}/target`
 /** Annotations that the operator writes on the Deployment. */
 export const STATUS_ANNOTATION = `${DOMAIN}/status`
 export const STATUS_MESSAGE_ANNOTATION = `${DOMAIN}/status-message`
+export const SIDECAR_REVISION_ANNOTATION = `${DOMAIN}/sidecar-revision`
+
+/** Annotation on a balancer's Deployment: what its pods run, as {@link SIDECAR_REVISION_ANNOTATION} on the user's. */
+export const BALANCER_REVISION_ANNOTATION = `${DOMAIN}/balancer-revision`
 
 /** What this system calls itself: the value of {@link MANAGED_BY_LABEL} on what it makes, and where it is installed. */
 export const OPERATOR = 'ws-operator'

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, LATER, WRITTEN } from '../../hooks/annotations.ts'
+import { ANNOTATIONS, WRITTEN } from '../../hooks/annotations.ts'
 import { REFUSALS } from '../../hooks/inject.ts'
 import { DOMAIN, ENABLE_LABEL } from '../../lib/service/names.ts'
 import { code, table } from './markdown.ts'
@@ -14,8 +14,6 @@ Deployment itself, not on its pod template. Changing one that the sidecar needs 
 ## Settings
 
 ${settings()}
-
-Reserved, and not supported by this version: ${LATER.map(name => code(`${DOMAIN}/${name}`)).join(', ')}.
 
 A value that cannot be used never breaks anything: a Deployment that already has the sidecar keeps it as it is, another one gets
 none, and \`${DOMAIN}/status-message\` names every annotation that is wrong.
