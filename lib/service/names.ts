@@ -61,8 +61,9 @@ export const CONTROL_HEADER = 'x-ws-operator-control'
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 
-/** WebSocket sub-protocol of a link between sidecars. */
-export const LINK_PROTOCOL = 'ws-operator-link.v1'
+/** WebSocket sub-protocol of a link between sidecars, and how that of any other version begins. */
+export const LINK_PROTOCOL_PREFIX = 'ws-operator-link.'
+export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v1`
 
 /** Request headers between sidecars: the sending process (a name it has made up for itself), and its member name. */
 export const SENDER_HEADER = 'x-ws-operator-sender'
