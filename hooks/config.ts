@@ -32,7 +32,16 @@ export const hooksSchema = Type.Object({
   }),
 })
 
-const parsers = { IMAGE: imageReference, SIDECAR_UPGRADE_PERCENT: parseWaves } as const
+/** Not when it is too late: every pod of a rollout would wait for an image that has no such name. */
+const image = (text: string): string => {
+  try {
+    return imageReference(text)
+  } catch (error) {
+    throw new Error(`must be ${(error as Error).message}`)
+  }
+}
+
+const parsers = { IMAGE: image, SIDECAR_UPGRADE_PERCENT: parseWaves } as const
 
 /** @throws {ConfigError} naming every bad variable */
 export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env)

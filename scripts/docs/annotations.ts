@@ -9,7 +9,8 @@ export function annotationsPage(): string {
 # Label and annotations
 
 The label \`${ENABLE_LABEL}: "true"\` on a Deployment turns ws-operator on for it. All settings are annotations on the
-Deployment itself, not on its pod template. Changing one that the sidecar needs rolls the Deployment.
+Deployment itself, not on its pod template. Changing one that the sidecar needs rolls the Deployment, and brings a newer sidecar with it
+where there is one ([upgrade.md](guides/upgrade.md)).
 
 ## Settings
 
