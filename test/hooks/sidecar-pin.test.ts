@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { ANNOTATIONS, NOT_FOR_THE_SIDECAR } from '../../hooks/annotations.ts'
 import { loadHooksConfig } from '../../hooks/config.ts'
-import { syncDeployment } from '../../hooks/decorator.ts'
+import { finalizeDeployment, syncDeployment } from '../../hooks/decorator.ts'
 import { decide } from '../../hooks/inject.ts'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
 import { applyAnswer } from './apply-model.ts'
@@ -85,6 +85,15 @@ t.test("the user's next rollout takes it, once, and an older version does not ta
     // Hooks of two versions answer side by side while they are upgraded.
     assert.deepStrictEqual(template(once(taken, A)), template(taken), 'whoever comes next')
     assert.deepStrictEqual(template(settle(settled, A)), template(settled))
+  })
+})
+
+t.test('what was left as it is can be removed as exactly as ever', async t => {
+  holds(t, request => {
+    let now = settle(settle(request), B)
+    for (let phase = 1; phase <= 2; phase++) now = applyAnswer(now, finalizeDeployment(now).response)
+    assert.deepStrictEqual(now.object.spec, request.object.spec)
+    assert.deepStrictEqual(annotations(now), annotations(request))
   })
 })
 
