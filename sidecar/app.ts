@@ -26,6 +26,16 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       if (user !== undefined) messaging.moved(user, bridge, member)
       log.debug({ user, member }, 'moved')
     },
+    stayed(bridge) {
+      const { user, key } = bridge.context
+      if (user !== undefined) messaging.stayed(user, bridge, key)
+      log.debug({ user }, 'stayed')
+    },
+    taken(bridge) {
+      const { user } = bridge.context
+      if (user !== undefined) messaging.taken(user, bridge)
+      log.debug({ user }, 'taken')
+    },
   })
   const find = recipientFinder(config.RECIPIENT_FIELD)
   const proxy = createProxy<Identity>({
@@ -51,9 +61,9 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     onControl: (bridge, payload) => control.onControl(bridge, payload),
     onLost: (bridge, loss) => control.onLost(bridge, loss),
     opened(bridge) {
-      const { user } = bridge.context
-      if (user !== undefined) messaging.connected(user, bridge, bridge.context.key)
-      log.debug({ user }, 'connected')
+      const { user, key, arriving } = bridge.context
+      if (user !== undefined) messaging[arriving ? 'arriving' : 'connected'](user, bridge, key)
+      log.debug({ user, arriving }, 'connected')
     },
     closed(bridge, end) {
       const { user } = bridge.context

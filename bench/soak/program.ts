@@ -80,6 +80,11 @@ export class Program {
     }
   }
 
+  /** Sum of a metric over its labels, as it is now. */
+  async metric(name: string): Promise<number> {
+    return gauge(await this.#admin('metrics'), name)
+  }
+
   stop(): Promise<void> {
     return stop(this.#child)
   }
@@ -106,7 +111,7 @@ export class Program {
   }
 }
 
-/** Sum of a gauge over its labels; 0 where the program has none of that name. */
+/** Sum of a metric over its labels; 0 where the program has none of that name. */
 export function gauge(metrics: string, name: string): number {
   let sum = 0
   for (const [, value] of metrics.matchAll(new RegExp(`^ws_operator_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm')))

@@ -58,6 +58,9 @@ export const ERROR_HEADER = 'x-ws-operator-error'
 /** Request header from the balancer to the sidecar: the secret of its control pings. */
 export const CONTROL_HEADER = 'x-ws-operator-control'
 
+/** Request header of a balancer that repeats a client's handshake to another pod: the pod has the client once it is told so. */
+export const ARRIVING_HEADER = 'x-ws-operator-arriving'
+
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 

@@ -214,6 +214,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
       isEnded: () => this.#end !== undefined,
       until: (condition, timeoutMs) => this.#until(condition, timeoutMs),
       fence: (timeoutMs, payload) => this.fence(timeoutMs, payload),
+      tell: payload => void this.control('upstream', OPCODE.PING, payload),
       resume: () => this.#resume(),
       change: (...change) => this.#switch(...change),
     }
@@ -230,7 +231,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#regulate(side)
   }
 
-  #switch({ socket, rest }: Answered, lingerMs: number): void {
+  #switch({ socket, rest }: Answered, lingerMs: number, welcome: Buffer | undefined): void {
     const lost = this.#lost
     const { client: inbound, upstream: outbound } = this.#pipes
     this.#lost = undefined
@@ -240,6 +241,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#pipes.upstream = this.#pipe('outbound', socket, inbound.source)
     this.#flow.heard('upstream')
     attach(socket, this, 'upstream')
+    if (welcome) socket.write(encodeFrame(OPCODE.PING, welcome, nextMask()))
     const hello = this.#extras?.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
     if (lost) depart(outbound.source)

@@ -31,6 +31,8 @@ export interface Pod {
   readonly messaging: Messaging
   readonly metrics: Metrics
   connect(user: string, pod?: Pod): FakeClient
+  /** The handshake of a client of another pod is repeated here; whether the client follows is open. */
+  arrive(client: FakeClient): FakeClient
   /** The client goes on at another pod, as a balancer moves it; what it has received it keeps. */
   move(client: FakeClient, to: Pod): FakeClient
   send(from: FakeClient, recipient: string, text: string): void
@@ -105,9 +107,11 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     messaging,
     metrics,
     connect: user => attach(messaging, user, [], `key-${++keys}`),
+    arrive: client => attach(messaging, client.user, client.received, client.key, true),
     move(client, to) {
-      const moved = attach(to.messaging, client.user, client.received, client.key)
+      const moved = to.arrive(client)
       messaging.moved(client.user, client.bridge, to.name)
+      to.messaging.taken(client.user, moved.bridge)
       client.leave()
       return moved
     },
@@ -139,7 +143,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
 /** Connections that were made: each has a key of its own. */
 let keys = 0
 
-function attach(messaging: Messaging, user: string, received: string[], key: string): FakeClient {
+function attach(messaging: Messaging, user: string, received: string[], key: string, arriving = false): FakeClient {
   const bridge = {
     state: 'open',
     send: async (_side: string, { data }: Message) => {
@@ -151,7 +155,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
     release: () => {},
   }
   const client = bridge as unknown as Bridge
-  messaging.connected(user, client, key)
+  messaging[arriving ? 'arriving' : 'connected'](user, client, key)
   return {
     user,
     key,
