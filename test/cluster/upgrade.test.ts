@@ -21,7 +21,6 @@ import { stays, waitFor } from './wait.ts'
 
 const say = (line: string) => console.error(line)
 
-const HOOKS = 'deployment/ws-operator-hooks'
 const CURRENT = `${IMAGE}:${packageJson.version}`
 
 /** Two Deployments: one that waits for its next rollout, and one that will not. */
@@ -33,7 +32,7 @@ t.test('another default image restarts nobody, and is taken when it may be', asy
     t.test(name, { skip: t.passing() ? false : 'an earlier step failed' }, body)
   const cluster = await connect()
   t.teardown(() => cluster.close())
-  const { metacontroller, calls } = await install(cluster, say)
+  const { metacontroller, calls, useImage } = await install(cluster, say)
   const next = await loadImage(IMAGE, 'next', say)
   const namespace = await cluster.namespace()
   t.teardown(async () => {
@@ -82,15 +81,6 @@ t.test('another default image restarts nobody, and is taken when it may be', asy
       return now.every((count, index) => count >= (before[index] ?? 0) + 2)
     })
   }
-  const useImage = async (image: string) => {
-    await kubectl(['set', 'env', '-n', SYSTEM_NAMESPACE, HOOKS, `WS_OPERATOR_IMAGE=${image}`])
-    await kubectl(['rollout', 'status', '-n', SYSTEM_NAMESPACE, HOOKS, '--timeout=120s'], { limitMs: 130_000 })
-    await waitFor('the pods of the older hooks are gone', async () => {
-      const pods = await allPodsOf(cluster, SYSTEM_NAMESPACE, 'app.kubernetes.io/name=ws-operator-hooks')
-      return pods.length === 2
-    })
-  }
-
   const example = readFileSync(join(MANIFESTS, 'examples/chat.yaml'), 'utf8').replace('replicas: 3', 'replicas: 2')
   for (const name of [CHAT, EAGER]) {
     const input = example.replaceAll(/^( +(?:name|app):) chat$/gm, `$1 ${name}`)
