@@ -13,7 +13,7 @@ import {
   REHOMES,
 } from '../lib/service/names.ts'
 import { DELIVERIES, ROUTES, TRANSPORTS } from '../sidecar/config.ts'
-import { cpu, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
+import { cpu, imageReference, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
 
 /** An annotation that users may write: what may stand there, what holds without it, and what it does. */
 export interface Annotation<T> {
@@ -79,7 +79,7 @@ export const ANNOTATIONS = {
     values: 'image reference',
     fallback: 'the image that the hooks were told',
     description: 'Image of the sidecar.',
-    parse: matching(/^[A-Za-z0-9][\w.\-/:@]*$/, 512, 'an image reference without spaces'),
+    parse: imageReference,
   },
   'sidecar-cpu-request': {
     values: 'cpu quantity',
@@ -173,17 +173,34 @@ export const ANNOTATIONS = {
     'dns',
     'How sidecars find each other: `dns` needs no rights, `kubernetes` needs a ServiceAccount that may watch EndpointSlices.',
   ),
+  'sidecar-upgrade': choice(
+    ['rollout', 'now'],
+    'rollout',
+    "When a newer sidecar is taken, and a newer balancer with it: `rollout`, with the next rollout of the Deployment, whoever starts it; `now`, at once, and so with each later version of ws-operator. Without the annotation, a share of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
+  ),
   'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.'),
 } as const satisfies Record<string, Annotation<unknown>>
 
-/** Annotations of the contract that a later version will act on. */
-export const LATER = ['sidecar-upgrade'] as const
+/** Annotations that change nothing in the sidecar: they are not what its rollout waits for. */
+export const NOT_FOR_THE_SIDECAR = [
+  'routing-algorithm',
+  'rehome',
+  'rehome-hello',
+  'rebalance',
+  'balancer',
+  'balancer-replicas',
+  'sidecar-upgrade',
+  'status',
+  'status-message',
+  'sidecar-revision',
+] as const satisfies readonly (keyof typeof ANNOTATIONS | keyof typeof WRITTEN)[]
 
 /** Annotations that the operator writes itself, and what they say. */
 export const WRITTEN = {
   status: '`Pending`, `Injected`, `Refused` or `RemovalBlocked`',
   'status-message': 'why, and what to do',
-  'sidecar-revision': 'reserved for the revision of the sidecar that the Deployment is pinned to',
+  'sidecar-revision':
+    'which sidecar the Deployment has: the version of ws-operator that made it, a hash of it, and one of all that the user decides',
 } as const
 
 export type AnnotationName = keyof typeof ANNOTATIONS

@@ -7,6 +7,7 @@ import { relatedRules } from './balancer/related.ts'
 import { finalizeBalancer, syncBalancer } from './composite.ts'
 import type { HooksConfig, Rendering } from './config.ts'
 import { finalizeDeployment, syncDeployment } from './decorator.ts'
+import { refuseDeep } from './nesting.ts'
 import {
   type CompositeRequest,
   type CustomizeRequest,
@@ -83,7 +84,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
   // Before the body is read, which may be large.
   app.addHook('onRequest', tokenCheck(config.TOKEN_FILE))
   for (const [path, { schema, answer }] of Object.entries(HOOKS)) {
-    app.post(path, { schema: { body: schema } }, async (request, reply) => {
+    app.post(path, { schema: { body: schema }, preValidation: refuseDeep }, async (request, reply) => {
       const stop = durations.startTimer({ hook: path })
       const { outcome, response } = answer(request.body, config)
       stop()

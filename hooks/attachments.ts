@@ -6,10 +6,12 @@ import {
   MANAGED_BY_LABEL,
   OPERATOR,
   SIDECAR_PORT_NAME,
+  SIDECAR_REVISION_ANNOTATION,
   TARGET_LABEL,
 } from '../lib/service/names.ts'
 import type { BalancerSpec } from './balancer-spec.ts'
 import type { Injection } from './inject.ts'
+import { renderedPart } from './revision.ts'
 import type { Deployment } from './schemas.ts'
 import { headlessService } from './sidecar.ts'
 
@@ -70,8 +72,16 @@ export function headlessServiceObject(deployment: Deployment, { settings, ports 
   }
 }
 
-/** The balancer that the Deployment's annotations ask for; what they do not say is left to the balancer's own defaults. */
-export function balancerObject({ metadata: { name, namespace, uid } }: Deployment, { settings }: Injection) {
+/**
+ * The balancer that the Deployment's annotations ask for; what they do not say is left to the balancer's own defaults.
+ *
+ * @param revision of the sidecar: the balancer's pods take what is newer when the Deployment does
+ */
+export function balancerObject(
+  { metadata: { name, namespace, uid } }: Deployment,
+  { settings }: Injection,
+  revision: string,
+) {
   const spec: BalancerSpec = {
     target: name,
     targetUID: uid,
@@ -87,7 +97,12 @@ export function balancerObject({ metadata: { name, namespace, uid } }: Deploymen
   return {
     apiVersion: API_VERSION,
     kind: BALANCER_KIND,
-    metadata: { name, namespace, labels: targetLabels(name) },
+    metadata: {
+      name,
+      namespace,
+      labels: targetLabels(name),
+      annotations: { [SIDECAR_REVISION_ANNOTATION]: renderedPart(revision) },
+    },
     spec,
   }
 }

@@ -6,6 +6,7 @@ import { countMembers, findTaken } from './balancer/related.ts'
 import { addressOf } from './balancer/service.ts'
 import { type BalancerStatus, type Obstacle, statusOf } from './balancer/status.ts'
 import { balancerObjects } from './balancer-objects.ts'
+import { pinBalancer } from './balancer-pin.ts'
 import type { Rendering } from './config.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import type { CompositeRequest, ObservedObject, ObservedObjects } from './schemas.ts'
@@ -38,7 +39,9 @@ export function syncBalancer(request: CompositeRequest, rendering: Rendering): C
   const read = readSpec(metadata.name, parent.spec)
   if (!read.ok) return refuse({ reason: 'Refused', message: read.message })
   const { spec } = read
-  const desired = balancerObjects(metadata, spec, rendering, deployment)
+  const desired = balancerObjects(metadata, spec, rendering, deployment).map(child =>
+    child.kind === 'Deployment' ? pinBalancer(child, deployment, parent) : child,
+  )
   const taken = findTaken(desired, related, metadata)
   if (taken) return refuse({ reason: 'NameTaken', message: explainTaken(taken) })
   const child = childMetadata(metadata, spec.target)

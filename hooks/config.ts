@@ -5,9 +5,14 @@ import { baseSettings } from '../lib/service/settings.ts'
 import { readToken } from '../lib/service/token.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { readMasterKeys } from './pod-token.ts'
+import { imageReference } from './values.ts'
+import { parseWaves } from './waves.ts'
+
+/** This version of ws-operator. */
+export const OPERATOR_VERSION: string = manifest.version
 
 /** Image of this version, as `npm run image` and the Dockerfile name it. */
-export const DEFAULT_IMAGE = `${manifest.name}:${manifest.version}`
+export const DEFAULT_IMAGE = `${manifest.name}:${OPERATOR_VERSION}`
 
 /** Everything the hooks can be told, by environment. */
 export const hooksSchema = Type.Object({
@@ -37,20 +42,36 @@ export const hooksSchema = Type.Object({
     description:
       'Whether a sidecar with a token refuses others that show none; false for as long as not all have got theirs.',
   }),
+  SIDECAR_UPGRADE_PERCENT: Type.String({
+    default: '*=0',
+    description:
+      'Share of the Deployments of each namespace that take a newer sidecar at once, which rolls their pods: namespace=percent, separated by commas, * for all other namespaces. The others take it with their next rollout. Raise it step by step; who is in a share is in each larger one too.',
+  }),
 })
 
+/** Not when it is too late: every pod of a rollout would wait for an image that has no such name. */
+const image = (text: string): string => {
+  try {
+    return imageReference(text)
+  } catch (error) {
+    throw new Error(`must be ${(error as Error).message}`)
+  }
+}
+
+const parsers = {
+  IMAGE: image,
+  SIDECAR_UPGRADE_PERCENT: parseWaves,
+  TOKEN_FILE: (path: string) => (path === '' ? '' : readToken(path)),
+  MASTER_KEY_FILE: readMasterKeys,
+} as const
+
 /** @throws {ConfigError} naming every bad variable */
-export const loadHooksConfig = (env: NodeJS.ProcessEnv) =>
-  loadConfig(
-    hooksSchema,
-    { TOKEN_FILE: path => (path === '' ? '' : readToken(path)), MASTER_KEY_FILE: readMasterKeys },
-    env,
-  )
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env)
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 
 /** What of the configuration decides how objects look. */
 export type Rendering = Pick<
   HooksConfig,
-  'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN' | 'MASTER_KEY_FILE' | 'TOKEN_REQUIRED'
+  'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN' | 'MASTER_KEY_FILE' | 'TOKEN_REQUIRED' | 'SIDECAR_UPGRADE_PERCENT'
 >

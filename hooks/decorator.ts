@@ -2,6 +2,7 @@ import {
   API_VERSION,
   BALANCER_KIND,
   balancerChildName,
+  SIDECAR_REVISION_ANNOTATION,
   STATUS_ANNOTATION,
   STATUS_MESSAGE_ANNOTATION,
 } from '../lib/service/names.ts'
@@ -12,7 +13,10 @@ import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasInjected } from './ownership.ts'
 import { tokenSecret } from './pod-token.ts'
+import type { Pin } from './revision.ts'
+import { rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 import type { DecoratorRequest, Deployment, ObservedObjects } from './schemas.ts'
+import { pinSidecar } from './sidecar-pin.ts'
 
 /** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
 export interface DecoratorResponse {
@@ -26,6 +30,7 @@ export interface DecoratorResponse {
 export type DecoratorOutcome =
   | 'pending'
   | 'injected'
+  | 'pinned'
   | 'refused'
   | 'deleting'
   | 'removing'
@@ -60,20 +65,25 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
     const kept = present ? keep(attachments, object.metadata.uid) : []
     return { outcome: 'refused', response: { ...say(object, 'Refused', decision.message), attachments: kept } }
   }
+  const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
   const desired = [
-    selfAttachment(object, decision),
+    // What is not applied again stays as it is, with everything that is on record about it.
+    ...(pin.kept ? [] : [selfAttachment(object, decision)]),
     headlessServiceObject(object, decision),
-    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision)]),
+    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision, pin.revision)]),
     ...(rendering.MASTER_KEY_FILE.length === 0 ? [] : [tokenSecret(object, rendering.MASTER_KEY_FILE)]),
   ]
   return present
     ? {
-        outcome: 'injected',
-        response: { ...say(object, 'Injected', describe(object, decision, attachments)), attachments: desired },
+        outcome: pin.kept ? 'pinned' : 'injected',
+        response: {
+          ...say(object, 'Injected', describe(object, decision, pin, attachments), pin),
+          attachments: desired,
+        },
       }
     : {
         outcome: 'pending',
-        response: { ...say(object, 'Pending', PENDING), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
+        response: { ...say(object, 'Pending', PENDING, pin), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
       }
 }
 
@@ -96,7 +106,12 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   return {
     outcome: 'removed',
     response: {
-      annotations: { [STATUS_ANNOTATION]: null, [STATUS_MESSAGE_ANNOTATION]: null, [DECORATOR_ANNOTATION]: null },
+      annotations: {
+        [STATUS_ANNOTATION]: null,
+        [STATUS_MESSAGE_ANNOTATION]: null,
+        [SIDECAR_REVISION_ANNOTATION]: null,
+        [DECORATOR_ANNOTATION]: null,
+      },
       attachments: [],
       finalized: true,
     },
@@ -114,10 +129,12 @@ function blocked(object: Deployment, found: FoundSidecar): DecoratorResult {
 }
 
 function describe(
-  { metadata: { name } }: Deployment,
-  { settings, ports, advice }: Injection,
+  deployment: Deployment,
+  { settings, ports, sidecar, advice }: Injection,
+  { kept }: Pin,
   { [`${BALANCER_KIND}.${API_VERSION}`]: balancers }: ObservedObjects,
 ): string {
+  const { name } = deployment.metadata
   const made = balancers === undefined || Object.values(balancers).some(({ metadata }) => metadata.name === name)
   const entry =
     settings.balancer === 'none'
@@ -125,16 +142,27 @@ function describe(
       : made
         ? `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
         : `${BALANCER_KIND} ${name} is not made yet. If this stays, there is one that ws-operator did not make for this Deployment: delete it, or keep it and set ws.operator/balancer to none.`
-  return [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`, entry, ...advice].join(' ')
+  return [
+    ...rolloutAdvice(deployment),
+    `Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`,
+    entry,
+    ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
+    ...advice,
+  ].join(' ')
 }
 
-/** Status annotations, with a second look when they change: that update is what may be dropped. */
+/** Status annotations, and what of the sidecar is to be remembered, with a second look when they change: that update is what may be dropped. */
 function say(
   { metadata }: Deployment,
   status: 'Pending' | 'Injected' | 'Refused' | 'RemovalBlocked',
   message: string,
+  pin?: Pin,
 ): Pick<DecoratorResponse, 'annotations' | 'resyncAfterSeconds'> {
-  const annotations = { [STATUS_ANNOTATION]: status, [STATUS_MESSAGE_ANNOTATION]: message }
+  const annotations = {
+    [STATUS_ANNOTATION]: status,
+    [STATUS_MESSAGE_ANNOTATION]: message,
+    ...(pin && { [SIDECAR_REVISION_ANNOTATION]: pin.revision }),
+  }
   const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
   return { annotations, ...(same ? {} : { resyncAfterSeconds: RETRY_SECONDS }) }
 }

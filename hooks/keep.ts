@@ -35,9 +35,9 @@ function keepObject(object: ObservedObject, owner: string): DesiredObject {
   }
 }
 
-/** The parts of `value` that a set of fields names; a set without members means all of it. */
-function pick(value: unknown, fields: FieldSet): unknown {
-  const paths = Object.keys(fields).filter(path => path !== '.')
+/** The parts of `value` that a set of fields names; a set without members, or what is none, means all of it. */
+export function pick(value: unknown, fields: FieldSet): unknown {
+  const paths = Object.keys(fields ?? {}).filter(path => path !== '.')
   if (paths.length === 0 || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
     return value.flatMap(item => {

@@ -37,8 +37,7 @@ export function findSidecar(deployment: Deployment): FoundSidecar | undefined {
 /** Whether we made that container: by its environment, or by what we applied. */
 export function isOurs(deployment: Deployment, { list, container }: FoundSidecar): boolean {
   if (container.env?.some(({ name }) => name === SELF_ENV)) return true
-  const ours = appliedByUs(deployment, deployment.metadata.uid)
-  return ours !== undefined && containerFields(ours, list) !== undefined
+  return appliedContainer(deployment, list) !== undefined
 }
 
 /** Whether the last thing that the operator said of this Deployment is that it has a sidecar. */
@@ -74,6 +73,18 @@ const applied = ({ metadata }: Pick<ObservedObject, 'metadata'>): FieldSet[] =>
   (metadata.managedFields ?? [])
     .filter(({ operation, fieldsV1 }) => operation === 'Apply' && fieldsV1 !== undefined)
     .map(({ fieldsV1 }) => fieldsV1 as FieldSet)
+
+/** What we have applied of the sidecar in that list of containers; `undefined` where nothing of it is on record as ours. */
+export function appliedContainer(deployment: Deployment, list: ContainerList): FieldSet | undefined {
+  const ours = appliedByUs(deployment, deployment.metadata.uid)
+  return ours && containerFields(ours, list)
+}
+
+/** What we have applied, for `owner`, of the pod template of a Deployment. */
+export function appliedTemplate(deployment: Pick<ObservedObject, 'metadata'>, owner: string): FieldSet | undefined {
+  const ours = appliedByUs(deployment, owner)
+  return ours && at(ours, 'f:spec', 'f:template')
+}
 
 const containerFields = (fields: FieldSet, list: ContainerList): FieldSet | undefined =>
   at(fields, 'f:spec', 'f:template', 'f:spec', `f:${list}`, `k:${JSON.stringify({ name: SIDECAR_CONTAINER })}`)

@@ -71,6 +71,8 @@ const deployment = open({
     }),
     template: open({ spec: podSpec }),
   }),
+  // Metacontroller's cache: whatever it is, it is no reason to refuse the object.
+  status: Type.Optional(Type.Unknown()),
 })
 
 const anyObject = open({ apiVersion: Type.String(), kind: Type.String(), metadata })

@@ -1,5 +1,5 @@
 import { DOMAIN } from '../lib/service/names.ts'
-import { ANNOTATIONS, type AnnotationName, DEFAULTS, LATER, type Settings, WRITTEN } from './annotations.ts'
+import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
 import { nearest } from './nearest.ts'
 import { memoryBytes } from './values.ts'
 
@@ -42,7 +42,6 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
 const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)
 
 function unknownName(name: string): string {
-  if ((LATER as readonly string[]).includes(name)) return 'is not supported by this version'
   const suggestion = nearest(name, NAMES)
   return suggestion === undefined
     ? 'is not an annotation of ws-operator'

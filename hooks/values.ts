@@ -77,3 +77,34 @@ export const memory: Parse<string> = text => {
   }
   return `${value}${BINARY_UNITS[power]}`
 }
+
+const PATH_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const HOST =
+  /^(?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::[0-9]+)?$/
+const TAG = /^\w[\w.-]{0,127}$/
+const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
+
+/**
+ * A reference to an image that a kubelet can read: `[host[:port]/]path[:tag][@digest]`. One that it cannot read would keep every pod
+ * of the rollout from starting.
+ */
+export const imageReference: Parse<string> = text => {
+  const [named = '', digest, ...more] = text.split('@')
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1)
+  const name = colon < 0 ? named : named.slice(0, colon)
+  const [first = '', ...rest] = name.split('/')
+  // As docker.io is left out: the first part is a host only where it cannot be a part of a path.
+  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase())
+  const good =
+    more.length === 0 &&
+    (digest === undefined || DIGEST.test(digest)) &&
+    (colon < 0 || TAG.test(named.slice(colon + 1))) &&
+    name.length <= 255 &&
+    (hasHost
+      ? HOST.test(first) && rest.every(part => PATH_PART.test(part))
+      : [first, ...rest].every(part => PATH_PART.test(part)))
+  if (good) return text
+  throw new Error(
+    'an image reference such as registry.example.com/team/ws-operator:1.2.3, with no capital letters in its path',
+  )
+}

@@ -7,6 +7,7 @@ import type { Metrics } from '../lib/service/metrics.ts'
 import {
   CLIENT_REQUEST_HEADER,
   LINK_PROTOCOL,
+  LINK_PROTOCOL_PREFIX,
   MEMBER_HEADER,
   MESSAGE_PATH,
   SENDER_HEADER,
@@ -23,11 +24,16 @@ const MAX_LINKS = 2000
 /** A sender pings its link every few seconds; one on which nothing comes for that long has lost it, in milliseconds. */
 const SILENCE_MS = 30_000
 
-/** Whether a handshake is another sidecar's for a link. The balancer marks what comes from clients, whose paths are the app's. */
+/**
+ * Whether a handshake is another sidecar's for a link, of whatever version: one that we do not speak is refused here, and the app
+ * hears nothing of it. The balancer marks what comes from clients, whose paths are the app's.
+ */
 export function isLinkHandshake({ url, headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+  const protocol = headers['sec-websocket-protocol'] ?? ''
   return (
     url === MESSAGE_PATH &&
-    headers['sec-websocket-protocol'] === LINK_PROTOCOL &&
+    /^[^\s,]+$/.test(protocol) &&
+    protocol.startsWith(LINK_PROTOCOL_PREFIX) &&
     headers[CLIENT_REQUEST_HEADER] === undefined
   )
 }
@@ -67,6 +73,9 @@ export async function linkRoute(
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
       await checkPeer(request)
+      const protocol = request.headers['sec-websocket-protocol']
+      if (protocol !== LINK_PROTOCOL)
+        throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       for (const name of [SENDER_HEADER, MEMBER_HEADER])
         if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
       if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)

@@ -15,6 +15,10 @@ export const TARGET_LABEL = `${DOMAIN}/target`
 /** Annotations that the operator writes on the Deployment. */
 export const STATUS_ANNOTATION = `${DOMAIN}/status`
 export const STATUS_MESSAGE_ANNOTATION = `${DOMAIN}/status-message`
+export const SIDECAR_REVISION_ANNOTATION = `${DOMAIN}/sidecar-revision`
+
+/** Annotation on a balancer's Deployment: what its pods run, as {@link SIDECAR_REVISION_ANNOTATION} on the user's. */
+export const BALANCER_REVISION_ANNOTATION = `${DOMAIN}/balancer-revision`
 
 /** What this system calls itself: the value of {@link MANAGED_BY_LABEL} on what it makes, and where it is installed. */
 export const OPERATOR = 'ws-operator'
@@ -63,8 +67,9 @@ export const ARRIVING_HEADER = 'x-ws-operator-arriving'
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 
-/** WebSocket sub-protocol of a link between sidecars. */
-export const LINK_PROTOCOL = 'ws-operator-link.v1'
+/** WebSocket sub-protocol of a link between sidecars, and how that of any other version begins. */
+export const LINK_PROTOCOL_PREFIX = 'ws-operator-link.'
+export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v1`
 
 /** Request headers between sidecars: the sending process (a name it has made up for itself), and its member name. */
 export const SENDER_HEADER = 'x-ws-operator-sender'

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, LATER, WRITTEN } from '../../hooks/annotations.ts'
+import { ANNOTATIONS, WRITTEN } from '../../hooks/annotations.ts'
 import { REFUSALS } from '../../hooks/inject.ts'
 import { DOMAIN, ENABLE_LABEL } from '../../lib/service/names.ts'
 import { code, table } from './markdown.ts'
@@ -9,13 +9,12 @@ export function annotationsPage(): string {
 # Label and annotations
 
 The label \`${ENABLE_LABEL}: "true"\` on a Deployment turns ws-operator on for it. All settings are annotations on the
-Deployment itself, not on its pod template. Changing one that the sidecar needs rolls the Deployment.
+Deployment itself, not on its pod template. Changing one that the sidecar needs rolls the Deployment, and brings a newer sidecar with it
+where there is one ([upgrade.md](guides/upgrade.md)).
 
 ## Settings
 
 ${settings()}
-
-Reserved, and not supported by this version: ${LATER.map(name => code(`${DOMAIN}/${name}`)).join(', ')}.
 
 A value that cannot be used never breaks anything: a Deployment that already has the sidecar keeps it as it is, another one gets
 none, and \`${DOMAIN}/status-message\` names every annotation that is wrong.

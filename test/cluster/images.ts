@@ -10,15 +10,18 @@ const LOAD_LIMIT_MS = 300_000
 
 /** Makes both images as a user would and puts them on the cluster's nodes. */
 export async function loadImages(say: (line: string) => void): Promise<void> {
+  for (const stage of [IMAGE, EXAMPLE_IMAGE]) await loadImage(stage, packageJson.version, say)
+}
+
+/** Makes one image with a tag and puts it on the cluster's nodes. @returns its name */
+export async function loadImage(stage: string, version: string, say: (line: string) => void): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'ws-operator-images-'))
   try {
-    const archives: string[] = []
-    for (const stage of [IMAGE, EXAMPLE_IMAGE]) {
-      const out = join(folder, `${stage}.tar`)
-      await makeImage({ out, stage, tag: `${stage}:${packageJson.version}`, say })
-      archives.push(out)
-    }
-    for (const archive of archives) await loadArchive(archive)
+    const tag = `${stage}:${version}`
+    const archive = join(folder, 'image.tar')
+    await makeImage({ out: archive, stage, tag, say })
+    await loadArchive(archive)
+    return tag
   } finally {
     rmSync(folder, { recursive: true })
   }

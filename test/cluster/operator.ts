@@ -5,6 +5,7 @@ import { loadImages } from './images.ts'
 import { kubectl } from './kubectl.ts'
 import { type Metacontroller, startMetacontroller } from './metacontroller.ts'
 import { reach } from './reach.ts'
+import { rolledOut } from './rollout.ts'
 import { waitFor } from './wait.ts'
 
 export const MANIFESTS = join(import.meta.dirname, '../../manifests')
@@ -17,6 +18,8 @@ export interface Operator {
   readonly metacontroller: Metacontroller
   /** Calls of a hook so far, on all its pods. */
   calls(hook: string): Promise<number>
+  /** Has the hooks give pods another image, as a new version does. */
+  useImage(image: string): Promise<void>
 }
 
 /**
@@ -34,19 +37,33 @@ export async function install(
   await loadImages(say)
   await kubectl(['apply', '-k', manifests])
   cluster.undo(() => uninstall(manifests))
-  await kubectl(['rollout', 'status', '-n', SYSTEM_NAMESPACE, `deployment/${HOOKS}`, '--timeout=120s'], {
-    limitMs: 130_000,
-  })
-  const address = await reach(cluster, SYSTEM_NAMESPACE, HOOKS)
   say(
-    `Metacontroller runs outside of the cluster, without its DNS: the controllers' hook URLs are patched to ${address}`,
+    `Metacontroller runs outside of the cluster, without its DNS: the controllers' hook URLs are patched to ${await callHooks(cluster)}`,
   )
-  for (const kind of ['DecoratorController', 'CompositeController']) await patchHooks(cluster, kind, address)
   await kubectl(['apply', '-f', METACONTROLLER_RIGHTS])
   const metacontroller = await startMetacontroller(cluster, recorder)
   cluster.undo(metacontroller.stop)
   say(`Metacontroller's part is played by: ${metacontroller.name}`)
-  return { metacontroller, calls: hook => countCalls(cluster, hook) }
+  return {
+    metacontroller,
+    calls: hook => countCalls(cluster, hook),
+    async useImage(image) {
+      await kubectl(['set', 'env', '-n', SYSTEM_NAMESPACE, `deployment/${HOOKS}`, `WS_OPERATOR_IMAGE=${image}`])
+      await callHooks(cluster)
+    },
+  }
+}
+
+/** Waits until the hooks of the latest revision run alone, and has them called where they are. @returns their address */
+async function callHooks(cluster: Cluster): Promise<string> {
+  await rolledOut(cluster, SYSTEM_NAMESPACE, HOOKS)
+  await waitFor('no older hooks answer', async () => {
+    const pods = await allPodsOf(cluster, SYSTEM_NAMESPACE, `app.kubernetes.io/name=${HOOKS}`)
+    return pods.every(({ metadata }) => !metadata.deletionTimestamp)
+  })
+  const address = await reach(cluster, SYSTEM_NAMESPACE, HOOKS)
+  for (const kind of ['DecoratorController', 'CompositeController']) await patchHooks(cluster, kind, address)
+  return address
 }
 
 /** Removes ws-operator as a user does. */

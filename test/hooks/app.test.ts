@@ -56,7 +56,7 @@ t.test('counts what hooks came to, and how long they took', async t => {
   await post('/composite/sync', 'composite-sync-first')
   const text = await metrics.registry.metrics()
   t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="pending"} 1\n')
-  t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="injected"} 2\n')
+  t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="pinned"} 2\n')
   t.match(text, 'ws_operator_hook_requests_total{hook="/composite/sync",outcome="not_ready"} 1\n')
   t.match(text, 'ws_operator_hook_duration_seconds_count{hook="/decorator/sync"} 3\n')
 })

@@ -4,7 +4,7 @@ import type { CompositeRequest, DecoratorRequest, ObservedObject } from '../../h
 import { type Fields, isFields, listKeys, mergeApplied } from '../../local/apply.ts'
 
 /**
- * What Metacontroller and an API server do with a decorator's answer, as far as these hooks depend on it: labels and
+ * What Metacontroller and an API server do with a decorator's answer (or, in the same way, a composite's), as far as these hooks depend on it: labels and
  * annotations are set or removed; attachments that are no longer wanted are deleted; the rest is applied by server-side apply
  * with one field manager. Of server-side apply it has: maps merge by key; the lists of `listKeys` merge by their keys, new items
  * at the end; other values are replaced; what this manager applied before and does not apply now is removed unless another
@@ -32,7 +32,7 @@ export function applyAnswer(
   const wanted: DecoratorRequest['attachments'] = {}
   for (const attachment of attachments) {
     const desired = structuredClone(attachment) as Fields & { metadata: Fields & { name: string } }
-    if (desired['kind'] === 'Deployment') apply(next.object as unknown as Fields, desired)
+    if (desired['kind'] === next.object.kind) apply(next.object as unknown as Fields, desired)
     else {
       const group = `${desired['kind']}.${desired['apiVersion']}`
       const live = (next.attachments[group]?.[desired.metadata.name] ?? { metadata: { uid: `uid-${group}` } }) as Fields

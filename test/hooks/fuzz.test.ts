@@ -7,16 +7,50 @@ import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
 const RUNS = 300
 const SEED = 20_261_123
 
-/** Values that break programs: other types, empty, huge, hostile names. */
+/** Names that objects have without anybody's doing, and the ones that mean something here. */
+const KEYS = [
+  'constructor',
+  'prototype',
+  'hasOwnProperty',
+  'toString',
+  '__defineGetter__',
+  'f:spec',
+  '.',
+  'k:{}',
+  'k:null',
+  'v:[',
+]
+
+const deep = (levels: number): Json => {
+  let value: Json = 'bottom'
+  for (let i = 0; i < levels; i++) value = i % 2 ? [value] : { a: value }
+  return value
+}
+
+/** Large values, by a short name, so that a counterexample can be read. */
+const LARGE: Record<string, Json> = {
+  '@text': 'x'.repeat(5000),
+  '@map': Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`key-${i}`, 'x'])),
+  '@list': Array(2000).fill({ name: 'x' }),
+  '@deep': deep(200),
+}
+
+/** Values that break programs: other types, empty, huge, deep, hostile names. */
 const values = fc.oneof(
-  fc.constantFrom<Json>(null, true, 0, -1, 1e21, '', 'x'.repeat(5000), [], {}, [null], { a: [] }, '$(HOME)', '\u0000'),
+  fc.constantFrom<Json>(null, true, 0, -1, 1e21, '', [], {}, [null], { a: [] }, '$(HOME)', '\u0000'),
+  fc.constantFrom<Json>(...Object.keys(LARGE)),
+  fc.dictionary(fc.constantFrom(...KEYS), fc.jsonValue({ maxDepth: 1 })) as fc.Arbitrary<Json>,
   fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<Json>,
 )
 
-const mutations = fc.array(fc.record({ where: fc.nat(), value: values, remove: fc.boolean() }), {
-  minLength: 1,
-  maxLength: 4,
-})
+const mutations = fc.array(
+  fc.record({ where: fc.nat(), value: values, how: fc.constantFrom('set', 'remove', 'add') }),
+  {
+    minLength: 1,
+    maxLength: 4,
+  },
+)
+type Mutation = typeof mutations extends fc.Arbitrary<(infer M)[]> ? M : never
 
 /** Every place of a JSON value, as its holder and key. */
 function places(value: Json): [Json[] | { [key: string]: Json }, string][] {
@@ -24,14 +58,17 @@ function places(value: Json): [Json[] | { [key: string]: Json }, string][] {
   return Object.entries(value).flatMap(([key, child]) => [[value, key] as never, ...places(child as Json)])
 }
 
-function mutate(request: Json, list: readonly { where: number; value: Json; remove: boolean }[]): Json {
-  for (const { where, value, remove } of list) {
+function mutate(request: Json, list: readonly Mutation[]): Json {
+  for (const { where, value: given, how } of list) {
+    // Nothing is shared: what is set in one place must not be set in two thousand.
+    const value = JSON.parse(JSON.stringify((typeof given === 'string' && LARGE[given]) || given)) as Json
     // The controller is not read; nine of ten places would be in there.
     const { controller: _, ...read } = request as { [key: string]: Json }
     const all = places(read).filter(([holder]) => holder !== (read as unknown))
     if (all.length === 0) return request
     const [holder, key] = all[where % all.length]!
-    if (!remove) (holder as { [key: string]: Json })[key] = value
+    if (how === 'add' && !Array.isArray(holder)) holder[KEYS[where % KEYS.length]!] = value
+    else if (how !== 'remove') (holder as { [key: string]: Json })[key] = value
     else if (Array.isArray(holder)) holder.splice(Number(key), 1)
     else delete holder[key]
   }
@@ -43,23 +80,40 @@ function golden(name: string): Json {
   return JSON.parse(readFileSync(new URL(`golden/${name}/request.json`, import.meta.url), 'utf8')).patch
 }
 
-const CASES = [
-  ['decorator-sync-first', '/decorator/sync'],
-  ['decorator-sync-settled', '/decorator/sync'],
-  ['decorator-finalize-label-removed', '/decorator/finalize'],
-  ['composite-sync-with-children', '/composite/sync', golden('balancer-members')],
-  ['composite-sync-with-children', '/composite/sync', golden('balancer-autoscaling-replicas-theirs')],
-  ['composite-customize', '/composite/customize'],
-  ['composite-finalize', '/composite/finalize'],
-] as const
+const annotated = (annotations: Json) => ({ object: { metadata: { annotations } } })
 
-for (const [name, hook, patch] of CASES) {
-  t.test(`${hook} with ${name}, damaged: an answer or a 400, never a failure`, async t => {
+/** A recorded request, what it is patched with, and the hook that gets it. */
+const CASES: Record<string, readonly [name: string, hook: string, patch?: Json]> = {
+  first: ['decorator-sync-first', '/decorator/sync'],
+  'pinned, with no revision yet': ['decorator-sync-settled', '/decorator/sync'],
+  'pinned by its revision': [
+    'decorator-sync-settled',
+    '/decorator/sync',
+    annotated({ 'ws.operator/sidecar-revision': 'unknown-c4a46cc548-6aaccdc0b3' }),
+  ],
+  upgraded: ['decorator-sync-settled', '/decorator/sync', annotated({ 'ws.operator/sidecar-upgrade': 'now' })],
+  'label removed': ['decorator-finalize-label-removed', '/decorator/finalize'],
+  'sidecar gone': ['decorator-finalize-sidecar-gone', '/decorator/finalize'],
+  deleted: ['decorator-finalize-deleting', '/decorator/finalize'],
+  balancer: ['composite-sync-with-children', '/composite/sync', golden('balancer-members')],
+  'balancer that scales itself': [
+    'composite-sync-with-children',
+    '/composite/sync',
+    golden('balancer-autoscaling-replicas-theirs'),
+  ],
+  'balancer, what it wants to see': ['composite-customize', '/composite/customize'],
+  'balancer refused': ['composite-sync-with-children', '/composite/sync', { parent: { spec: { target: '-' } } }],
+  'balancer deleted': ['composite-finalize', '/composite/finalize'],
+}
+
+for (const [name, [file, hook, patch]] of Object.entries(CASES)) {
+  t.test(`${name}, damaged: an answer or a 400, never a failure`, async t => {
     const { app } = await startHooks(t)
     const seen = { 200: 0, 400: 0 }
     await fc.assert(
       fc.asyncProperty(mutations, async list => {
-        const payload = mutate(mergePatch(recorded(name), patch), list) as object
+        // A copy: parts of the patch become parts of the request, which is damaged.
+        const payload = mutate(mergePatch(recorded(file), structuredClone(patch)), list) as object
         const answer = await app.inject({ method: 'POST', url: hook, payload })
         if (answer.statusCode !== 200 && answer.statusCode !== 400) throw new Error(answer.body)
         seen[answer.statusCode]++
@@ -76,6 +130,43 @@ for (const [name, hook, patch] of CASES) {
   })
 }
 
+t.test('more than any object can hold: an answer or a refusal, soon, and never a failure', async t => {
+  const { app } = await startHooks(t)
+  const first = () => recorded<{ object: Record<string, never> }>('decorator-sync-first')
+  const text = JSON.stringify(first())
+  const send = async (payload: string | object, url = '/decorator/sync') => {
+    const started = performance.now()
+    const { statusCode } = await app.inject({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json' },
+      payload,
+    })
+    t.ok(performance.now() - started < 5000, 'far below the 10 s that Metacontroller waits')
+    return statusCode
+  }
+  const unknown = Object.fromEntries(Array.from({ length: 9000 }, (_, i) => [`ws.operator/sidecar-por-${i}`, `${i}`]))
+  t.equal(await send(mergePatch(first() as never, annotated(unknown)) as object), 200, 'nine thousand annotations')
+  const many = {
+    object: { spec: { template: { spec: { containers: Array(20_000).fill({ name: 'app', image: 'x' }) } } } },
+  }
+  t.equal(await send(mergePatch(first() as never, many) as object), 200, 'twenty thousand containers')
+  for (const levels of [1000, 200_000]) {
+    const nested = text.replace('"spec":{', `"spec":{"deep":${'['.repeat(levels)}${']'.repeat(levels)},`)
+    t.equal(await send(nested), 400, `${levels} levels`)
+  }
+  for (const key of ['__proto__', '\\u005f_proto__']) {
+    t.equal(await send(text.replace('"labels":{', `"labels":{"${key}":{"x":1},`)), 400, key)
+  }
+  t.equal(await send(text.replace('"labels":{', '"constructor":{"prototype":{"x":1}},"labels":{')), 400)
+  t.equal(({} as { x?: unknown }).x, undefined)
+  t.equal(await send(`{"x":"${'x'.repeat(33 * 1024 * 1024)}"}`), 413)
+  const children = recorded<{ children: Record<string, Record<string, Json>> }>('composite-sync-with-children')
+  const [child] = Object.values(children.children['Deployment.apps/v1']!)
+  for (let i = 0; i < 2000; i++) children.children['Deployment.apps/v1']![`other-${i}`] = child!
+  t.equal(await send(children, '/composite/sync'), 200, 'two thousand children')
+})
+
 /** The only thing that an answer may hold of the Deployment is our sidecar, tied to the Deployment itself. */
 function assertExact(
   { object }: DecoratorRequest,
@@ -86,20 +177,22 @@ function assertExact(
     if (attachment.kind !== 'Deployment') continue
     const { ownerReferences = [], ...metadata } = attachment.metadata
     if (object.metadata.deletionTimestamp !== undefined) throw new Error('applied to a Deployment that is deleted')
+    const [reference] = ownerReferences
+    const fields = Object.keys(reference ?? {}).sort()
     if (
       ownerReferences.length !== 1 ||
-      ownerReferences[0]?.uid !== object.metadata.uid ||
-      ownerReferences[0].controller
+      reference?.uid !== object.metadata.uid ||
+      fields.join() !== 'apiVersion,kind,name,uid'
     ) {
       throw new Error(`bad ownerReferences ${JSON.stringify(ownerReferences)}`)
     }
     if (Object.keys(metadata).join() !== 'name,namespace') throw new Error(`metadata ${JSON.stringify(metadata)}`)
     if (!attachment.spec) continue
-    const { containers = [], initContainers = [] } = attachment.spec.template.spec
+    const { containers = [], initContainers = [], ...more } = attachment.spec.template.spec
     const names = [...containers, ...initContainers].map(container => container.name)
     if (names.join() !== 'websocket-proxy') throw new Error(`touches ${names}`)
-    const theirs = attachment.spec as object
-    if (Object.keys(theirs).join() !== 'template') throw new Error(`spec has ${Object.keys(theirs)}`)
+    const theirs = [attachment.spec, attachment.spec.template].map(part => Object.keys(part).join())
+    if (theirs.join(' ') !== 'template spec' || Object.keys(more).length > 0) throw new Error(`touches ${theirs}`)
   }
 }
 

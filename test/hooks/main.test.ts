@@ -43,12 +43,18 @@ t.test('answers as a process, and ends when told to', async t => {
   t.strictSame(await exit, [0, null])
 })
 
-t.test('a bad setting is named, exit code 2', async t => {
-  const child = start({ WS_OPERATOR_IMAGE_PULL_POLICY: 'Sometimes' })
+t.test('bad settings are named, exit code 2', async t => {
+  const child = start({
+    WS_OPERATOR_IMAGE_PULL_POLICY: 'Sometimes',
+    WS_OPERATOR_IMAGE: 'My Image',
+    WS_OPERATOR_SIDECAR_UPGRADE_PERCENT: 'prod=half',
+  })
   let errors = ''
   child.stderr.on('data', chunk => {
     errors += chunk
   })
   t.strictSame(await once(child, 'close'), [2, null])
   t.match(errors, 'WS_OPERATOR_IMAGE_PULL_POLICY')
+  t.match(errors, /WS_OPERATOR_IMAGE: must be an image reference such as .*"My Image"/)
+  t.match(errors, /WS_OPERATOR_SIDECAR_UPGRADE_PERCENT: "prod=half" must be the name of a namespace/)
 })

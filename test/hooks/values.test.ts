@@ -1,5 +1,15 @@
 import t from 'tap'
-import { cpu, integer, isServiceName, matching, memory, memoryBytes, oneOf, port } from '../../hooks/values.ts'
+import {
+  cpu,
+  imageReference,
+  integer,
+  isServiceName,
+  matching,
+  memory,
+  memoryBytes,
+  oneOf,
+  port,
+} from '../../hooks/values.ts'
 
 t.test('cpu is written as the API server writes it', async t => {
   for (const [text, canonical] of Object.entries({
@@ -38,6 +48,50 @@ t.test('a port is a number or a name', async t => {
   t.equal(port('3d'), '3d')
   for (const bad of ['', '0', '65536', 'http:80', 'WS', '-ws', 'ws-', 'a--b', 'x'.repeat(16)])
     t.throws(() => port(bad), bad)
+})
+
+t.test('an image reference is one that a kubelet can read', async t => {
+  const digest = `sha256:${'0a'.repeat(32)}`
+  for (const good of [
+    'ws-operator',
+    'ws-operator:0.1.0',
+    'team/ws_operator:v1',
+    'localhost/x',
+    'localhost:5000/x:y',
+    'Registry.Example.com:443/a/b-c/d__e.f:1.2-rc_1',
+    '[::1]:5000/x',
+    `x@${digest}`,
+    `registry.example/x:1@${digest}`,
+  ]) {
+    t.equal(imageReference(good), good)
+  }
+  for (const bad of [
+    '',
+    'two words',
+    'Upper',
+    'registry.example/Upper',
+    'x:',
+    ':1',
+    'x:1:2',
+    'x@sha256:0123',
+    `x@${digest}@${digest}`,
+    `x@md5:${'0'.repeat(32)}`,
+    'x/',
+    '/x',
+    'a//b',
+    'a..b/c',
+    '-a/b',
+    'reg_istry.example/x',
+    'registry.example:port/x',
+    'https://registry.example/x',
+    '$(HOME)',
+    'x\n',
+    `${'a/'.repeat(128)}x`,
+    `x:${'1'.repeat(129)}`,
+    'a-'.repeat(20_000),
+  ]) {
+    t.throws(() => imageReference(bad), { message: /^an image reference such as/ }, bad.slice(0, 40))
+  }
 })
 
 t.test('the rest', async t => {

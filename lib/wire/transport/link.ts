@@ -68,15 +68,20 @@ class LinkTransport implements Transport {
     if (keyProblem(letter.user) !== undefined) return 'rejected'
     const peer = this.#peer(member)
     const answer = await this.#link(member, peer)?.send(letter, deadline)
-    return answer ?? this.#overHttp(peer, () => this.#http.send(member, letter, deadline))
+    if (answer !== undefined) return answer
+    peer.overHttp++
+    try {
+      return await this.#http.send(member, letter, deadline)
+    } finally {
+      peer.overHttp--
+    }
   }
 
   async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
     if (this.#closed) return false
     const peer = this.#peer(member)
-    const answer = await this.#link(member, peer)?.send(encodeUsers(users), deadline)
-    if (answer !== undefined) return answer === 'delivered'
-    return this.#overHttp(peer, () => this.#http.announce(member, users, deadline))
+    // Not over HTTP: a member that takes no link may be of a version that passes what it does not know to its app.
+    return (await this.#link(member, peer)?.send(encodeUsers(users), deadline)) === 'delivered'
   }
 
   pipelines(member: Member): boolean {
@@ -88,15 +93,6 @@ class LinkTransport implements Transport {
     this.#closed = true
     for (const { link } of this.#peers.values()) link?.close()
     this.#http.close()
-  }
-
-  async #overHttp<T>(peer: Peer, work: () => Promise<T>): Promise<T> {
-    peer.overHttp++
-    try {
-      return await work()
-    } finally {
-      peer.overHttp--
-    }
   }
 
   #peer(member: Member): Peer {
