@@ -33,7 +33,7 @@ export const BAD_SPECS: readonly (readonly [spec: object, says: RegExp])[] = [
     /tolerationSeconds needs effect NoExecute/,
   ],
   [{ target: 'chat', limits: { maxPayloadBytes: 16_777_217 } }, /spec\.limits\.maxPayloadBytes: .*16777216/],
-  [{ target: 'chat', replica: 1 }, /unknown field "spec\.replica"/],
+  [{ target: 'chat', replica: 1 }, /\.spec\.replica: field not declared in schema/],
 ]
 
 /** All there is to say, at once. */

@@ -242,6 +242,10 @@ t.test('the customize hook asks for every kind that a child is of', async t => {
   t.strictSame(names.sort(), kinds(composite.spec.childResources))
 })
 
+t.test('kubectl get all shows it', async t => {
+  t.match((crd() as Manifest).spec.names, { shortNames: ['wsb'], categories: ['all'] })
+})
+
 t.test('every field of the CRD says what it is, and has a bound', async t => {
   const [{ schema }] = (crd() as Manifest).spec.versions
   const walk = (field: Manifest, path: string): void => {
