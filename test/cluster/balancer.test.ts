@@ -25,10 +25,11 @@ import { stays, waitFor } from './wait.ts'
 const say = (line: string) => console.error(line)
 
 t.test('a WebSocketBalancer, as its users see it', async t => {
-  const step = (name: string, body: (t: Test) => Promise<void>) => t.test(name, { skip: false /* TEMPORARY */ }, body)
+  const step = (name: string, body: (t: Test) => Promise<void>) =>
+    t.test(name, { skip: t.passing() ? false : 'an earlier step failed' }, body)
   const cluster = await connect()
   t.teardown(() => cluster.close())
-  const { metacontroller, calls } = await install(cluster, say, { manifests: await overlayWithPodToken(t) })
+  const { metacontroller, calls } = await install(cluster, say, { manifests: await overlayWithPodToken(cluster) })
   const namespace = await cluster.namespace()
   t.teardown(async () => {
     if (t.passing()) return
@@ -181,29 +182,6 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
     await resync()
     t.ok(await stays('the number of pods', replicas, 2))
     await waitFor('the status says so', async () => (await balancer()).status.pods === '2/2')
-    // TEMPORARY
-    const patches = async () =>
-      (await metacontroller.log()).split('\n').filter(l => /Cache updated/.test(l) && /[Hh]orizontal/.test(l)).length
-    const c0 = await calls('/composite/sync')
-    const p0 = await patches()
-    const rv0 = (await api.get(autoscalers, namespace, 'edge-balancer')).metadata
-    for (let n = 0; n < 5; n++) {
-      await kube(
-        'patch',
-        'hpa',
-        'edge-balancer',
-        '--subresource=status',
-        '--type=merge',
-        '-p',
-        JSON.stringify({ status: { desiredReplicas: n, currentReplicas: n, conditions: [] } }),
-      )
-      await new Promise(resolve => setTimeout(resolve, 1000))
-    }
-    const rv1 = (await api.get(autoscalers, namespace, 'edge-balancer')).metadata
-    say(
-      `MEASURE hpa status changes: calls ${(await calls('/composite/sync')) - c0} patches ${(await patches()) - p0} generation ${rv0.generation} ${rv1.generation} rv ${rv0.resourceVersion} ${rv1.resourceVersion}`,
-    )
-    // /TEMPORARY
     await patch({ autoscaling: null, replicas: 1 })
     await waitFor('the number is ours again', async () => (await replicas()) === 1)
     await waitFor('the autoscaler is gone', async () => (await exists('hpa', 'edge-balancer')) === '')
@@ -295,7 +273,8 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
     }
     t.equal(await post({}), 401)
     t.equal(await post({ authorization: 'Bearer wrong' }), 401)
-    t.equal(await post({ authorization: `Bearer ${token}` }), 404, 'let in; the user is not here')
+    const answer = await post({ authorization: `Bearer ${token}` })
+    t.ok([404, 421].includes(answer), `${answer}: let in; the user is not here`)
     await readyReason('Available', 'chat')
     const [alice, bob] = await connectApart(await reach(cluster, namespace, 'chat-balancer'))
     alice.send({ recipientId: bob.name, text: 'hello' })

@@ -38,7 +38,7 @@ t.test('the API server takes every manifest, strictly', async t => {
   const together = await dryRun('-k', join(MANIFESTS, 'with-metacontroller'))
   t.ok(together.some(line => line.startsWith('deployment.apps/ws-operator-metacontroller serverside-applied')))
   t.ok(together.length > alone.length)
-  const tokens = await dryRun('-k', await overlayWithPodToken(t))
+  const tokens = await dryRun('-k', await overlayWithPodToken(cluster))
   t.ok(
     tokens.some(line => line.startsWith('clusterrole.rbac.authorization.k8s.io/ws-operator-metacontroller-pod-token')),
   )

@@ -1,13 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import type { Test } from 'tap'
+import type { Cluster } from './cluster.ts'
 import { MANIFESTS, SYSTEM_NAMESPACE } from './operator.ts'
 
-/** Everything, with tokens between sidecars: the kustomization that a user would write, in a folder that goes with the test. */
-export async function overlayWithPodToken(t: Test): Promise<string> {
+/** Everything, with tokens between sidecars: the kustomization that a user would write, in a folder for as long as the test lasts. */
+export async function overlayWithPodToken(cluster: Cluster): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ws-operator-overlay-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  // Undone after what is installed from it.
+  cluster.undo(() => rm(folder, { recursive: true }))
   const overlay = {
     resources: [relative(folder, MANIFESTS)],
     components: [relative(folder, join(MANIFESTS, 'components/pod-token'))],
