@@ -79,12 +79,14 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   }
   const found = findSidecar(object)
   const left = found && (isOurs(object, found) || wasInjected(object)) ? found : undefined
+  const others = left ? otherOwners(object, left) : []
+  if (left && others.length > 0) return blocked(object, left, others)
   const untracked = (object.metadata.managedFields ?? []).length === 0
   if (ownsTemplate(object) || (left && untracked)) {
     const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: RETRY_SECONDS, finalized: false }
     return { outcome: 'removing', response }
   }
-  if (left) return blocked(object, left)
+  if (left) return blocked(object, left, ['nobody on record'])
   return {
     outcome: 'removed',
     response: {
@@ -95,13 +97,15 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   }
 }
 
-/** We own nothing any more and the container is still there: fields that somebody else owns too stay. */
-function blocked(object: Deployment, found: FoundSidecar): DecoratorResult {
-  const owners = otherOwners(object, found).join(', ') || 'nobody on record'
-  const message = `Container ${found.container.name} stays because it is also owned by ${owners}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
+/**
+ * Fields of the container that somebody else owns too would stay. Nothing is taken away then: what is left of a native sidecar
+ * would be an init container that never ends, and no pod of the app could start.
+ */
+function blocked(object: Deployment, found: FoundSidecar, owners: readonly string[]): DecoratorResult {
+  const message = `Container ${found.container.name} stays because it is also owned by ${owners.join(', ')}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
   return {
     outcome: 'removal_blocked',
-    response: { ...say(object, 'RemovalBlocked', message), attachments: [selfAttachment(object)], finalized: false },
+    response: { ...say(object, 'RemovalBlocked', message), attachments: [], finalized: false },
   }
 }
 
