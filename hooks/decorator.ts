@@ -34,10 +34,13 @@ export interface DecoratorResult {
 export const DECORATOR_ANNOTATION = 'metacontroller.k8s.io/decorator-controller'
 
 /**
- * Seconds until Metacontroller asks again while something is under way. It drops a sync whose update conflicts with another
- * writer, and the change that it waits for may then never come.
+ * Seconds until Metacontroller asks again after an answer that changes the Deployment. It drops a sync whose update conflicts
+ * with another writer, for example with the progress of a rollout, and the change that it waits for may then never come.
  */
-const RETRY_SECONDS = 5
+const AGAIN_SECONDS = 1
+
+/** Seconds until it asks again while the sidecar is not there; that may last, where server-side apply is not turned on. */
+const PENDING_SECONDS = 5
 
 const PENDING =
   'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply.'
@@ -65,7 +68,7 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
       }
     : {
         outcome: 'pending',
-        response: { ...say(object, 'Pending', PENDING), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
+        response: { resyncAfterSeconds: PENDING_SECONDS, ...say(object, 'Pending', PENDING), attachments: desired },
       }
 }
 
@@ -75,7 +78,7 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
  */
 export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResult {
   if (object.metadata.deletionTimestamp !== undefined) {
-    return { outcome: 'deleting', response: { attachments: [], finalized: true } }
+    return { outcome: 'deleting', response: { attachments: [], resyncAfterSeconds: AGAIN_SECONDS, finalized: true } }
   }
   const found = findSidecar(object)
   const left = found && (isOurs(object, found) || wasInjected(object)) ? found : undefined
@@ -83,7 +86,7 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   if (left && others.length > 0) return blocked(object, left, others)
   const untracked = (object.metadata.managedFields ?? []).length === 0
   if (ownsTemplate(object) || (left && untracked)) {
-    const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: RETRY_SECONDS, finalized: false }
+    const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: AGAIN_SECONDS, finalized: false }
     return { outcome: 'removing', response }
   }
   if (left) return blocked(object, left, ['nobody on record'])
@@ -92,6 +95,7 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
     response: {
       annotations: { [STATUS_ANNOTATION]: null, [STATUS_MESSAGE_ANNOTATION]: null, [DECORATOR_ANNOTATION]: null },
       attachments: [],
+      resyncAfterSeconds: AGAIN_SECONDS,
       finalized: true,
     },
   }
@@ -125,5 +129,5 @@ function say(
 ): Pick<DecoratorResponse, 'annotations' | 'resyncAfterSeconds'> {
   const annotations = { [STATUS_ANNOTATION]: status, [STATUS_MESSAGE_ANNOTATION]: message }
   const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
-  return { annotations, ...(same ? {} : { resyncAfterSeconds: RETRY_SECONDS }) }
+  return { annotations, ...(same ? {} : { resyncAfterSeconds: AGAIN_SECONDS }) }
 }

@@ -143,8 +143,30 @@ t.test('a bad annotation on an injected Deployment leaves everything as it was',
 t.test('nothing is ever applied to a Deployment that is being deleted', async t => {
   const request = recorded<DecoratorRequest>('decorator-finalize-deleting')
   t.strictSame(sync(request).response, { attachments: [] })
-  t.strictSame(finalizeDeployment(request).response, { attachments: [], finalized: true })
+  t.strictSame(finalizeDeployment(request).response, { attachments: [], resyncAfterSeconds: 1, finalized: true })
 })
+
+t.test(
+  'an answer that changes the Deployment asks for another look, because Metacontroller drops it on a conflict',
+  t => {
+    const answers = [
+      sync(fresh()),
+      finalizeDeployment(recorded('decorator-finalize-label-removed')),
+      finalizeDeployment(recorded('decorator-finalize-sidecar-gone')),
+      finalizeDeployment(recorded('decorator-finalize-deleting')),
+    ]
+    t.strictSame(
+      answers.map(({ outcome, response }) => [outcome, response.resyncAfterSeconds]),
+      [
+        ['pending', 1],
+        ['removing', 1],
+        ['removed', 1],
+        ['deleting', 1],
+      ],
+    )
+    t.end()
+  },
+)
 
 t.test('without any managedFields, removal asks once more instead of blocking', async t => {
   const request = recorded<DecoratorRequest>('decorator-finalize-label-removed')
