@@ -35,7 +35,7 @@ export async function connect(): Promise<Cluster> {
       const name = `ws-operator-test-${randomBytes(4).toString('hex')}`
       const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
       await kubectlApply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
-      undo(() => kubectl(['delete', 'namespace', name, '--timeout=90s'], { limitMs: 100_000 }))
+      undo(() => kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=90s'], { limitMs: 100_000 }))
       return name
     },
     async close() {

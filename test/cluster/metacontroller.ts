@@ -37,7 +37,7 @@ async function startStandInWith(cluster: Cluster, flags: readonly string[]): Pro
 }
 
 /** Whom manifests/with-metacontroller runs it as. */
-const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
+export const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
 
 /** Writes a kubeconfig for this cluster with the rights of that account and no others. */
 async function kubeconfigOfAccount(folder: string): Promise<string> {
