@@ -52,7 +52,7 @@ async function freshCollector(t: Test, place: Place): Promise<void> {
   const skip = existsSync(program) ? false : `no kube-controller-manager to start: ${program} does not exist`
   await t.test(`R3 a garbage collector that starts afresh deletes none of ${DEPLOYMENTS}`, { skip }, async t => {
     const names = Array.from({ length: DEPLOYMENTS }, (_, i) => `kept-${i}`)
-    await place.send(names.map(name => app(name)))
+    await Promise.all(names.map(name => place.create(app(name))))
     for (const name of names) await place.injected(name)
     const uids = async () => (await place.list('apps/v1', 'Deployment')).map(({ metadata }) => metadata.uid).sort()
     const before = await uids()
