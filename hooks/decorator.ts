@@ -46,10 +46,13 @@ export interface DecoratorResult {
 export const DECORATOR_ANNOTATION = 'metacontroller.k8s.io/decorator-controller'
 
 /**
- * Seconds until Metacontroller asks again while something is under way. It drops a sync whose update conflicts with another
- * writer, and the change that it waits for may then never come.
+ * Seconds until Metacontroller asks again after an answer that changes the Deployment. It drops a sync whose update conflicts
+ * with another writer, for example with the progress of a rollout, and the change that it waits for may then never come.
  */
-const RETRY_SECONDS = 5
+const AGAIN_SECONDS = 1
+
+/** Seconds until it asks again while the sidecar is not there; that may last, where server-side apply is not turned on. */
+const PENDING_SECONDS = 5
 
 const PENDING =
   'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply.'
@@ -83,7 +86,11 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
       }
     : {
         outcome: 'pending',
-        response: { ...say(object, 'Pending', PENDING, pin), attachments: desired, resyncAfterSeconds: RETRY_SECONDS },
+        response: {
+          resyncAfterSeconds: PENDING_SECONDS,
+          ...say(object, 'Pending', PENDING, pin),
+          attachments: desired,
+        },
       }
 }
 
@@ -93,16 +100,18 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
  */
 export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResult {
   if (object.metadata.deletionTimestamp !== undefined) {
-    return { outcome: 'deleting', response: { attachments: [], finalized: true } }
+    return { outcome: 'deleting', response: { attachments: [], resyncAfterSeconds: AGAIN_SECONDS, finalized: true } }
   }
   const found = findSidecar(object)
   const left = found && (isOurs(object, found) || wasInjected(object)) ? found : undefined
+  const others = left ? otherOwners(object, left) : []
+  if (left && others.length > 0) return blocked(object, left, others)
   const untracked = (object.metadata.managedFields ?? []).length === 0
   if (ownsTemplate(object) || (left && untracked)) {
-    const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: RETRY_SECONDS, finalized: false }
+    const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: AGAIN_SECONDS, finalized: false }
     return { outcome: 'removing', response }
   }
-  if (left) return blocked(object, left)
+  if (left) return blocked(object, left, ['nobody on record'])
   return {
     outcome: 'removed',
     response: {
@@ -113,18 +122,21 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
         [DECORATOR_ANNOTATION]: null,
       },
       attachments: [],
+      resyncAfterSeconds: AGAIN_SECONDS,
       finalized: true,
     },
   }
 }
 
-/** We own nothing any more and the container is still there: fields that somebody else owns too stay. */
-function blocked(object: Deployment, found: FoundSidecar): DecoratorResult {
-  const owners = otherOwners(object, found).join(', ') || 'nobody on record'
-  const message = `Container ${found.container.name} stays because it is also owned by ${owners}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
+/**
+ * Fields of the container that somebody else owns too would stay. Nothing is taken away then: what is left of a native sidecar
+ * would be an init container that never ends, and no pod of the app could start.
+ */
+function blocked(object: Deployment, found: FoundSidecar, owners: readonly string[]): DecoratorResult {
+  const message = `Container ${found.container.name} stays because it is also owned by ${owners.join(', ')}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
   return {
     outcome: 'removal_blocked',
-    response: { ...say(object, 'RemovalBlocked', message), attachments: [selfAttachment(object)], finalized: false },
+    response: { ...say(object, 'RemovalBlocked', message), attachments: [], finalized: false },
   }
 }
 
@@ -164,5 +176,5 @@ function say(
     ...(pin && { [SIDECAR_REVISION_ANNOTATION]: pin.revision }),
   }
   const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
-  return { annotations, ...(same ? {} : { resyncAfterSeconds: RETRY_SECONDS }) }
+  return { annotations, ...(same ? {} : { resyncAfterSeconds: AGAIN_SECONDS }) }
 }

@@ -29,7 +29,8 @@ ${table(
 - \`Pending\`: the sidecar is requested and not in the pod template yet.
 - \`Injected\`: the pod template has the sidecar. The message may add advice.
 - \`Refused\`: see below; the message says what to do.
-- \`RemovalBlocked\`: the label is gone, but a field of the sidecar also belongs to somebody else, whom the message names.
+- \`RemovalBlocked\`: the label is gone, but a field of the sidecar also belongs to somebody else, whom the message
+  names. The sidecar stays whole until somebody takes it out of the pod template.
 
 ## Why a Deployment is refused
 

@@ -41,7 +41,7 @@ async function startStandInWith(cluster: Cluster, flags: readonly string[]): Pro
 }
 
 /** Whom manifests/with-metacontroller runs it as. */
-const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
+export const ACCOUNT = 'system:serviceaccount:ws-operator-system:ws-operator-metacontroller'
 
 /** Writes a kubeconfig for this cluster, or a recorder before it, with the rights of that account and no others. */
 async function kubeconfigOfAccount(folder: string, recorder?: string): Promise<string> {

@@ -10,7 +10,7 @@ import { waitFor } from './wait.ts'
 
 export const MANIFESTS = join(import.meta.dirname, '../../manifests')
 /** What Metacontroller may do, as users install it: a program that plays its part in the tests has these rights and no others. */
-const METACONTROLLER_RIGHTS = join(MANIFESTS, 'with-metacontroller/rbac.yaml')
+export const METACONTROLLER_RIGHTS = join(MANIFESTS, 'with-metacontroller/rbac.yaml')
 export const SYSTEM_NAMESPACE = 'ws-operator-system'
 const HOOKS = 'ws-operator-hooks'
 

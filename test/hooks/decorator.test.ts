@@ -94,8 +94,30 @@ t.test('a bad annotation on an injected Deployment leaves everything as it was',
 t.test('nothing is ever applied to a Deployment that is being deleted', async t => {
   const request = recorded<DecoratorRequest>('decorator-finalize-deleting')
   t.strictSame(sync(request).response, { attachments: [] })
-  t.strictSame(finalizeDeployment(request).response, { attachments: [], finalized: true })
+  t.strictSame(finalizeDeployment(request).response, { attachments: [], resyncAfterSeconds: 1, finalized: true })
 })
+
+t.test(
+  'an answer that changes the Deployment asks for another look, because Metacontroller drops it on a conflict',
+  t => {
+    const answers = [
+      sync(fresh()),
+      finalizeDeployment(recorded('decorator-finalize-label-removed')),
+      finalizeDeployment(recorded('decorator-finalize-sidecar-gone')),
+      finalizeDeployment(recorded('decorator-finalize-deleting')),
+    ]
+    t.strictSame(
+      answers.map(({ outcome, response }) => [outcome, response.resyncAfterSeconds]),
+      [
+        ['pending', 1],
+        ['removing', 1],
+        ['removed', 1],
+        ['deleting', 1],
+      ],
+    )
+    t.end()
+  },
+)
 
 t.test('without any managedFields, removal asks once more instead of blocking', async t => {
   const request = recorded<DecoratorRequest>('decorator-finalize-label-removed')
@@ -104,7 +126,7 @@ t.test('without any managedFields, removal asks once more instead of blocking', 
   t.equal(finalizeDeployment(request).outcome, 'removing')
 })
 
-t.test('a leftover that somebody else owns blocks removal, and says who', async t => {
+t.test('a part of the sidecar that somebody else owns blocks removal, and the message says who', async t => {
   let now = fresh()
   for (let round = 0; round < 2; round++) now = applyAnswer(now, sync(now).response)
   const editor = {
@@ -117,14 +139,16 @@ t.test('a leftover that somebody else owns blocks removal, and says who', async 
     },
   }
   now.object.metadata.managedFields!.push(editor)
-  now = applyAnswer(now, finalizeDeployment(now).response)
   const blocked = finalizeDeployment(now)
   t.equal(blocked.outcome, 'removal_blocked')
   t.match(blocked.response.annotations?.['ws.operator/status-message'], /kubectl-edit/)
+  const { spec } = structuredClone(now.object)
   now = applyAnswer(now, blocked.response)
+  t.strictSame(now.object.spec, spec, 'the sidecar stays whole: a part of it could keep pods from starting')
   t.strictSame(finalizeDeployment(now).response.resyncAfterSeconds, undefined, 'it waits for the user')
   delete now.object.spec.template.spec.initContainers
   now.object.metadata.managedFields!.pop()
+  now = applyAnswer(now, finalizeDeployment(now).response)
   t.equal(finalizeDeployment(now).response.finalized, true)
   t.same(withoutManagedFields(now).spec, fresh().object.spec)
 })
