@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member } from '../lib/routing/members.ts'
 import type { Logger } from '../lib/service/log.ts'
-import { ERROR_HEADER } from '../lib/service/names.ts'
+import { ARRIVING_HEADER, ERROR_HEADER } from '../lib/service/names.ts'
 import { encodeControl } from '../lib/wire/control.ts'
 import { type Answered, type DialLimits, dial } from '../lib/wire/dial.ts'
-import { isAccepted } from '../lib/wire/handshake.ts'
+import { isAccepted, withField } from '../lib/wire/handshake.ts'
 import { fieldOf, type ResponseHead } from '../lib/wire/head.ts'
 import { depart, leave } from '../lib/wire/leave.ts'
 import type { Members } from './members.ts'
@@ -86,7 +86,7 @@ export class Rehome {
     try {
       const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left))
       const limits = { ...dialLimits, handshakeTimeoutMs }
-      answered = await dial(target.host, target.port, context.handshake, limits).answered
+      answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {
       // An app that takes its time says nothing about its pod.
       if ((error as { code?: string }).code === UNREACHABLE) members.suspect(target.name)
@@ -104,6 +104,8 @@ export class Rehome {
     }
     const result = await connection.handOver(answered, {
       farewell: encodeControl(secret, { type: 'move', member: target.name }),
+      recall: encodeControl(secret, { type: 'stay' }),
+      welcome: encodeControl(secret, { type: 'take' }),
       fenceMs: FENCE_MS,
       boundaryMs: BOUNDARY_MS,
       lingerMs,
@@ -115,6 +117,9 @@ export class Rehome {
     return 'moved'
   }
 }
+
+/** The client's handshake, for a member that may not count on the client yet. */
+const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
 const DRAINING = 'WSO_ERR_DRAINING'
 const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'

@@ -4,6 +4,7 @@ import type { Member } from '../lib/routing/members.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
 import { serviceError } from '../lib/service/errors.ts'
 import {
+  ARRIVING_HEADER,
   CLIENT_REQUEST_HEADER,
   CONTROL_HEADER,
   PROXY_INSTANCE_HEADER,
@@ -19,7 +20,13 @@ import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
 import { newPlacement, type Placement } from './placement.ts'
 
 /** A client's own claim of these never passes. */
-const FORGEABLE: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER, ...FORWARDED_NAMES])
+const FORGEABLE: ReadonlySet<string> = new Set([
+  USER_HEADER,
+  CLIENT_REQUEST_HEADER,
+  CONTROL_HEADER,
+  ARRIVING_HEADER,
+  ...FORWARDED_NAMES,
+])
 
 export interface PlannerOptions {
   readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO'>

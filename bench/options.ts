@@ -17,7 +17,7 @@ and HAProxy are installed with apt-get where they are missing and this runs as r
   --seconds SECONDS  that are measured (4)
   --only CASE,...    ${CASES.map(({ name }) => name).join(', ')}, ${ROUTING}
   --peers PEER,...   ${PEERS.map(({ name }) => name).join(', ')}
-  --connections N    of the idle case (2000); each takes two open files of a proxy
+  --connections N    of the idle case (9000); each takes two open files of a proxy
   --programs DIR     another checkout of this repository whose balancer and sidecar are measured
   --quick            a smoke test: one short repetition, whose figures mean nothing
   --help             this text
@@ -34,7 +34,7 @@ export interface Options extends Effort {
   readonly quick: boolean
 }
 
-const FULL = { repetitions: 3, warmup: 5, seconds: 4, idleConnections: 2000 }
+const FULL = { repetitions: 3, warmup: 5, seconds: 4, idleConnections: 9000 }
 const QUICK = { repetitions: 1, warmup: 0.3, seconds: 0.7, idleConnections: 200 }
 
 /**

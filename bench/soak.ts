@@ -1,16 +1,20 @@
 import { parseArgs } from 'node:util'
 import { freePorts } from './child.ts'
 import { Churn } from './soak/churn.ts'
-import { LIMITS } from './soak/lives.ts'
+import { LIMITS, LIVES } from './soak/lives.ts'
+import { MOVED_LIVES, MovingMembers } from './soak/moving.ts'
 import { Program, startApp } from './soak/program.ts'
 import { SAMPLE_HEADER, sampleLine, summary } from './soak/report.ts'
 import { growth, leftovers, type Sample } from './soak/verdict.ts'
 
-const HELP = `node bench/soak.ts [--minutes 10] [--rate 200]
+const HELP = `node bench/soak.ts [--minutes 10] [--rate 200] [--moving]
 
 Clients come and go through a balancer and two sidecars, each a process of its own, in every way there is: RATE of them a second
 for that many minutes. Prints what the programs hold every 10 s. Exit code 0: after the last client nothing is left, and memory
 has stopped growing; 1: there is a leak, or clients saw what they should not; 2: bad arguments.
+
+With --moving the members change every second, so that every client is moved again and again. Clients then stay for 20 s,
+two at a time who write to each other, and RATE is 5 unless given.
 `
 
 /** Code is compiled and caches fill in that time; what there is afterwards, when idle, is what must be there in the end. */
@@ -24,12 +28,22 @@ const LAST_LIFE_MS = 35_000
 interface Options {
   readonly minutes: number
   readonly rate: number
+  /** Whether the members change all the time. */
+  readonly moving: boolean
 }
+
+const RATE = 200
+const MOVING_RATE = 5
 
 function parseOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
-    options: { minutes: { type: 'string' }, rate: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      minutes: { type: 'string' },
+      rate: { type: 'string' },
+      moving: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
   if (values.help) return undefined
   const number = (name: 'minutes' | 'rate', fallback: number, least: number, most: number) => {
@@ -37,7 +51,9 @@ function parseOptions(args: readonly string[]): Options | undefined {
     if (!(value >= least && value <= most)) throw new Error(`--${name} must be between ${least} and ${most}`)
     return value
   }
-  return { minutes: number('minutes', 10, 0.75, 1440), rate: number('rate', 200, 1, 5000) }
+  const { moving } = values
+  const rate = number('rate', moving ? MOVING_RATE : RATE, 1, 5000)
+  return { minutes: number('minutes', 10, 0.75, 1440), rate, moving }
 }
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
@@ -48,11 +64,18 @@ async function until(ms: number, holds: () => boolean | Promise<boolean>): Promi
   while (!(await holds()) && performance.now() < deadline) await pause(250)
 }
 
-async function startPrograms(appPort: number): Promise<{ programs: Program[]; port: number }> {
+interface Programs {
+  readonly balancer: Program
+  readonly all: readonly Program[]
+  readonly port: number
+  readonly members: MovingMembers
+}
+
+async function startPrograms(appPort: number): Promise<Programs> {
   const ports = await freePorts(6)
-  const [balancer, first, second, ...admin] = ports as [number, number, number, number, number, number]
-  const members = [first, second].map(port => `127.0.0.1:${port}`)
-  const common = { DISCOVERY: 'static', MEMBERS: members.join(), ...LIMITS }
+  const [port, first, second, ...admin] = ports as [number, number, number, number, number, number]
+  const members = await MovingMembers.create([`127.0.0.1:${first}`, `127.0.0.1:${second}`])
+  const common = { DISCOVERY: 'file', MEMBERS_FILE: members.path, ...LIMITS }
   const sidecar = (n: number, port: number) =>
     Program.start(`sidecar ${n + 1}`, 'sidecar', admin[n] as number, {
       ...common,
@@ -64,14 +87,20 @@ async function startPrograms(appPort: number): Promise<{ programs: Program[]; po
       APP_PORT: appPort,
     })
   const sidecars = await Promise.all([first, second].map((port, n) => sidecar(n, port)))
-  const settings = { ...common, PORT: balancer, WORKERS: 1 }
-  return { programs: [await Program.start('balancer', 'balancer', admin[2], settings), ...sidecars], port: balancer }
+  const moves = { REBALANCE_DELAY_SECONDS: 0, MAX_MOVES_PER_SECOND: 10_000 }
+  const balancer = await Program.start('balancer', 'balancer', admin[2], {
+    ...common,
+    ...moves,
+    PORT: port,
+    WORKERS: 1,
+  })
+  return { balancer, all: [balancer, ...sidecars], port, members }
 }
 
-async function soak({ minutes, rate }: Options, signal: AbortSignal): Promise<string[]> {
+async function soak({ minutes, rate, moving }: Options, signal: AbortSignal): Promise<string[]> {
   const app = await startApp()
-  const { programs, port } = await startPrograms(app.port)
-  const churn = new Churn(port)
+  const { balancer, all: programs, port, members } = await startPrograms(app.port)
+  const churn = new Churn(port, moving ? MOVED_LIVES : LIVES)
   const look = () => Promise.all(programs.map(program => program.sample()))
   /** V8 gives up code that is used no more only after several collections. */
   const lookIdle = async () => {
@@ -91,7 +120,7 @@ async function soak({ minutes, rate }: Options, signal: AbortSignal): Promise<st
     show(before)
     start = performance.now()
     const stop = AbortSignal.any([signal, AbortSignal.timeout(minutes * 60_000)])
-    const churning = churn.run(rate, stop)
+    const churning = Promise.all([churn.run(rate, stop), moving && members.run(stop)])
     const during: Sample[][] = []
     for (let due = SAMPLE_MS; due <= minutes * 60_000 && !signal.aborted; due += SAMPLE_MS) {
       await pause(start + due - performance.now())
@@ -118,10 +147,13 @@ async function soak({ minutes, rate }: Options, signal: AbortSignal): Promise<st
     }))
     console.log(summary(courses, churn))
     const left = await app.connections()
+    const moves = await balancer.metric('rehomes_total')
+    if (moving) console.log(`\n${moves} moves`)
     return [
       ...courses.flatMap(({ name, during }, n) =>
         [...problemsOf(n), ...growth(during)].map(problem => `${name}: ${problem}`),
       ),
+      ...(moving && moves === 0 ? ['balancer: nobody was moved'] : []),
       ...(left > 0 ? [`app: ${left} connections after all clients have left`] : []),
       ...[...churn.tallies].flatMap(([name, { unexpected }]) =>
         [...unexpected].map(([end, count]) => `client: "${name}" ended ${count} times with ${end}`),
@@ -129,6 +161,7 @@ async function soak({ minutes, rate }: Options, signal: AbortSignal): Promise<st
     ]
   } finally {
     await Promise.all([app, ...programs].map(program => program.stop()))
+    await members.remove()
   }
 }
 

@@ -159,7 +159,8 @@ export const ANNOTATIONS = {
   'headless-service': {
     values: 'name of a Service',
     fallback: `\`${headlessServiceName('<deployment>')}\``,
-    description: 'Name of the headless Service that is made for the sidecars.',
+    description:
+      'Name of the headless Service that is made for the sidecars. It must not be one of yours: that would be taken over.',
     parse: serviceName,
   },
   transport: choice(

@@ -3,11 +3,13 @@ import type { TSchema } from 'typebox'
 import { serviceError } from '../lib/service/errors.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
+import { relatedRules } from './balancer/related.ts'
 import { finalizeBalancer, syncBalancer } from './composite.ts'
 import type { HooksConfig, Rendering } from './config.ts'
 import { finalizeDeployment, syncDeployment } from './decorator.ts'
 import {
   type CompositeRequest,
+  type CustomizeRequest,
   compositeRequest,
   customizeRequest,
   type DecoratorRequest,
@@ -23,10 +25,13 @@ interface Hook {
   readonly answer: (request: unknown, rendering: Rendering) => { readonly outcome: string; readonly response: object }
 }
 
-const customize: Hook = {
+const customize = (relatedResources: (request: CustomizeRequest) => readonly object[]): Hook => ({
   schema: customizeRequest,
-  answer: () => ({ outcome: 'ok', response: { relatedResources: [] } }),
-}
+  answer: request => ({
+    outcome: 'ok',
+    response: { relatedResources: relatedResources(request as CustomizeRequest) },
+  }),
+})
 
 const HOOKS: Readonly<Record<string, Hook>> = {
   '/decorator/sync': {
@@ -37,7 +42,8 @@ const HOOKS: Readonly<Record<string, Hook>> = {
     schema: decoratorRequest,
     answer: request => finalizeDeployment(request as DecoratorRequest),
   },
-  '/decorator/customize': customize,
+  // Metacontroller would call it for every Deployment there is, so it is not declared; it is answered all the same.
+  '/decorator/customize': customize(() => []),
   '/composite/sync': {
     schema: compositeRequest,
     answer: (request, rendering) => syncBalancer(request as CompositeRequest, rendering),
@@ -46,7 +52,7 @@ const HOOKS: Readonly<Record<string, Hook>> = {
     schema: compositeRequest,
     answer: (request, rendering) => finalizeBalancer(request as CompositeRequest, rendering),
   },
-  '/composite/customize': customize,
+  '/composite/customize': customize(relatedRules),
 }
 
 /** The hooks as an HTTP server: one route for each, the answer of a pure function, and what it came to in metrics and logs. */

@@ -71,9 +71,10 @@ export function headlessServiceObject(deployment: Deployment, { settings, ports 
 }
 
 /** The balancer that the Deployment's annotations ask for; what they do not say is left to the balancer's own defaults. */
-export function balancerObject({ metadata: { name, namespace } }: Deployment, { settings }: Injection) {
+export function balancerObject({ metadata: { name, namespace, uid } }: Deployment, { settings }: Injection) {
   const spec: BalancerSpec = {
     target: name,
+    targetUID: uid,
     ...(settings['headless-service'] && { backend: { service: settings['headless-service'] } }),
     ...(settings['balancer-replicas'] !== undefined && { replicas: settings['balancer-replicas'] }),
     ...(settings['routing-key'] && { routing: { key: settings['routing-key'] } }),

@@ -1,25 +1,14 @@
 import { balancerChildName } from '../lib/service/names.ts'
+import { childMetadata } from './balancer/names.ts'
+import { observePods } from './balancer/observed.ts'
+import { backendService, readSpec } from './balancer/read-spec.ts'
+import { countMembers, findTaken } from './balancer/related.ts'
+import { addressOf } from './balancer/service.ts'
+import { type BalancerStatus, type Obstacle, statusOf } from './balancer/status.ts'
 import { balancerObjects } from './balancer-objects.ts'
-import { readSpec } from './balancer-spec.ts'
 import type { Rendering } from './config.ts'
 import { type DesiredObject, keep } from './keep.ts'
-import type { Balancer, CompositeRequest, ObservedObject } from './schemas.ts'
-
-/** A condition as Kubernetes writes them. */
-interface Condition {
-  readonly type: string
-  readonly status: string
-  readonly reason: string
-  readonly message: string
-  readonly lastTransitionTime?: string
-}
-
-export interface BalancerStatus {
-  readonly replicas: number
-  readonly readyReplicas: number
-  readonly message: string
-  readonly conditions: readonly Condition[]
-}
+import type { CompositeRequest, ObservedObject, ObservedObjects } from './schemas.ts'
 
 /** What the composite's hooks answer; Metacontroller takes no other fields, and adds `observedGeneration` to the status. */
 export interface CompositeResponse {
@@ -36,25 +25,32 @@ export interface CompositeResult {
 }
 
 /** Sync hook of the composite: what a WebSocketBalancer shall have, and how it does. Pure. */
-export function syncBalancer({ parent, children }: CompositeRequest, rendering: Rendering): CompositeResult {
+export function syncBalancer(request: CompositeRequest, rendering: Rendering): CompositeResult {
+  const { parent, children, related = {} } = request
   const { metadata } = parent
-  const read = readSpec(metadata.name, parent.spec)
-  // By the object's own name: Metacontroller's keys are `name` in version 1 of its hooks and `namespace/name` in version 2.
-  const deployments = Object.values(children['Deployment.apps/v1'] ?? {})
-  const observed = observe(deployments.find(child => child.metadata.name === balancerChildName(metadata.name)))
-  if (!read.ok) {
-    const status = report(parent, observed, { status: 'False', reason: 'Refused', message: read.message })
+  const deployment = find(children, 'Deployment.apps/v1', balancerChildName(metadata.name))
+  const pods = observePods(deployment)
+  const shown = [children, related].flatMap(Object.values).flatMap(Object.values) as ObservedObject[]
+  const refuse = (obstacle: Obstacle): CompositeResult => {
+    const status = statusOf(parent, { obstacle, pods, shown })
     return { outcome: 'refused', response: { status, children: keep(children, metadata.uid) } }
   }
-  const ready = observed.available?.status === 'True'
-  const status = report(parent, observed, {
-    status: ready ? 'True' : 'False',
-    reason: ready ? 'Available' : observed.exists ? 'Progressing' : 'Creating',
-    message: observed.exists
-      ? `${observed.readyReplicas} of ${observed.replicas} balancer pods are ready.`
-      : 'The balancer is being created.',
+  const read = readSpec(metadata.name, parent.spec)
+  if (!read.ok) return refuse({ reason: 'Refused', message: read.message })
+  const { spec } = read
+  const desired = balancerObjects(metadata, spec, rendering, deployment)
+  const taken = findTaken(desired, related, metadata)
+  if (taken) return refuse({ reason: 'NameTaken', message: explainTaken(taken) })
+  const child = childMetadata(metadata, spec.target)
+  const backend = backendService(spec)
+  const status = statusOf(parent, {
+    pods,
+    members: countMembers(related, backend),
+    backend,
+    address: addressOf(child, spec, find(children, 'Service.v1', child.name)),
+    shown,
   })
-  const desired = balancerObjects(metadata, read.spec, rendering)
+  const ready = status.conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True')
   return { outcome: ready ? 'ready' : 'not_ready', response: { status, children: desired } }
 }
 
@@ -64,40 +60,12 @@ export function finalizeBalancer(request: CompositeRequest, rendering: Rendering
   return { outcome: 'removed', response: { status, children: [], finalized: true } }
 }
 
-interface Observed {
-  readonly exists: boolean
-  readonly replicas: number
-  readonly readyReplicas: number
-  readonly available: { readonly status?: unknown; readonly lastTransitionTime?: unknown } | undefined
+/** By the object's own name: Metacontroller's keys are `name` in version 1 of its hooks and `namespace/name` in version 2. */
+const find = (objects: ObservedObjects, group: string, name: string): ObservedObject | undefined =>
+  Object.values(objects[group] ?? {}).find(({ metadata }) => metadata.name === name)
+
+function explainTaken({ kind, metadata: { name, ownerReferences = [] } }: ObservedObject): string {
+  const owner = ownerReferences.find(({ controller }) => controller === true)
+  const whose = owner ? `belongs to ${owner.kind} ${owner.name}` : 'was not made for this WebSocketBalancer'
+  return `${kind} ${name} exists and ${whose}; it is left as it is. Delete it or give it another name, or use another name for the WebSocketBalancer.`
 }
-
-function observe(deployment: ObservedObject | undefined): Observed {
-  const status = record((deployment as { status?: unknown } | undefined)?.status)
-  const conditions = Array.isArray(status['conditions']) ? status['conditions'].map(record) : []
-  return {
-    exists: deployment !== undefined,
-    replicas: count(status['replicas']),
-    readyReplicas: count(status['readyReplicas']),
-    available: conditions.find(({ type }) => type === 'Available'),
-  }
-}
-
-function report(
-  parent: Balancer,
-  { replicas, readyReplicas, available }: Observed,
-  ready: Pick<Condition, 'status' | 'reason' | 'message'>,
-): BalancerStatus {
-  // There is no clock here: the time is the one at which the Deployment changed, or the object came to be.
-  const time = available?.lastTransitionTime ?? parent.metadata.creationTimestamp
-  return {
-    replicas,
-    readyReplicas,
-    message: ready.message,
-    conditions: [{ type: 'Ready', ...ready, ...(typeof time === 'string' && { lastTransitionTime: time }) }],
-  }
-}
-
-const record = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-
-const count = (value: unknown): number => (Number.isInteger(value) ? (value as number) : 0)

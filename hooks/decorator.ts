@@ -1,11 +1,18 @@
-import { balancerChildName, STATUS_ANNOTATION, STATUS_MESSAGE_ANNOTATION } from '../lib/service/names.ts'
+import {
+  API_VERSION,
+  BALANCER_KIND,
+  balancerChildName,
+  STATUS_ANNOTATION,
+  STATUS_MESSAGE_ANNOTATION,
+} from '../lib/service/names.ts'
 import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
-import { DEFAULT_SERVICE_PORT } from './balancer-objects.ts'
+import { DEFAULT_SERVICE_PORT } from './balancer/service-spec.ts'
 import type { Rendering } from './config.ts'
 import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasInjected } from './ownership.ts'
-import type { DecoratorRequest, Deployment } from './schemas.ts'
+import { tokenSecret } from './pod-token.ts'
+import type { DecoratorRequest, Deployment, ObservedObjects } from './schemas.ts'
 
 /** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
 export interface DecoratorResponse {
@@ -57,11 +64,12 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
     selfAttachment(object, decision),
     headlessServiceObject(object, decision),
     ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision)]),
+    ...(rendering.MASTER_KEY_FILE.length === 0 ? [] : [tokenSecret(object, rendering.MASTER_KEY_FILE)]),
   ]
   return present
     ? {
         outcome: 'injected',
-        response: { ...say(object, 'Injected', describe(object, decision)), attachments: desired },
+        response: { ...say(object, 'Injected', describe(object, decision, attachments)), attachments: desired },
       }
     : {
         outcome: 'pending',
@@ -105,11 +113,18 @@ function blocked(object: Deployment, found: FoundSidecar): DecoratorResult {
   }
 }
 
-function describe({ metadata: { name } }: Deployment, { settings, ports, advice }: Injection): string {
+function describe(
+  { metadata: { name } }: Deployment,
+  { settings, ports, advice }: Injection,
+  { [`${BALANCER_KIND}.${API_VERSION}`]: balancers }: ObservedObjects,
+): string {
+  const made = balancers === undefined || Object.values(balancers).some(({ metadata }) => metadata.name === name)
   const entry =
     settings.balancer === 'none'
       ? 'No balancer is made.'
-      : `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
+      : made
+        ? `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
+        : `${BALANCER_KIND} ${name} is not made yet. If this stays, there is one that ws-operator did not make for this Deployment: delete it, or keep it and set ws.operator/balancer to none.`
   return [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`, entry, ...advice].join(' ')
 }
 

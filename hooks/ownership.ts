@@ -61,6 +61,15 @@ export function otherOwners(deployment: Deployment, { list }: FoundSidecar): str
   return [...names].sort()
 }
 
+/** Whether we, and nobody else, own the field at a path. */
+export function ownsAlone(object: Pick<ObservedObject, 'metadata'>, owner: string, ...path: string[]): boolean {
+  const ours = appliedByUs(object, owner)
+  if (ours === undefined || at(ours, ...path) === undefined) return false
+  return (object.metadata.managedFields ?? []).every(
+    ({ fieldsV1 }) => fieldsV1 === ours || at((fieldsV1 ?? {}) as FieldSet, ...path) === undefined,
+  )
+}
+
 const applied = ({ metadata }: Pick<ObservedObject, 'metadata'>): FieldSet[] =>
   (metadata.managedFields ?? [])
     .filter(({ operation, fieldsV1 }) => operation === 'Apply' && fieldsV1 !== undefined)

@@ -19,6 +19,8 @@ const ownerReference = open({
 const managedFieldsEntry = open({
   manager: Type.Optional(Type.String()),
   operation: Type.Optional(Type.String()),
+  subresource: Type.Optional(Type.String()),
+  time: Type.Optional(Type.String()),
   fieldsV1: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 })
 
@@ -89,10 +91,16 @@ const balancer = open({
 export const decoratorRequest = open({ object: deployment, attachments: objects, finalizing: Type.Boolean() })
 
 /** Body of the composite's sync and finalize hooks. */
-export const compositeRequest = open({ parent: balancer, children: objects, finalizing: Type.Boolean() })
+export const compositeRequest = open({
+  parent: balancer,
+  children: objects,
+  // What the customize hook asked for.
+  related: Type.Optional(objects),
+  finalizing: Type.Boolean(),
+})
 
 /** Body of both customize hooks. */
-export const customizeRequest = open({ parent: open({ metadata }) })
+export const customizeRequest = open({ parent: open({ metadata, spec: Type.Optional(Type.Unknown()) }) })
 
 export type Container = Static<typeof container>
 export type PodSpec = Static<typeof podSpec>
@@ -102,3 +110,4 @@ export type ObservedObjects = Static<typeof objects>
 export type Balancer = Static<typeof balancer>
 export type DecoratorRequest = Static<typeof decoratorRequest>
 export type CompositeRequest = Static<typeof compositeRequest>
+export type CustomizeRequest = Static<typeof customizeRequest>

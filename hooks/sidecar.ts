@@ -4,6 +4,7 @@ import type { SidecarConfig } from '../sidecar/config.ts'
 import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
 import type { Rendering } from './config.ts'
 import { fromPod, literal, nodeBeforeStop, PROGRAM_ARGS, probes, restrictedContainer, variables } from './pod.ts'
+import { tokenVariable } from './pod-token.ts'
 import type { Ports } from './ports.ts'
 import type { Deployment } from './schemas.ts'
 
@@ -16,11 +17,12 @@ export function sidecarContainer(
   deployment: Deployment,
   settings: Settings,
   ports: Ports,
-  { IMAGE, IMAGE_PULL_POLICY, CLUSTER_DOMAIN }: Rendering,
+  { IMAGE, IMAGE_PULL_POLICY, CLUSTER_DOMAIN, MASTER_KEY_FILE, TOKEN_REQUIRED }: Rendering,
 ): Container {
   const { namespace } = deployment.metadata
   const service = headlessService(deployment, settings)
   const discovery = settings.discovery ?? 'dns'
+  const hasToken = MASTER_KEY_FILE.length > 0
   return {
     name: SIDECAR_CONTAINER,
     image: settings['sidecar-image'] ?? IMAGE,
@@ -48,8 +50,10 @@ export function sidecarContainer(
         RECEIPTS: settings.receipts,
         DRAIN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
         SHUTDOWN_SECONDS,
+        TOKEN_REQUIRED: hasToken && !TOKEN_REQUIRED ? 'false' : undefined,
         LOG_LEVEL: settings['log-level'],
       }),
+      ...(hasToken ? [tokenVariable(deployment)] : []),
     ],
     ...probes(ports.admin),
     // SIGTERM is too late: as a native sidecar it comes when the app has ended.

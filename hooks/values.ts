@@ -55,6 +55,10 @@ export const cpu: Parse<string> = text => {
   return value % 1000 === 0 ? String(value / 1000) : `${value}m`
 }
 
+/** Thousandths of a core of what {@link cpu} returns. */
+export const cpuMillis = (text: string): number =>
+  text.endsWith('m') ? Number(text.slice(0, -1)) : Number(text) * 1000
+
 const BINARY_UNITS = ['Ki', 'Mi', 'Gi'] as const
 
 /** Size in bytes of what {@link memory} returns. */

@@ -16,7 +16,7 @@ interface DecoratorAnswer {
 }
 
 interface CompositeAnswer {
-  readonly status: { readonly message: string }
+  readonly status: { readonly conditions: readonly { readonly type: string; readonly message: string }[] }
   readonly children: readonly KubeObject[]
 }
 
@@ -88,7 +88,9 @@ export class HooksClient {
       mergeApplied(next, desired)
       return next
     })
-    return { status: answer.status.message, children: merged }
+    const { conditions } = answer.status
+    const ready = conditions.find(({ type }) => type === 'Ready')
+    return { status: ready?.message ?? '', children: merged }
   }
 
   #applyDecoration(object: KubeObject, attachments: Map<string, KubeObject>, answer: DecoratorAnswer): string {

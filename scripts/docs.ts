@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { injectPolicyYaml } from './docs/admission-policy.ts'
 import { annotationsPage, readmeWithAnnotations } from './docs/annotations.ts'
+import { balancerPage } from './docs/balancer.ts'
 import { configurationPage } from './docs/configuration.ts'
 import { crdYaml } from './docs/crd.ts'
 
@@ -9,6 +10,7 @@ import { crdYaml } from './docs/crd.ts'
 const GENERATED: Readonly<Record<string, (current: string) => string>> = {
   'README.md': readmeWithAnnotations,
   'docs/annotations.md': annotationsPage,
+  'docs/balancer.md': balancerPage,
   'docs/configuration.md': configurationPage,
   'manifests/base/crd/websocketbalancers.yaml': crdYaml,
   'manifests/components/admission-policy/inject.yaml': injectPolicyYaml,

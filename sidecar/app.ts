@@ -1,5 +1,6 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
+import { tokenCheck } from '../lib/service/token.ts'
 import { recipientFinder } from '../lib/wire/message.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
@@ -26,6 +27,16 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       if (user !== undefined) messaging.moved(user, bridge, member)
       log.debug({ user, member }, 'moved')
     },
+    stayed(bridge) {
+      const { user, key } = bridge.context
+      if (user !== undefined) messaging.stayed(user, bridge, key)
+      log.debug({ user }, 'stayed')
+    },
+    taken(bridge) {
+      const { user } = bridge.context
+      if (user !== undefined) messaging.taken(user, bridge)
+      log.debug({ user }, 'taken')
+    },
   })
   const find = recipientFinder(config.RECIPIENT_FIELD)
   const proxy = createProxy<Identity>({
@@ -51,9 +62,9 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     onControl: (bridge, payload) => control.onControl(bridge, payload),
     onLost: (bridge, loss) => control.onLost(bridge, loss),
     opened(bridge) {
-      const { user } = bridge.context
-      if (user !== undefined) messaging.connected(user, bridge, bridge.context.key)
-      log.debug({ user }, 'connected')
+      const { user, key, arriving } = bridge.context
+      if (user !== undefined) messaging[arriving ? 'arriving' : 'connected'](user, bridge, key)
+      log.debug({ user, arriving }, 'connected')
     },
     closed(bridge, end) {
       const { user } = bridge.context
@@ -62,9 +73,10 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  await messageRoute(app, messaging.inbox, config.TOKEN, config.MAX_PAYLOAD_BYTES)
+  const checkPeer = tokenCheck(config.TOKEN, config.TOKEN_REQUIRED)
+  await messageRoute(app, messaging.inbox, checkPeer, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
-  await linkRoute(app, messaging.inbox, config.TOKEN, limits, metrics)
+  await linkRoute(app, messaging.inbox, checkPeer, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
     messaging.stop()

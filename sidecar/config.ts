@@ -39,7 +39,12 @@ export const sidecarSchema = Type.Object({
   }),
   TOKEN: Type.String({
     default: '',
-    description: 'Shared secret that sidecars show each other; empty: none is asked for.',
+    description:
+      'Secret that sidecars show each other; empty: none is asked for. Of several, with commas between, the first is shown and each is taken.',
+  }),
+  TOKEN_REQUIRED: Type.Boolean({
+    default: true,
+    description: 'false: who shows no token is let in too, for as long as not all have one; a wrong one never is.',
   }),
   TRANSPORT: Type.Enum(TRANSPORTS, {
     default: 'link',
@@ -50,14 +55,14 @@ export const sidecarSchema = Type.Object({
     minimum: 1,
     maximum: 600_000,
     default: 5000,
-    description: 'Longest time one addressed message may take to its recipient.',
+    description: 'Longest time one pod may take for an addressed message.',
   }),
   RECIPIENT_WAIT_MS: Type.Integer({
     minimum: 0,
     maximum: 60_000,
     default: 3000,
     description:
-      'How long a message waits for a recipient who is not found while members change, or who was connected a moment ago.',
+      'How long a message waits for a recipient who is not found while members change; four times as long for one who was connected a moment ago, or where a pod that may have them cannot be reached.',
   }),
   RECEIPTS: Type.Boolean({
     default: false,

@@ -25,6 +25,10 @@ export interface ControlOptions {
   idle(bridge: Bridge<Identity>): Promise<void>
   /** A user's connection is served by another member from now on. */
   movedTo(bridge: Bridge<Identity>, member: string): void
+  /** It is not after all. */
+  stayed(bridge: Bridge<Identity>): void
+  /** A client that was arriving is served here. */
+  taken(bridge: Bridge<Identity>): void
 }
 
 type Connection = Bridge<Identity>
@@ -41,6 +45,8 @@ export class ConnectionControl {
   /** What the balancer says about a connection. */
   onControl(connection: Connection, payload: Buffer): void {
     const control = decodeControl(payload)
+    if (control?.type === 'take') this.#options.taken(connection)
+    if (control?.type === 'stay') this.#options.stayed(connection)
     if (control?.type !== 'move') return
     this.#options.movedTo(connection, control.member)
     void this.#finish(connection, payload)

@@ -27,6 +27,8 @@ export interface FinderOptions {
   readonly whereabouts: Pick<Whereabouts, 'get' | 'set' | 'delete' | 'disprove'>
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly transport: Transport
+  /** Longest time for one member to take a message, in milliseconds. */
+  readonly timeoutMs: number
   readonly metrics: Metrics
 }
 
@@ -105,7 +107,8 @@ export class Finder {
       }
       this.#count(step.reason)
       const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
-      const answer = await withDeadline<Answer>(until - now, 'timeout', deadline => this.ask(target, letter, deadline))
+      const limitMs = Math.min(this.#options.timeoutMs, until - now)
+      const answer = await withDeadline<Answer>(limitMs, 'timeout', deadline => this.ask(target, letter, deadline))
       if (isMiss(answer)) this.#missed(search, letter.user, step.ask, answer)
       else {
         if (answer === 'delivered') this.#found(letter.user, step.ask)

@@ -11,7 +11,7 @@ import {
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
-import { tokenCheck } from '../lib/service/token.ts'
+import type { PeerCheck } from '../lib/service/token.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
@@ -36,12 +36,11 @@ export function isLinkHandshake({ url, headers }: Pick<IncomingMessage, 'url' | 
 export async function linkRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  token: string,
+  checkPeer: PeerCheck,
   limits: LinkReceiverLimits,
   metrics: Metrics,
 ): Promise<void> {
   const handshakes = new EventEmitter()
-  const checkToken = tokenCheck(token)
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {
@@ -67,7 +66,7 @@ export async function linkRoute(
     })
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
-      await checkToken(request)
+      await checkPeer(request)
       for (const name of [SENDER_HEADER, MEMBER_HEADER])
         if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
       if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)

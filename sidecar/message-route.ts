@@ -14,7 +14,7 @@ import {
   SERVED_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
-import { tokenCheck } from '../lib/service/token.ts'
+import type { PeerCheck } from '../lib/service/token.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
 import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
@@ -38,7 +38,7 @@ const MISDIRECTED = 421
 export async function messageRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  token: string,
+  checkPeer: PeerCheck,
   maxPayloadBytes: number,
 ): Promise<void> {
   await app.register(async scope => {
@@ -46,7 +46,7 @@ export async function messageRoute(
       // Where plain requests of clients are not passed on, they come here.
       if (!isPeerMessage(request.raw)) throw serviceError('UPGRADE_REQUIRED')
     })
-    scope.addHook('onRequest', tokenCheck(token))
+    scope.addHook('onRequest', checkPeer)
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async ({ headers, body }, reply) => {

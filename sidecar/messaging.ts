@@ -2,6 +2,7 @@ import { MemberHistory } from '../lib/routing/history.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
+import { ownToken } from '../lib/service/token.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { createLinkTransport } from '../lib/wire/transport/link.ts'
@@ -37,6 +38,10 @@ export interface Messaging {
   readonly inbox: Inbox
   /** @param key of the client's connection: the same on each pod that it is served by */
   connected(user: string, bridge: Bridge, key: string): void
+  /** A client's handshake was repeated here; whether the client is served here in the end is not known yet. */
+  arriving(user: string, bridge: Bridge, key: string): void
+  /** It is. */
+  taken(user: string, bridge: Bridge): void
   disconnected(user: string, bridge: Bridge): void
   /**
    * A client is served by another member from now on: its connection here gets no more messages.
@@ -44,6 +49,8 @@ export interface Messaging {
    * @param member a member's name
    */
   moved(user: string, bridge: Bridge, member: string): void
+  /** It is not after all: it stays here. */
+  stayed(user: string, bridge: Bridge, key: string): void
   /** To be called with the members at the start, and after every change. */
   membersChanged(members: MemberSet): void
   stop(): void
@@ -60,14 +67,24 @@ export function createMessaging(
   config: MessagingConfig,
   { members, history = new MemberHistory(), log, metrics }: MessagingDeps,
 ): Messaging {
-  const { SELF: self, TOKEN: token, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
+  const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
   const whereabouts = new Whereabouts({ self, metrics })
-  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token })
+  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({
+    self,
+    token: ownToken(config.TOKEN),
+  })
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
-  const delivery = new Delivery({ self, owner, registry, whereabouts, relay: (...copy) => relay.copy(...copy) })
-  const finder = new Finder({ self, members, history, registry, whereabouts, delivery, transport, metrics })
+  const delivery = new Delivery({
+    self,
+    owner,
+    registry,
+    whereabouts,
+    relay: (...copy) => relay.copy(...copy),
+    maxWaitingBytes: maxQueueBytes,
+  })
+  const finder = new Finder({ self, members, history, registry, whereabouts, delivery, transport, timeoutMs, metrics })
   const relay = new Relay({ finder, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
   const announcer = new Announcer({ self, members, settled: ms => history.settled(ms), registry, transport, metrics })
   metrics.gauge('users', 'Users with at least one connection to this pod.', {
@@ -93,6 +110,11 @@ export function createMessaging(
       registry.add(user, bridge, key)
       announcer.connected(user)
     },
+    arriving: (user, bridge, key) => registry.add(user, bridge, key, true),
+    taken(user, bridge) {
+      registry.settle(user, bridge)
+      announcer.connected(user)
+    },
     disconnected: (user, bridge) => registry.remove(user, bridge),
     moved(user, bridge, name) {
       registry.remove(user, bridge)
@@ -100,6 +122,10 @@ export function createMessaging(
       if (!member) return
       whereabouts.set(user, member.name)
       announcer.moved(user, member)
+    },
+    stayed(user, bridge, key) {
+      whereabouts.delete(user)
+      this.connected(user, bridge, key)
     },
     membersChanged(list) {
       history.record(list)

@@ -5,9 +5,24 @@ import { ExpiringMap } from './expiring-map.ts'
 const DEPARTURE_MS = 5000
 const MAX_DEPARTURES = 100_000
 
+/** A connection of a user. */
+export interface Presence {
+  readonly bridge: Bridge
+  /** Of the client's connection: the same on each pod that it is served by; empty: not known. */
+  readonly key: string
+  /** Of one that is arriving: resolves when it is known whether the client is served here. Else `undefined`. */
+  readonly arrival: Promise<void> | undefined
+}
+
+/** A presence, and how its arrival ends. */
+interface Entry extends Presence {
+  arrival: Promise<void> | undefined
+  readonly end: () => void
+}
+
 /** Who is connected to this pod: each user with all of their connections, and who was a moment ago. */
 export class Registry {
-  readonly #byUser = new Map<string, Map<Bridge, string>>()
+  readonly #byUser = new Map<string, Map<Bridge, Entry>>()
   readonly #departures: ExpiringMap<string, true>
 
   /** @param now milliseconds on any clock that never goes back */
@@ -29,41 +44,64 @@ export class Registry {
     return this.#byUser.has(user)
   }
 
-  /** @param key of the client's connection: the same on each pod that it is served by; empty: not known */
-  add(user: string, bridge: Bridge, key = ''): void {
+  /**
+   * @param key as in {@link Presence}
+   * @param arriving whether it is not known yet that the client is served here; {@link settle} or {@link remove} says so
+   */
+  add(user: string, bridge: Bridge, key = '', arriving = false): void {
     this.#departures.delete(user)
-    const bridges = this.#byUser.get(user)
-    if (bridges) bridges.set(bridge, key)
-    else this.#byUser.set(user, new Map([[bridge, key]]))
+    const entries = this.#byUser.get(user) ?? new Map<Bridge, Entry>()
+    this.#byUser.set(user, entries)
+    entries.set(bridge, arriving ? arrivingEntry(bridge, key) : { bridge, key, arrival: undefined, end: () => {} })
+  }
+
+  /** A client that was arriving is served here from now on. */
+  settle(user: string, bridge: Bridge): void {
+    const entry = this.#byUser.get(user)?.get(bridge)
+    if (!entry?.arrival) return
+    entry.arrival = undefined
+    entry.end()
   }
 
   /** Takes a connection out; one that is not there any more is no departure. */
   remove(user: string, bridge: Bridge): void {
-    const bridges = this.#byUser.get(user)
-    if (!bridges?.delete(bridge) || bridges.size > 0) return
+    const entries = this.#byUser.get(user)
+    const entry = entries?.get(bridge)
+    if (!entries || !entry) return
+    entry.end()
+    entries.delete(bridge)
+    if (entries.size > 0) return
     this.#byUser.delete(user)
     this.#departures.set(user, true)
   }
 
   /** Whether messages can be written to a user. */
   isConnected(user: string): boolean {
-    const bridges = this.#byUser.get(user)
-    if (bridges) for (const bridge of bridges.keys()) if (bridge.state === 'open') return true
+    const entries = this.#byUser.get(user)
+    if (entries) for (const bridge of entries.keys()) if (bridge.state === 'open') return true
     return false
   }
 
-  /** The connections of a user that messages can still be written to. */
-  connections(user: string): Bridge[] {
-    return [...(this.#byUser.get(user)?.keys() ?? [])].filter(bridge => bridge.state === 'open')
-  }
-
-  /** The key of one of a user's connections. */
-  keyOf(user: string, bridge: Bridge): string {
-    return this.#byUser.get(user)?.get(bridge) ?? ''
+  /**
+   * The connections of a user that messages can still be written to. Of two with the same key, which are one client's that is being
+   * moved within this pod, the older one: it serves the client until the balancer says otherwise.
+   */
+  connections(user: string): Presence[] {
+    const open: Presence[] = []
+    for (const entry of this.#byUser.get(user)?.values() ?? []) {
+      const { bridge, key } = entry
+      if (bridge.state === 'open' && !(key !== '' && open.some(other => other.key === key))) open.push(entry)
+    }
+    return open
   }
 
   /** Whether a user who has no open connection had one a moment ago, and may be about to come back somewhere. */
   leftRecently(user: string): boolean {
     return this.#byUser.has(user) || this.#departures.get(user) === true
   }
+}
+
+function arrivingEntry(bridge: Bridge, key: string): Entry {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { bridge, key, arrival: promise, end: resolve }
 }

@@ -8,13 +8,17 @@ import type { Transport } from '../lib/wire/transport/transport.ts'
 import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
 import { createOutboxes, type Lane, laneTo, type Outbox, type Outboxes, type Parcel, retire } from './outbox.ts'
 import type { Receipts } from './receipts.ts'
+import { PATIENCE } from './search.ts'
 
 export interface RouterOptions {
   readonly finder: Finder
   readonly transport: Pick<Transport, 'pipelines'>
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
-  /** Longest time one message may take, in milliseconds, and how long one waits for a recipient who is not there. */
+  /**
+   * Longest time one member may take for a message, in milliseconds, and how long one waits for a recipient who is not there
+   * ({@link PATIENCE} times as long for one who must be somewhere).
+   */
   readonly timeoutMs: number
   readonly recipientWaitMs: number
   /** Bytes of one sender that may be on their way before the sender is no longer read. */
@@ -91,7 +95,7 @@ export class Router {
 
   /** Starts all messages of a lane that may start now. */
   #advance(sender: Sender, outbox: Outbox, lane: Lane): void {
-    const { finder, maxQueueBytes, timeoutMs } = this.#options
+    const { finder, maxQueueBytes, timeoutMs, recipientWaitMs } = this.#options
     if (lane.stopped && lane.moving > 0) return
     lane.stopped = false
     if (lane.returned.length > 0) {
@@ -104,7 +108,7 @@ export class Router {
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
       parcel.start = lane.moving === 0
-      parcel.until = performance.now() + timeoutMs
+      parcel.until = performance.now() + Math.max(timeoutMs, PATIENCE * recipientWaitMs)
       lane.moving++
       lane.movingBytes += parcel.bytes
       lane.towards = finder.nameOf(target)
@@ -127,8 +131,7 @@ export class Router {
   #missed(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target, miss: Miss): void {
     const { finder, recipientWaitMs } = this.#options
     lane.stopped = true
-    const waitMs = Math.min(recipientWaitMs, parcel.until - parcel.since)
-    const search = finder.search(parcel.user, target, miss, waitMs)
+    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
     const step = search.next(performance.now() - parcel.since)
     if ('outcome' in step && lane.returned.length === 0)
       this.#finish(sender, outbox, lane, parcel, step.outcome, finder.nameOf(target))
@@ -146,8 +149,7 @@ export class Router {
     lane.stopped = true
     lane.moving = 1
     parcel.start = true
-    const waitMs = Math.min(recipientWaitMs, parcel.until - parcel.since)
-    const search = finder.search(parcel.user, target, miss, waitMs)
+    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
     void finder.seek(search, parcel, parcel.since, parcel.until).then(outcome => {
       lane.moving = 0
       this.#finish(sender, outbox, lane, parcel, outcome, '')

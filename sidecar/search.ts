@@ -8,6 +8,12 @@ const MAX_ASKED = 8
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 400
 
+/**
+ * How much longer it is searched for somebody who must be somewhere: a member that may have them could not be reached, or had them
+ * a moment ago. A balancer keeps a client without a pod for 10 s, and a pod that starves may take as long to answer.
+ */
+export const PATIENCE = 4
+
 /** Why a member is asked that is not simply the owner: for the counters. */
 export const FOLLOW_REASONS = ['moved', 'former', 'rank', 'retry'] as const
 export type FollowReason = (typeof FOLLOW_REASONS)[number]
@@ -52,7 +58,10 @@ export class Search {
   #reached = false
   #pauseMs = FIRST_PAUSE_MS
 
-  /** @param waitMs how long the search may go on, from the time that {@link next} is told */
+  /**
+   * @param waitMs how long the search may go on while members change, from the time that {@link next} is told; {@link PATIENCE}
+   * times as long where the user must be somewhere
+   */
   constructor(view: () => SearchView, waitMs: number) {
     this.#view = view
     this.#now = view()
@@ -68,9 +77,9 @@ export class Search {
   next(elapsedMs: number): Step {
     const step = this.#candidate()
     if (step) return step
-    const turbulent = this.#turbulent || this.#now.turbulent
-    if (!turbulent || elapsedMs >= this.#waitMs) return { outcome: this.verdict }
-    const waitMs = Math.min(this.#pauseMs, this.#waitMs - elapsedMs)
+    const limitMs = this.#turbulent ? PATIENCE * this.#waitMs : this.#now.turbulent ? this.#waitMs : 0
+    if (elapsedMs >= limitMs) return { outcome: this.verdict }
+    const waitMs = Math.min(this.#pauseMs, limitMs - elapsedMs)
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
     this.#round++
     this.#asked.clear()

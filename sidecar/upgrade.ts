@@ -1,6 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { encodeKeyHeader, parseRoutingKey } from '../lib/routing/routing-key.ts'
-import { CLIENT_REQUEST_HEADER, CONTROL_HEADER, INSTANCE_HEADER, USER_HEADER } from '../lib/service/names.ts'
+import {
+  ARRIVING_HEADER,
+  CLIENT_REQUEST_HEADER,
+  CONTROL_HEADER,
+  INSTANCE_HEADER,
+  USER_HEADER,
+} from '../lib/service/names.ts'
 import { parseSecret } from '../lib/wire/control.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import { userOf } from '../lib/wire/user.ts'
@@ -9,7 +15,7 @@ import type { SidecarConfig } from './config.ts'
 const FROM_BALANCER = parseRoutingKey(`header:${USER_HEADER}`)
 
 /** Set anew here, or not meant for the app. */
-const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER])
+const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER, ARRIVING_HEADER])
 
 /** What the sidecar remembers of a connection. */
 export interface Identity {
@@ -19,6 +25,8 @@ export interface Identity {
   readonly key: string
   /** Of the control pings of the balancer that it came through. */
   readonly secret: Buffer | undefined
+  /** The balancer has repeated the handshake here and will say when the client is served here. */
+  readonly arriving: boolean
 }
 
 /** Secrets of the balancers, so that connections share them; there are as many as balancer processes. */
@@ -52,13 +60,14 @@ export function planUpgrade(
   const user =
     userOf(FROM_BALANCER, 'random', handshake) ?? userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, handshake)
   const secret = secretOf([request.headers[CONTROL_HEADER]].flat()[0])
+  const arriving = secret !== undefined && request.headers[ARRIVING_HEADER] !== undefined
   return {
     host: config.APP_HOST,
     port: config.APP_PORT,
     drop: BETWEEN_US,
     set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
     answer: { [INSTANCE_HEADER]: instance },
-    context: { user, key: request.headers['sec-websocket-key'] ?? '', secret },
+    context: { user, key: request.headers['sec-websocket-key'] ?? '', secret, arriving },
     ...(secret && { extras: { secret: { client: secret } } }),
   }
 }

@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ENV_PREFIX } from '../../lib/service/names.ts'
-import { readStage } from '../../scripts/image/dockerfile.ts'
 import { Child } from '../child.ts'
+import { NODE_FLAGS } from '../node-flags.ts'
 import type { Peer, Site } from './peer.ts'
-
-const DOCKERFILE = new URL('../../Dockerfile', import.meta.url)
-
-/** Options that the image gives to Node. */
-const [, ...NODE_FLAGS] = readStage(readFileSync(DOCKERFILE, 'utf8'), 'ws-operator').entrypoint
 
 const MANIFEST = new URL('../../package.json', import.meta.url)
 

@@ -1,4 +1,4 @@
-import { LIVES, type Life, type World } from './lives.ts'
+import type { Life, World } from './lives.ts'
 
 /** Longest a life may take; each ends by itself well before. */
 const LIMIT_MS = 30_000
@@ -23,10 +23,11 @@ export class Churn {
   #lives = 0
   #leftOut = 0
 
-  constructor(port: number) {
+  /** @param port the balancer's */
+  constructor(port: number, lives: Readonly<Record<string, Life>>) {
     this.#port = port
     // Each as often as its weight says, in an order that mixes them.
-    this.#deck = Object.entries(LIVES)
+    this.#deck = Object.entries(lives)
       .flatMap(([name, life]) =>
         Array.from({ length: life.weight }, (_, n) => ({ at: (n + 0.5) / life.weight, name, life })),
       )

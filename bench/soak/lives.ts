@@ -32,7 +32,8 @@ export const LIMITS = {
   CLIENT_IDLE_SECONDS: 4,
 } as const
 
-async function come(world: World, user = world.newUser()): Promise<Connection> {
+/** A client whose handshake was accepted. @throws where it was not */
+export async function come(world: World, user = world.newUser()): Promise<Connection> {
   const connection = await ask(world, '/', user)
   if (connection.status !== 101) throw new Error(`status ${connection.status}`)
   return connection
@@ -76,6 +77,7 @@ const refused =
 const gone = (connection: Connection) =>
   new Promise<string>(resolve => connection.socket.once('close', () => resolve('gone')))
 
+/** Every way there is to come and go. */
 export const LIVES: Readonly<Record<string, Life>> = {
   'client closes': { weight: 80, expected: [1000], live: visit(connection => connection.close(1000)) },
   'client vanishes (FIN)': {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { NODE_FLAGS } from '../node-flags.ts'
 import { memoryOf } from '../proc.ts'
 import type { Inside } from './probe.ts'
 import type { Sample } from './verdict.ts'
@@ -47,7 +48,7 @@ export class Program {
     const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
     const program = new Program(
       name,
-      launch(['--expose-gc', '--import', probe, join(root, kind, 'main.ts')], env),
+      launch([...NODE_FLAGS, '--expose-gc', '--import', probe, join(root, kind, 'main.ts')], env),
       adminPort,
     )
     const deadline = performance.now() + WAIT_MS
@@ -80,6 +81,11 @@ export class Program {
     }
   }
 
+  /** Sum of a metric over its labels, as it is now. */
+  async metric(name: string): Promise<number> {
+    return gauge(await this.#admin('metrics'), name)
+  }
+
   stop(): Promise<void> {
     return stop(this.#child)
   }
@@ -106,7 +112,7 @@ export class Program {
   }
 }
 
-/** Sum of a gauge over its labels; 0 where the program has none of that name. */
+/** Sum of a metric over its labels; 0 where the program has none of that name. */
 export function gauge(metrics: string, name: string): number {
   let sum = 0
   for (const [, value] of metrics.matchAll(new RegExp(`^ws_operator_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm')))

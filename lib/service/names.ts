@@ -34,6 +34,9 @@ export const SIDECAR_PORT_NAME = 'ws-proxy'
 /** Name of the headless Service of a Deployment's sidecars, unless an annotation names another. */
 export const headlessServiceName = (deployment: string): string => `${deployment}-ws-proxy-headless`
 
+/** Name of the Secret by which a Deployment's sidecars know each other. */
+export const podTokenName = (deployment: string): string => `${deployment}-ws-proxy-token`
+
 /** Name of everything that is made for a WebSocketBalancer. */
 export const balancerChildName = (balancer: string): string => `${balancer}-balancer`
 
@@ -53,6 +56,9 @@ export const ERROR_HEADER = 'x-ws-operator-error'
 
 /** Request header from the balancer to the sidecar: the secret of its control pings. */
 export const CONTROL_HEADER = 'x-ws-operator-control'
+
+/** Request header of a balancer that repeats a client's handshake to another pod: the pod has the client once it is told so. */
+export const ARRIVING_HEADER = 'x-ws-operator-arriving'
 
 /** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'

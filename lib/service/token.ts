@@ -3,18 +3,28 @@ import { readFileSync } from 'node:fs'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
+/** Lets a caller in, or throws `WSO_ERR_UNAUTHORIZED` (401). */
+export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<void>
+
+/** The tokens of a setting: the first is shown to others, each is taken from them. */
+const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
+
+/** The token that a sidecar shows; empty: none. */
+export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
+
 /**
- * Makes the check that callers have to pass.
+ * Makes the check that callers have to pass: to show one of the tokens, if there are any.
  *
- * @param token what they have to show; empty: nothing
- * @returns a hook that throws `WSO_ERR_UNAUTHORIZED` (401)
+ * @param setting tokens with commas between; empty: everybody passes
+ * @param required whether who shows none is refused; a wrong one always is
  */
-export function tokenCheck(token: string): (request: Pick<FastifyRequest, 'headers'>) => Promise<void> {
-  const expected = digest(`Bearer ${token}`)
-  return async ({ headers }) => {
-    // Compares in a time that does not depend on where the texts differ.
-    if (token !== '' && !timingSafeEqual(digest(headers.authorization ?? ''), expected))
-      throw serviceError('UNAUTHORIZED')
+export function tokenCheck(setting: string, required = true): PeerCheck {
+  const accepted = tokensOf(setting).map(token => digest(`Bearer ${token}`))
+  return async ({ headers: { authorization } }) => {
+    if (accepted.length === 0 || (authorization === undefined && !required)) return
+    const shown = digest(authorization ?? '')
+    // Compares in a time that does not depend on where the texts differ, nor on which of them is the one.
+    if (accepted.filter(token => timingSafeEqual(token, shown)).length === 0) throw serviceError('UNAUTHORIZED')
   }
 }
 

@@ -133,9 +133,15 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   async send(side: Side, message: Message): Promise<SendResult> {
     const pipe = this.#pipes[OTHER[side]]
     const queued = pipe.queuedBytes
-    if (this.#end) return 'closed'
+    if (this.#end || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
     if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
     return (await pipe.inject(message)) ? 'sent' : 'closed'
+  }
+
+  /** Whether the upstream sends no more: what it is still sent, it does not act on, though its kernel may take it. */
+  get #upstreamEnded(): boolean {
+    const { source, closedBySource } = this.#pipes.upstream
+    return this.#lost !== undefined || closedBySource || source.readableEnded || source.destroyed
   }
 
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
@@ -214,6 +220,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
       isEnded: () => this.#end !== undefined,
       until: (condition, timeoutMs) => this.#until(condition, timeoutMs),
       fence: (timeoutMs, payload) => this.fence(timeoutMs, payload),
+      tell: payload => void this.control('upstream', OPCODE.PING, payload),
       resume: () => this.#resume(),
       change: (...change) => this.#switch(...change),
     }
@@ -230,7 +237,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#regulate(side)
   }
 
-  #switch({ socket, rest }: Answered, lingerMs: number): void {
+  #switch({ socket, rest }: Answered, lingerMs: number, welcome: Buffer | undefined): void {
     const lost = this.#lost
     const { client: inbound, upstream: outbound } = this.#pipes
     this.#lost = undefined
@@ -240,6 +247,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#pipes.upstream = this.#pipe('outbound', socket, inbound.source)
     this.#flow.heard('upstream')
     attach(socket, this, 'upstream')
+    if (welcome) socket.write(encodeFrame(OPCODE.PING, welcome, nextMask()))
     const hello = this.#extras?.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
     if (lost) depart(outbound.source)

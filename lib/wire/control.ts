@@ -5,10 +5,14 @@ import { randomBytes } from 'node:crypto'
  * the stream: a ping (RFC 6455 §5.5.2) whose payload begins with a secret that the balancer put into the handshake. Whoever
  * does not know of it answers with a pong like to any ping.
  *
- * `move`: from the balancer; the client is served by another member now, and nothing more of it follows here. `drain`: from the
- * sidecar; this client should be moved. `ended`: from the sidecar; the end that follows is the app's own will.
+ * `move`: from the balancer; the client is served by another member now, and nothing more of it follows here. `stay`: from the
+ * balancer; the other member did not take the client after all, which goes on here. `take`: from the balancer; the client, whose
+ * handshake was repeated here, is served here from now on. `drain`: from the sidecar; this client should be moved. `ended`: from the
+ * sidecar; the end that follows is the app's own will.
  */
-export type Control = { readonly type: 'move'; readonly member: string } | { readonly type: 'drain' | 'ended' }
+export type Control =
+  | { readonly type: 'move'; readonly member: string }
+  | { readonly type: 'drain' | 'ended' | 'stay' | 'take' }
 
 /** Bytes of the secret. */
 const SECRET_BYTES = 16
@@ -16,7 +20,7 @@ const SECRET_BYTES = 16
 /** Largest payload of a ping. */
 const MAX_PAYLOAD_BYTES = 125
 
-const TYPES = { move: 1, drain: 2, ended: 3 } as const
+const TYPES = { move: 1, drain: 2, ended: 3, stay: 4, take: 5 } as const
 
 /** A secret for the control pings of one process. */
 export const controlSecret = (): Buffer => randomBytes(SECRET_BYTES)
@@ -51,6 +55,10 @@ export function decodeControl(payload: Buffer): Control | undefined {
       return { type: 'drain' }
     case TYPES.ended:
       return { type: 'ended' }
+    case TYPES.stay:
+      return { type: 'stay' }
+    case TYPES.take:
+      return { type: 'take' }
     default:
       return undefined
   }

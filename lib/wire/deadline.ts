@@ -27,7 +27,10 @@ class Timer implements Deadline {
   }
 }
 
-/** Runs `work`, but answers `late` after `ms`; the deadline tells the work that nobody waits any more. */
+/**
+ * Runs `work`, but answers `late` after `ms`, unless the work, which the deadline tells that nobody waits any more, has an answer at
+ * once.
+ */
 export function withDeadline<T>(ms: number, late: T, work: (deadline: Deadline) => T | Promise<T>): Promise<T> {
   const deadline = new Timer()
   return new Promise((resolve, reject) => {
@@ -37,8 +40,9 @@ export function withDeadline<T>(ms: number, late: T, work: (deadline: Deadline) 
       return
     }
     const timer = setTimeout(() => {
-      resolve(late)
       deadline.abort()
+      // Whoever works may know better what became of it.
+      setImmediate(() => resolve(late))
     }, ms)
     result.then(
       value => {

@@ -210,7 +210,27 @@ export class FrameReader {
 export function applyMask(bytes: Buffer, mask: number, phase = 0): void {
   if (mask === 0) return
   const k = [mask >>> 24, (mask >>> 16) & 0xff, (mask >>> 8) & 0xff, mask & 0xff]
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (k[(i + phase) & 3] as number)
+  const head = bytes.length < WORDS_FROM_BYTES ? bytes.length : -bytes.byteOffset & 3
+  for (let i = 0; i < head; i++) bytes[i] = (bytes[i] as number) ^ (k[(i + phase) & 3] as number)
+  if (head === bytes.length) return
+  const tail = head + maskWords(bytes, head, k, head + phase)
+  for (let i = tail; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (k[(i + phase) & 3] as number)
+}
+
+/** From this size on, four bytes at a time are faster, although they need a view of their own. */
+const WORDS_FROM_BYTES = 64
+
+/** The key as a word, whichever byte of it this machine has first. */
+const keyWord = new Int32Array(1)
+const keyBytes = new Uint8Array(keyWord.buffer)
+
+/** Masks as many whole words as there are from `start` on, which must be aligned; returns how many bytes that were. */
+function maskWords(bytes: Buffer, start: number, k: readonly number[], phase: number): number {
+  for (let i = 0; i < 4; i++) keyBytes[i] = k[(i + phase) & 3] as number
+  const word = keyWord[0] as number
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, (bytes.length - start) >> 2)
+  for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) ^ word
+  return words.byteLength
 }
 
 /**

@@ -6,6 +6,10 @@ import type { Pipe } from './pipe.ts'
 export interface HandOver {
   /** Payload of the control ping that tells the old upstream, if it knows control pings. */
   readonly farewell?: Buffer
+  /** Payload of the control ping that takes that back, where the connection stays with the old upstream after all. */
+  readonly recall?: Buffer
+  /** Payload of the control ping that tells the new upstream that the client is its own. */
+  readonly welcome?: Buffer
   /** Longest time for the old upstream to answer that, in milliseconds. */
   readonly fenceMs: number
   /** Longest time for both streams to come to a place between two messages, in milliseconds. */
@@ -31,10 +35,12 @@ export interface Handing {
   /** Resolves when a condition holds, when the connection has ended, or when the time is up. */
   until(condition: () => boolean, timeoutMs: number): Promise<void>
   fence(timeoutMs: number, payload: Buffer): Promise<boolean>
+  /** Sends the old upstream a control ping. */
+  tell(payload: Buffer): void
   /** Goes on as before. */
   resume(): void
   /** Goes on with the new upstream. Both streams have stopped between two messages. */
-  change(next: Answered, lingerMs: number): void
+  change(next: Answered, lingerMs: number, welcome: Buffer | undefined): void
 }
 
 /**
@@ -43,7 +49,7 @@ export interface Handing {
  */
 export async function handOver(parts: Handing, next: Answered, times: HandOver): Promise<HandedOver> {
   const { inbound, outbound } = parts
-  const { farewell, fenceMs, boundaryMs, lingerMs } = times
+  const { farewell, recall, welcome, fenceMs, boundaryMs, lingerMs } = times
   const arriving = next.socket
   arriving.on('error', ignore)
   const abort = (result: HandedOver): HandedOver => {
@@ -53,17 +59,21 @@ export async function handOver(parts: Handing, next: Answered, times: HandOver):
   try {
     inbound.stop()
     await parts.until(() => inbound.stopped, boundaryMs)
-    if (farewell && !parts.isLost() && inbound.stopped) await parts.fence(fenceMs, farewell)
+    const left = () => arriving.closed || arriving.readableEnded
+    const told = farewell !== undefined && !parts.isLost() && inbound.stopped && !left()
+    if (told) await parts.fence(fenceMs, farewell)
     if (!parts.isLost()) outbound.stop()
     const still = () => parts.isLost() || outbound.stopped
     await parts.until(still, boundaryMs)
     const ready = inbound.stopped && still()
     if (parts.isEnded()) return abort('gone')
-    if (!ready || arriving.closed || arriving.readableEnded) {
+    if (!ready || left()) {
+      // Before anything that the client writes: from there on it is served there again.
+      if (told && recall) parts.tell(recall)
       parts.resume()
       return abort(ready ? 'failed' : 'busy')
     }
-    parts.change(next, lingerMs)
+    parts.change(next, lingerMs, welcome)
     return 'moved'
   } finally {
     arriving.off('error', ignore)

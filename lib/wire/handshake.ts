@@ -70,6 +70,12 @@ export function repeatHandshake(request: Request, path: string, drop: ReadonlySe
   return encodeHead(`GET ${path} HTTP/1.1`, fields)
 }
 
+/** A handshake of {@link repeatHandshake} with one more field. */
+export function withField(handshake: Buffer, name: string, value: string): Buffer {
+  // Before the empty line that ends it.
+  return Buffer.concat([handshake.subarray(0, -2), Buffer.from(`${name}: ${value}\r\n\r\n`, 'latin1')])
+}
+
 /**
  * An upstream's answer as the client gets it.
  *

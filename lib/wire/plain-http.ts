@@ -12,6 +12,16 @@ export interface PlainTarget {
   readonly answer: Fields
 }
 
+/** Methods that change nothing (RFC 9110 §9.2.1), TRACE aside. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Whether a request may be sent twice. A kept connection may end in the moment in which it is used again, and nobody can tell
+ * whether the request has arrived; so only these requests go over kept connections.
+ */
+const isRepeatable = ({ method = '', headers }: IncomingMessage): boolean =>
+  SAFE.has(method) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+
 /**
  * Passes plain HTTP requests on, body and answer as streams.
  *
@@ -30,15 +40,26 @@ export class PlainHttp {
    *
    * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502) or `WSO_ERR_UPSTREAM_TIMEOUT` (504), while nothing has been answered yet
    */
-  pass(
+  async pass(request: IncomingMessage, response: ServerResponse, target: PlainTarget): Promise<void> {
+    try {
+      await this.#send(request, response, target, isRepeatable(request) ? this.#agent : false)
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) throw error
+      await this.#send(request, response, target, false)
+    }
+  }
+
+  /** @param agent `false`: over a connection of its own */
+  #send(
     request: IncomingMessage,
     response: ServerResponse,
     { host, port, drop, set, answer }: PlainTarget,
+    agent: Agent | false,
   ): Promise<void> {
     const name = `${host}:${port}`
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest({
-        agent: this.#agent,
+        agent,
         host,
         port,
         method: request.method,
@@ -47,26 +68,34 @@ export class PlainHttp {
         headers: [...passedFields(request, drop), ...Object.entries(set)].flat(),
         timeout: this.#timeoutMs,
       })
+      let failed = false
       // Once an answer has begun, all that is left to say is that it ends too early.
       const fail = (error: Error) => {
+        if (failed) return
+        failed = true
+        response.off('close', leave)
         outgoing.destroy()
-        if (response.headersSent) response.destroy()
+        if (response.headersSent || response.destroyed) resolve(void response.destroy())
         else reject(error)
-        resolve()
       }
-      outgoing.once('timeout', () => fail(serviceError('UPSTREAM_TIMEOUT', name, this.#timeoutMs)))
-      outgoing.once('error', error => fail(serviceError('UPSTREAM_UNREACHABLE', name, error.message)))
-      response.once('close', () => {
+      const leave = () => {
         if (!response.writableFinished) outgoing.destroy()
         resolve()
-      })
+      }
+      response.once('close', leave)
+      outgoing.once('timeout', () => fail(serviceError('UPSTREAM_TIMEOUT', name, this.#timeoutMs)))
+      outgoing.on('error', ({ message }) =>
+        fail(outgoing.reusedSocket ? new StaleConnection() : serviceError('UPSTREAM_UNREACHABLE', name, message)),
+      )
       outgoing.once('response', incoming => {
         const ours = new Set(Object.keys(answer).map(field => field.toLowerCase()))
         const fields = [...passedFields(incoming, ours), ...Object.entries(answer)]
         response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, fields.flat())
         pipeline(incoming, response, () => resolve())
       })
-      pipeline(request, outgoing, () => {})
+      // Unlike a pipeline, this leaves the client's connection as it is when the upstream fails: it still gets an answer.
+      if (isRepeatable(request)) outgoing.end()
+      else request.pipe(outgoing)
     })
   }
 
@@ -74,3 +103,6 @@ export class PlainHttp {
     this.#agent.destroy()
   }
 }
+
+/** A kept connection was of no use any more. */
+class StaleConnection extends Error {}

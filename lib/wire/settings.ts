@@ -42,7 +42,7 @@ const limits = {
     maximum: 1_000_000,
     default: 0,
     description:
-      'Most connections of this process; further handshakes get 503. 0: as many as its limit of open files allows.',
+      'Most connections of this process; further handshakes get 503. Never more than its limit of open files allows, which is what 0 stands for.',
   }),
 }
 
@@ -86,9 +86,10 @@ export type WireConfig = Readonly<
 /** Open files that are not connections: listening sockets, discovery, peers, logs. */
 const OTHER_FILES = 256
 
-/** Most connections, each of which takes two open files. */
+/** Most connections, each of which takes two open files: one that found none would fail as if its upstream were to blame. */
 export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
-  return config.MAX_CONNECTIONS || Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
+  const possible = Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
+  return Math.min(config.MAX_CONNECTIONS || possible, possible)
 }
 
 /** How upstreams are dialled. */

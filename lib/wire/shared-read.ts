@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
 
@@ -54,25 +55,29 @@ export function lend(socket: Socket): Buffer | undefined {
   return early ?? undefined
 }
 
-/** Where lent bytes are while the kernel takes them: used again and again, as long as it takes them at once. */
-let outBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
-let outUsed = 0
-
 /**
- * Writes bytes that are lent. A write that the kernel does not take whole needs its bytes for longer, and whether it will cannot
- * be known before; so they are copied first, which costs less than to have memory for each read. Such a write keeps at most
- * `READ_BYTES` from being freed, and a socket has only one: behind it, bytes get memory of their own.
+ * Writes bytes that are lent. A stream keeps what the kernel does not take at once, and nobody knows before what that will be, so
+ * it would need a copy of everything. So the kernel is asked first, past the stream, and only what it leaves is copied: it nearly
+ * always takes all.
  */
 export function writeLent(target: Socket, bytes: Buffer): void {
-  if (target.writableLength > 0) {
-    target.write(Buffer.from(bytes))
-    return
+  const busy = target.writableLength > 0 || target.writableCorked > 0 || target.connecting
+  const taken = busy ? 0 : offer(target, bytes)
+  if (taken < bytes.length) target.write(Buffer.from(bytes.subarray(taken)))
+}
+
+/**
+ * Offers bytes to the kernel for a socket that has nothing to write itself. Node has no call for this, but a handle tells its
+ * file descriptor, except on Windows.
+ *
+ * @returns how many were taken; 0 also for a failure, which the stream meets again and tells in its own way
+ */
+function offer(socket: Socket, bytes: Buffer): number {
+  const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {}
+  if (fd < 0) return 0
+  try {
+    return writeSync(fd, bytes)
+  } catch {
+    return 0
   }
-  if (outUsed + bytes.length > outBuffer.length) {
-    outBuffer = Buffer.allocUnsafeSlow(Math.max(READ_BYTES, bytes.length))
-    outUsed = 0
-  }
-  const end = outUsed + bytes.copy(outBuffer, outUsed)
-  target.write(outBuffer.subarray(outUsed, end))
-  if (target.writableLength > 0) outUsed = end
 }

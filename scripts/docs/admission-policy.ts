@@ -43,6 +43,9 @@ function sidecar(): string {
     IMAGE: '<image>',
     IMAGE_PULL_POLICY: '<policy>',
     CLUSTER_DOMAIN: '<domain>',
+    // With tokens, the hooks complete it.
+    MASTER_KEY_FILE: [],
+    TOKEN_REQUIRED: true,
   } as unknown as Rendering
   return celValue(
     sidecarContainer(deployment, {}, ports, rendering),

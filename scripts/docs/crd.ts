@@ -4,30 +4,44 @@ import { API_GROUP, API_VERSION, BALANCER_KIND, OPERATOR } from '../../lib/servi
 
 const PLURAL = 'websocketbalancers'
 
-const text = (maxLength: number) => ({ type: 'string', maxLength })
+const text = (maxLength: number, description: string) => ({ type: 'string', maxLength, description })
+
+const pods = (description: string) => ({ type: 'integer', format: 'int32', description })
 
 /** What the hooks report; Metacontroller adds `observedGeneration`. */
 const status = {
   type: 'object',
+  description: 'How the balancer does.',
   properties: {
-    observedGeneration: { type: 'integer', format: 'int64' },
-    replicas: { type: 'integer', format: 'int32' },
-    readyReplicas: { type: 'integer', format: 'int32' },
-    message: text(32_768),
+    observedGeneration: {
+      type: 'integer',
+      format: 'int64',
+      description: 'Generation of the object that this status is about.',
+    },
+    pods: text(32, 'Ready pods and wanted pods, as 2/3.'),
+    replicas: pods('Pods that there are, without those that are ending.'),
+    readyReplicas: pods('Pods that serve clients.'),
+    members: pods('Ready sidecars behind the balancer.'),
+    address: text(
+      320,
+      'Where clients connect, host:port: the load balancer if the Service is of that type, else the name of the Service in the cluster. Absent while there is none.',
+    ),
     conditions: {
       type: 'array',
       maxItems: 8,
+      description:
+        'Ready (clients are served), Progressing (pods are being made or replaced), Degraded (somebody has to act).',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
       items: {
         type: 'object',
         required: ['type', 'status'],
         properties: {
-          type: text(316),
-          status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
-          reason: text(1024),
-          message: text(32_768),
-          lastTransitionTime: { type: 'string', format: 'date-time' },
+          type: text(316, 'Ready, Progressing or Degraded.'),
+          status: { type: 'string', enum: ['True', 'False', 'Unknown'], description: 'Whether that is so.' },
+          reason: text(1024, 'Why, in a word.'),
+          message: text(32_768, 'Why, and what to do.'),
+          lastTransitionTime: { type: 'string', format: 'date-time', description: 'When status last changed.' },
         },
       },
     },
@@ -50,6 +64,7 @@ export function crd(): object {
         plural: PLURAL,
         singular: 'websocketbalancer',
         shortNames: ['wsb'],
+        categories: ['all'],
       },
       versions: [
         {
@@ -60,7 +75,10 @@ export function crd(): object {
           additionalPrinterColumns: [
             { name: 'Target', type: 'string', jsonPath: '.spec.target' },
             { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-            { name: 'Replicas', type: 'integer', jsonPath: '.status.readyReplicas' },
+            { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
+            { name: 'Pods', type: 'string', jsonPath: '.status.pods' },
+            { name: 'Members', type: 'integer', jsonPath: '.status.members' },
+            { name: 'Address', type: 'string', jsonPath: '.status.address' },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {
@@ -69,8 +87,8 @@ export function crd(): object {
               description: 'A load balancer that brings each user to the pod that owns the user.',
               required: ['spec'],
               properties: {
-                apiVersion: { type: 'string' },
-                kind: { type: 'string' },
+                apiVersion: { type: 'string', description: 'Version of this schema.' },
+                kind: { type: 'string', description: 'Kind of the object.' },
                 metadata: { type: 'object' },
                 spec: structural(JSON.parse(JSON.stringify(balancerSpec))),
                 status,
@@ -83,18 +101,19 @@ export function crd(): object {
   }
 }
 
-/** A structural schema names the type of everything, also where an enum says it all. */
-function structural(schema: Record<string, unknown>): Record<string, unknown> {
-  const { properties } = schema
+type Schema = Record<string, unknown>
+
+/** A structural schema names the type of everything, also where an enum says it all, and a map by what its values are. */
+function structural({ properties, patternProperties, items, ...schema }: Schema): Schema {
+  const [values] = Object.values((patternProperties ?? {}) as Record<string, Schema>)
   return {
     ...('enum' in schema && { type: 'string' }),
     ...schema,
+    ...(values !== undefined && { additionalProperties: structural(values) }),
+    ...(items !== undefined && { items: structural(items as Schema) }),
     ...(properties !== undefined && {
       properties: Object.fromEntries(
-        Object.entries(properties as Record<string, Record<string, unknown>>).map(([name, child]) => [
-          name,
-          structural(child),
-        ]),
+        Object.entries(properties as Record<string, Schema>).map(([name, child]) => [name, structural(child)]),
       ),
     }),
   }

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect as connectTcp } from 'node:net'
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import t from 'tap'
 import { type Scope, startStack, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -145,6 +146,38 @@ t.test('an app that is down: 502; one that says nothing: 504; one that breaks of
   const broken = await startStack(t, [breaking])
   await t.rejects(ask(broken.balancer.port), { code: 'ECONNRESET' })
   t.match(await ask((await startStack(t, [])).balancer.port), { status: 503, headers: { 'retry-after': '1' } })
+})
+
+t.test('a kept connection that ends when it is used again costs nobody a request', async t => {
+  const methods: string[] = []
+  // It answers one request on each connection, says nothing of closing it, and ends it when the next one comes.
+  const app = createTcpServer(socket => {
+    let answered = false
+    socket
+      .on('error', () => {})
+      .on('data', chunk => {
+        methods.push(String(chunk).split(' ', 1)[0] as string)
+        if (answered) socket.destroy()
+        else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        answered = true
+      })
+  }).listen(0, '127.0.0.1')
+  await once(app, 'listening')
+  t.teardown(() => app.close())
+  const { balancer } = await startStack(t, [app.address() as AddressInfo])
+  for (const expected of [1, 3, 4]) {
+    t.match(await ask(balancer.port), { status: 200, body: 'ok' })
+    t.equal(methods.length, expected, 'sent again where its connection was one that was kept')
+  }
+  t.match(await ask(balancer.port, { method: 'POST' }), { status: 200, body: 'ok' })
+  t.match(await ask(balancer.port, { method: 'PUT', body: Buffer.from('x') }), { status: 200, body: 'ok' })
+  t.strictSame(methods.slice(4), ['POST', 'PUT'], 'what may change something is sent once, on a new connection')
+})
+
+t.test('an upload that nobody takes is answered all the same', async t => {
+  const { balancer } = await startStack(t, [{ port: 1 }])
+  const answer = await ask(balancer.port, { method: 'PUT', body: Buffer.alloc(20_000, 'x') })
+  t.match(answer, { status: 502, body: /WSO_ERR_UPSTREAM_UNREACHABLE/ })
 })
 
 t.test('a client that leaves takes its request with it', async t => {

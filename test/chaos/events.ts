@@ -71,7 +71,7 @@ export type AppEvent =
 /** What was done to a pod that may lose messages. */
 export interface Incident {
   /**
-   * `kill`: SIGKILL of app and sidecar; `kill-app`: of the app alone; `exit`: the app had its SIGTERM with no preStop before it;
+   * `kill`: SIGKILL of app and sidecar; `kill-app`: of the app alone; `exit`: the app had its SIGTERM before its users were handed over;
    * `cut`: connections of clients between balancer and sidecar were cut.
    */
   readonly kind: 'kill' | 'kill-app' | 'exit' | 'cut'

@@ -39,10 +39,11 @@ export interface PodOptions {
   readonly crashed: (what: string) => void
 }
 
-/** When the app of a pod that was ended got its SIGTERM, and when it was gone. */
+/** When the app of a pod that was ended got its SIGTERM, when it was gone, and when its users had been handed over. */
 export interface Ending {
   readonly termAt: number
   readonly goneAt: number
+  readonly handedOverAt: number
 }
 
 /** A pod: an app and its sidecar as processes with an address of their own. */
@@ -84,13 +85,13 @@ export class Pod {
   async terminate(say: (line: string) => void): Promise<Ending> {
     this.#ending = true
     const deadline = Date.now() + GRACE_MS
-    const [ending] = await Promise.all([this.#endApp(deadline), this.#drain(say)])
+    const [ending, handedOverAt] = await Promise.all([this.#endApp(deadline), this.#drain(say)])
     await this.scrape()
     const scraping = this.#scrapeUntilGone()
     await this.#sidecar?.stop(Math.max(deadline, Date.now() + 2000))
     await scraping
     this.#relay?.close()
-    return ending
+    return { ...ending, handedOverAt }
   }
 
   async kill(): Promise<void> {
@@ -132,15 +133,15 @@ export class Pod {
     this.outcomes = (await scrapeOutcomes(`http://127.0.0.1:${this.#adminPort}/metrics`)) ?? this.outcomes
   }
 
-  async #endApp(deadline: number): Promise<Ending> {
+  async #endApp(deadline: number): Promise<Omit<Ending, 'handedOverAt'>> {
     await pause(this.#options.preStopMs)
     const termAt = now()
     await this.#app?.stop(deadline)
     return { termAt, goneAt: now() }
   }
 
-  /** The sidecar's preStop. */
-  #drain(say: (line: string) => void): Promise<void> {
+  /** The sidecar's preStop. @returns when it had ended */
+  #drain(say: (line: string) => void): Promise<number> {
     const began = now()
     return new Promise(resolve => {
       const program = [join(root, 'sidecar/main.ts'), 'drain']
@@ -153,7 +154,7 @@ export class Pod {
         const what = `${this.name}: preStop of the sidecar ${done ? 'done' : 'failed'}`
         say(`${what} after ${Math.round(now() - began)} ms: ${lastLine(stdout)}`)
         if (!done && !this.#killed) this.#options.crashed(`${what}: ${lastLine(stdout + stderr)}`)
-        resolve()
+        resolve(now())
       })
     })
   }

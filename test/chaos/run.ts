@@ -15,7 +15,7 @@ import { Stage } from './stage.ts'
 import { Device } from './user.ts'
 
 /** Longest time after the traffic in which what is on its way may still arrive. */
-const SETTLE_MS = 12_000
+const SETTLE_MS = 20_000
 /** Pushes are on their way that long at most when users leave. */
 const LEAVE_MS = 1500
 const PUSH_MS = 400

@@ -142,8 +142,12 @@ export class Stage {
     if (this.#closing || pod.ending) return
     this.#forget(pod)
     say(`${pod.name}: to end (${this.#members.size} members left)`)
-    const { termAt, goneAt } = await pod.terminate(say)
-    if (plan.preStopMs === 0) this.incidents.push({ kind: 'exit', pod: pod.name, from: termAt, to: goneAt })
+    const { termAt, goneAt, handedOverAt } = await pod.terminate(say)
+    // Without a preStop it ends at once; and on a machine that has too much to do, one may be too short.
+    if (termAt < handedOverAt) {
+      if (plan.preStopMs > 0) say(`${pod.name}: the app had to end ${Math.round(handedOverAt - termAt)} ms too early`)
+      this.incidents.push({ kind: 'exit', pod: pod.name, from: termAt, to: goneAt })
+    }
     this.#gone(pod)
     say(`${pod.name}: gone`)
   }

@@ -1,24 +1,44 @@
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
+import { RECEIPT_TYPE } from '../../lib/service/names.ts'
 import { waitFor } from './wait.ts'
 
 /** What went wrong since the last look; the texts say with whom. */
 export interface Wrongs {
   readonly sent: number
   readonly disconnects: readonly string[]
-  /** With the time of sending, in ms since the epoch. */
-  readonly lost: readonly { readonly what: string; readonly at: number }[]
+  readonly lost: readonly Lost[]
   readonly doubled: readonly string[]
   readonly reordered: readonly string[]
+}
+
+/** A message that did not arrive. */
+export interface Lost {
+  readonly what: string
+  /** Time of sending, in ms since the epoch. */
+  readonly at: number
+  /** What its sender was told of it; `none`: nothing, as of a message to oneself. */
+  readonly outcome: string
 }
 
 /** Longest time for what was sent to arrive when nothing more is sent. */
 const ARRIVE_LIMIT_MS = 20_000
 
+/** What a user receives: a message of somebody, or what became of one of their own. */
+interface Received {
+  readonly type?: string
+  readonly from: string
+  readonly id: number
+  readonly outcome: string
+  readonly recipientId: string
+}
+
 /** One way of messages: from one user to another, or to themselves by way of the app. */
 interface Lane {
   readonly sentAt: number[]
   readonly received: Set<number>
+  /** By the number of the message. */
+  readonly outcomes: Map<number, string>
   highest: number
 }
 
@@ -66,9 +86,11 @@ export class Crowd {
   async wrongs(): Promise<Wrongs> {
     clearInterval(this.#timer)
     const missing = () => {
-      const lost: { what: string; at: number }[] = []
-      for (const [name, { sentAt, received }] of this.#lanes) {
-        for (const [n, at] of sentAt.entries()) if (!received.has(n)) lost.push({ what: `${name} ${n}`, at })
+      const lost: Lost[] = []
+      for (const [name, { sentAt, received, outcomes }] of this.#lanes) {
+        for (const [n, at] of sentAt.entries()) {
+          if (!received.has(n)) lost.push({ what: `${name} ${n}`, at, outcome: outcomes.get(n) ?? 'none' })
+        }
       }
       return lost
     }
@@ -113,13 +135,17 @@ export class Crowd {
     const socket = this.#sockets.get(from)
     if (socket?.readyState !== WebSocket.OPEN) return
     const lane = this.#lane(`${from} to ${to}`)
-    socket.send(JSON.stringify({ recipientId: to, from, n: lane.sentAt.length }))
+    socket.send(JSON.stringify({ recipientId: to, from, id: lane.sentAt.length }))
     lane.sentAt.push(Date.now())
     this.#sent++
   }
 
   #receive(to: string, text: string): void {
-    const { from, n, recipientId } = JSON.parse(text) as { from: string; n: number; recipientId: string }
+    const { type, from, id: n, outcome, recipientId } = JSON.parse(text) as Received
+    if (type === RECEIPT_TYPE) {
+      this.#lane(`${to} to ${recipientId}`).outcomes.set(n, outcome)
+      return
+    }
     const name = `${from} to ${recipientId}`
     const lane = this.#lane(name)
     if (recipientId !== to) this.#doubled.push(`${name} ${n} came to ${to}`)
@@ -132,7 +158,7 @@ export class Crowd {
   #lane(name: string): Lane {
     let lane = this.#lanes.get(name)
     if (!lane) {
-      lane = { sentAt: [], received: new Set(), highest: -1 }
+      lane = { sentAt: [], received: new Set(), outcomes: new Map(), highest: -1 }
       this.#lanes.set(name, lane)
     }
     return lane

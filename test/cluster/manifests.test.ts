@@ -6,6 +6,7 @@ import { build, overlay } from '../helpers/kustomize.ts'
 import { type Cluster, connect, ensureMetacontrollerCrds } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
 import { MANIFESTS } from './operator.ts'
+import { overlayWithPodToken } from './overlay.ts'
 import { waitFor } from './wait.ts'
 
 const CRD = join(MANIFESTS, 'base/crd/websocketbalancers.yaml')
@@ -37,6 +38,10 @@ t.test('the API server takes every manifest, strictly', async t => {
   const together = await dryRun('-k', join(MANIFESTS, 'with-metacontroller'))
   t.ok(together.some(line => line.startsWith('deployment.apps/ws-operator-metacontroller serverside-applied')))
   t.ok(together.length > alone.length)
+  const tokens = await dryRun('-k', await overlayWithPodToken(t))
+  t.ok(
+    tokens.some(line => line.startsWith('clusterrole.rbac.authorization.k8s.io/ws-operator-metacontroller-pod-token')),
+  )
   const namespace = await cluster.namespace()
   for (const file of readdirSync(join(MANIFESTS, 'examples')))
     t.match(await dryRun('-n', namespace, '-f', join(MANIFESTS, 'examples', file)), [/serverside-applied/], file)

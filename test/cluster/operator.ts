@@ -22,13 +22,18 @@ export interface Operator {
 /**
  * Installs ws-operator as a user does, with Metacontroller as a process on this machine.
  *
- * @param recorder see {@link startMetacontroller}
+ * @param how.manifests the kustomization that is applied
+ * @param how.recorder see {@link startMetacontroller}
  */
-export async function install(cluster: Cluster, say: (line: string) => void, recorder?: string): Promise<Operator> {
+export async function install(
+  cluster: Cluster,
+  say: (line: string) => void,
+  { manifests = MANIFESTS, recorder }: { manifests?: string; recorder?: string } = {},
+): Promise<Operator> {
   await ensureMetacontrollerCrds(cluster)
   await loadImages(say)
-  await kubectl(['apply', '-k', MANIFESTS])
-  cluster.undo(uninstall)
+  await kubectl(['apply', '-k', manifests])
+  cluster.undo(() => uninstall(manifests))
   await kubectl(['rollout', 'status', '-n', SYSTEM_NAMESPACE, `deployment/${HOOKS}`, '--timeout=120s'], {
     limitMs: 130_000,
   })
@@ -45,9 +50,9 @@ export async function install(cluster: Cluster, say: (line: string) => void, rec
 }
 
 /** Removes ws-operator as a user does. */
-export async function uninstall(): Promise<void> {
+export async function uninstall(manifests = MANIFESTS): Promise<void> {
   for (const what of [
-    ['-k', MANIFESTS],
+    ['-k', manifests],
     ['-f', METACONTROLLER_RIGHTS],
   ]) {
     await kubectl(['delete', ...what, '--ignore-not-found', '--timeout=120s'], { limitMs: 150_000 })

@@ -69,7 +69,7 @@ t.test('Metacontroller asks for what it may, and may what it asks for', { skip: 
   cluster.undo(proxy.close)
   const recorder = await startRecorder(proxy.address)
   cluster.undo(recorder.close)
-  const { metacontroller } = await install(cluster, say, recorder.address)
+  const { metacontroller } = await install(cluster, say, { recorder: recorder.address })
   const namespace = await cluster.namespace()
   t.teardown(async () => {
     if (!t.passing()) say(await metacontroller.log().catch(() => 'its log is gone'))

@@ -23,6 +23,7 @@ interface Request {
     parent: KubeObject
     attachments: Record<string, Record<string, KubeObject>>
     children: Record<string, Record<string, KubeObject>>
+    related: Record<string, Record<string, KubeObject>>
     finalizing: boolean
   }
 }
@@ -244,6 +245,17 @@ t.test('composite: children by generated selector, status, deletion of what is n
   const { cluster, hooks } = await setUp(t, {
     '/balancer/sync': () => ({ status: { replicas: 1, conditions: [] }, children: wanted.map(kind => children[kind]) }),
     '/balancer/finalize': () => ({ children: [], finalized: true }),
+    '/balancer/customize': ({ parent: { metadata } }) => ({
+      relatedResources: [
+        { apiVersion: 'v1', resource: 'configmaps', namespace: metadata.namespace, names: ['shown'] },
+        {
+          apiVersion: 'discovery.k8s.io/v1',
+          resource: 'endpointslices',
+          namespace: metadata.namespace,
+          labelSelector: { matchLabels: { for: 'chat' } },
+        },
+      ],
+    }),
   })
   const { api } = cluster
   await kubectlApply(crd)
@@ -251,8 +263,7 @@ t.test('composite: children by generated selector, status, deletion of what is n
   const apiVersion = `${GROUP}/v1`
   const balancers = await waitFor('the API server serves the test kind', () => api.resource(apiVersion, 'Balancer'))
   const namespace = await cluster.namespace()
-  const { customize: _, ...hookSpecs } = recorded('composite-sync-first').controller['spec'].hooks
-  const spec = { ...recorded('composite-sync-first').controller['spec'], hooks: hookSpecs }
+  const { spec } = recorded('composite-sync-first').controller
   const text = JSON.stringify(spec)
     .replaceAll('http://127.0.0.1:8098', hooks.url)
     .replace('"ws.operator/v1alpha1","resource":"websocketbalancers"', `"${apiVersion}","resource":"balancers"`)
@@ -274,13 +285,41 @@ t.test('composite: children by generated selector, status, deletion of what is n
     labels: { 'controller-uid': uid },
     ownerReferences: [{ uid, controller: true, blockOwnerDeletion: true }],
   })
-  compare(t, 'composite-sync-first', hooks.requests[0]?.body)
+  compare(t, 'composite-sync-first', hooks.requests.find(({ path }) => path === '/balancer/sync')?.body)
   compare(t, 'composite-sync-with-children', hooks.requests.at(-1)?.body)
 
   await standIn.resync()
   const settled = (await api.get(balancers, namespace, 'chat')).metadata.resourceVersion
   await standIn.resync()
   t.equal((await api.get(balancers, namespace, 'chat')).metadata.resourceVersion, settled)
+
+  await t.test('what the customize hook asks for is shown, and its changes cause a sync', async t => {
+    const syncs = () => hooks.requests.filter(({ path }) => path === '/balancer/sync')
+    const shown = () => syncs().at(-1)?.body.related
+    t.same(shown(), { 'ConfigMap.v1': {}, 'EndpointSlice.discovery.k8s.io/v1': {} })
+    const configMap = (name: string) =>
+      kubectlApply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } })
+    const before = syncs().length
+    await configMap('another')
+    await configMap('shown')
+    await waitFor('it is shown', async () => Object.keys(shown()?.['ConfigMap.v1'] ?? {}).length > 0)
+    t.same(Object.keys(shown()?.['ConfigMap.v1'] ?? {}), ['shown'])
+    t.equal(syncs().length, before + 1, 'and the other one caused nothing')
+    const labels = { for: 'chat' }
+    await kubectlApply({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'slice', namespace, labels },
+      addressType: 'IPv4',
+      endpoints: [],
+    })
+    await waitFor('the slice is shown', async () => shown()?.['EndpointSlice.discovery.k8s.io/v1']?.['slice'])
+    t.equal(
+      hooks.requests.filter(({ path }) => path === '/balancer/customize').length,
+      1,
+      'asked once for a generation',
+    )
+  })
 
   wanted = ['Deployment']
   await standIn.resync()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ENABLE_LABEL } from '../../lib/service/names.ts'
+import { DOMAIN, ENABLE_LABEL } from '../../lib/service/names.ts'
 import { connect } from './cluster.ts'
 import { Crowd, type Wrongs } from './crowd.ts'
 import { dump } from './dump.ts'
@@ -23,6 +23,13 @@ const IN_FLIGHT_BEFORE_MS = 1500
 const IN_FLIGHT_AFTER_MS = 3000
 
 const say = (line: string) => console.error(line)
+
+/** How often each word comes, in brackets; nothing where there is none. */
+function tally(words: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return counts.size === 0 ? '' : ` (${[...counts].map(([word, count]) => `${count} ${word}`).join(', ')})`
+}
 
 t.test('users keep their sockets and their messages while pods come and go', async t => {
   const step = (name: string, body: (t: Test) => Promise<void>) =>
@@ -51,6 +58,8 @@ t.test('users keep their sockets and their messages while pods come and go', asy
 
   await chat('apply', '-f', join(MANIFESTS, 'examples/chat.yaml'))
   await settled()
+  // So that it is known of each message what became of it.
+  await chat('annotate', 'deployment', 'chat', `${DOMAIN}/receipts=true`)
   await chat('label', 'deployment', 'chat', `${ENABLE_LABEL}=true`)
   await waitFor('the balancers run', async () => (await balancers()).length > 0)
   await settled()
@@ -70,7 +79,7 @@ t.test('users keep their sockets and their messages while pods come and go', asy
     const wrongs = await crowd.wrongs()
     const moved = await count('ws_operator_rehomes_total', 'result="moved"')
     say(
-      `${what}: ${Math.round((Date.now() - start) / 1000)} s, ${wrongs.sent} messages, ${moved} moves so far; ${wrongs.disconnects.length} disconnects, ${wrongs.lost.length} lost, ${wrongs.doubled.length} doubled, ${wrongs.reordered.length} reordered`,
+      `${what}: ${Math.round((Date.now() - start) / 1000)} s, ${wrongs.sent} messages, ${moved} moves so far; ${wrongs.disconnects.length} disconnects, ${wrongs.lost.length} lost${tally(wrongs.lost.map(({ outcome }) => outcome))}, ${wrongs.doubled.length} doubled, ${wrongs.reordered.length} reordered`,
     )
     return wrongs
   }

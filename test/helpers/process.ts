@@ -20,15 +20,19 @@ export interface ProgramProcess {
  * Starts `hooks`, `sidecar` or `balancer` on free ports and waits until it listens.
  *
  * @param main what is run: the source unless told otherwise
+ * @param openFiles how many files it may have open, where that is to be less than this process may
  */
 export async function startProgram(
   t: Scope,
   name: 'hooks' | 'sidecar' | 'balancer',
   env: Record<string, string | number> = {},
   main = `${root}/${name}/main.ts`,
+  openFiles?: number,
 ): Promise<ProgramProcess> {
   const settings = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'debug', ...env }
-  const child = spawn(process.execPath, [main], {
+  const limited = ['-c', 'ulimit -n "$0" && exec "$@"', String(openFiles), process.execPath, main]
+  const [command, args] = openFiles === undefined ? [process.execPath, [main]] : ['sh', limited]
+  const child = spawn(command, args, {
     env: {
       ...process.env,
       ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)])),

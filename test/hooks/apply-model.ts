@@ -1,6 +1,6 @@
 import type { DesiredObject } from '../../hooks/keep.ts'
 import type { FieldSet } from '../../hooks/ownership.ts'
-import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import type { CompositeRequest, DecoratorRequest, ObservedObject } from '../../hooks/schemas.ts'
 import { type Fields, isFields, listKeys, mergeApplied } from '../../local/apply.ts'
 
 /**
@@ -46,6 +46,41 @@ export function applyAnswer(
   }
   next.attachments = wanted
   return next
+}
+
+/**
+ * The next request that Metacontroller would send for a composite: the children that are wanted, applied. A value that is changed
+ * by force belongs to nobody else any more; of that the model has the number of pods.
+ */
+export function applyChildren(request: CompositeRequest, desired: readonly DesiredObject[]): CompositeRequest {
+  const next = structuredClone(request)
+  const { uid, name } = next.parent.metadata
+  next.children = {}
+  for (const child of desired) {
+    const object = structuredClone(child) as Fields & { metadata: Fields & { name: string } }
+    object.metadata['ownerReferences'] = [{ uid, controller: true, kind: 'WebSocketBalancer', name }]
+    const group = `${object['kind']}.${object['apiVersion']}`
+    const before = request.children[group]?.[object.metadata.name]
+    const live = structuredClone(before ?? { metadata: { uid: `uid-${group}` } }) as unknown as Fields
+    const replicas = (of: Fields) => (of['spec'] as { replicas?: number } | undefined)?.replicas
+    if (replicas(object) !== undefined && replicas(object) !== replicas(live)) disownReplicas(live)
+    apply(live, object)
+    next.children[group] = { ...next.children[group], [object.metadata.name]: live as never }
+  }
+  return next
+}
+
+/** Somebody else says how many pods a Deployment has, as `kubectl scale` and autoscalers do. */
+export function scaleBy(manager: string, deployment: ObservedObject, replicas: number): void {
+  disownReplicas(deployment as unknown as Fields)
+  Object.assign((deployment as { spec?: object }).spec ?? {}, { replicas })
+  const fieldsV1 = { 'f:spec': { 'f:replicas': {} } }
+  deployment.metadata.managedFields?.push({ manager, operation: 'Update', subresource: 'scale', fieldsV1 })
+}
+
+function disownReplicas(object: Fields): void {
+  const { managedFields = [] } = object['metadata'] as { managedFields?: { fieldsV1: Record<string, Fields> }[] }
+  for (const { fieldsV1 } of managedFields) delete fieldsV1['f:spec']?.['f:replicas']
 }
 
 function apply(live: Fields, desired: Fields): void {

@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { dirname, join, normalize, relative } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
+import { relatedRules } from '../../hooks/balancer/related.ts'
 import { balancerObjects } from '../../hooks/balancer-objects.ts'
 import { DEFAULT_IMAGE, hooksSchema } from '../../hooks/config.ts'
 import { syncDeployment } from '../../hooks/decorator.ts'
 import { PROGRAM_ARGS, probes, restrictedContainer, waitBeforeStop } from '../../hooks/pod.ts'
-import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import type { CompositeRequest, DecoratorRequest } from '../../hooks/schemas.ts'
 import {
   API_GROUP,
   API_VERSION,
@@ -47,11 +48,12 @@ const flag = (name: string) => arguments_.find(text => text.startsWith(`--${name
 t.test('every file is part of a kustomization, or an example', async t => {
   const used = new Set<string>()
   for (const file of files.filter(name => name.endsWith('kustomization.yaml'))) {
-    const { resources = [], configMapGenerator = [] } = load(file)[0]
+    const { resources = [], patches = [], configMapGenerator = [] } = load(file)[0]
     const sources = configMapGenerator.flatMap(({ files }: Manifest) =>
       files.map((one: string) => one.split('=').at(-1)),
     )
-    for (const resource of [...resources, ...sources] as string[]) {
+    const patched = patches.flatMap(({ path }: { path?: string }) => path ?? [])
+    for (const resource of [...resources, ...sources, ...patched] as string[]) {
       const path = normalize(join(dirname(file), resource))
       t.ok(existsSync(join(folder, path)), `${file}: ${resource}`)
       used.add(path)
@@ -66,10 +68,14 @@ t.test('the hooks are called where they are', async t => {
   const { app } = await startHooks(t)
   const service = find('Service', HOOKS_NAME)
   t.match(service, { metadata: { namespace: SYSTEM_NAMESPACE }, spec: { ports: [{ port: DEFAULT_HOOKS_PORT }] } })
-  const hooks = { ...decorator.spec.hooks, composite: composite.spec.hooks.sync } as Record<string, Manifest>
+  const hooks = [...Object.values(decorator.spec.hooks), ...Object.values(composite.spec.hooks)] as Manifest[]
   t.strictSame(Object.keys(decorator.spec.hooks).sort(), ['finalize', 'sync'])
-  t.strictSame(Object.keys(composite.spec.hooks), ['sync'], 'the children have an owner, nothing is left to finalize')
-  for (const { version, webhook } of Object.values(hooks)) {
+  t.strictSame(
+    Object.keys(composite.spec.hooks).sort(),
+    ['customize', 'sync'],
+    'the children have an owner, nothing is left to finalize',
+  )
+  for (const { version, webhook } of hooks) {
     const url = new URL(webhook.url)
     t.equal(url.host, `${HOOKS_NAME}.${SYSTEM_NAMESPACE}.svc:${DEFAULT_HOOKS_PORT}`)
     t.ok(app.hasRoute({ method: 'POST', url: url.pathname }), url.pathname)
@@ -95,7 +101,8 @@ t.test('the controllers declare what the hooks return, and never Deployments of 
       .map(kindOf)
       .sort(),
   )
-  const children = balancerObjects({ name: 'chat', namespace: 'default' }, { target: 'chat' }, config)
+  const spec = { target: 'chat', autoscaling: { minReplicas: 1, maxReplicas: 2 } }
+  const children = balancerObjects({ name: 'chat', namespace: 'default' }, spec, config)
   t.strictSame(kinds(composite.spec.childResources), children.map(kindOf).sort())
   for (const { updateStrategy } of [...decorator.spec.attachments, ...composite.spec.childResources]) {
     t.strictSame(updateStrategy, { method: 'InPlace' })
@@ -226,4 +233,54 @@ t.test('kustomize builds both, and everything runs the image that is set', { ski
       target !== '.',
     )
   }
+})
+
+t.test('the customize hook asks for every kind that a child is of', async t => {
+  const asked = relatedRules({ parent: recorded<CompositeRequest>('composite-sync-first').parent })
+  const names = asked.filter(rule => rule.names).map(({ apiVersion, resource }) => `${apiVersion}/${resource}`)
+  t.strictSame(names.sort(), kinds(composite.spec.childResources))
+})
+
+t.test('kubectl get all shows it', async t => {
+  t.match((crd() as Manifest).spec.names, { shortNames: ['wsb'], categories: ['all'] })
+})
+
+t.test('every field of the CRD says what it is, and has a bound', async t => {
+  const [{ schema }] = (crd() as Manifest).spec.versions
+  const walk = (field: Manifest, path: string): void => {
+    if (path !== '.metadata') t.ok(field.description || /\[\]$|\.\*$/.test(path), `${path} is described`)
+    const { type, enum: words, maxLength, format, pattern, maximum, maxItems, maxProperties } = field
+    if (path.startsWith('.spec')) {
+      if (type === 'string') t.ok(words || maxLength || format || pattern, `${path} is bounded`)
+      if (type === 'integer') t.ok(maximum, `${path} is bounded`)
+      if (type === 'array') t.ok(maxItems, `${path} is bounded`)
+      if (field.additionalProperties) t.ok(maxProperties, `${path} is bounded`)
+    }
+    for (const [name, child] of Object.entries(field.properties ?? {})) walk(child, `${path}.${name}`)
+    if (field.items) walk(field.items, `${path}[]`)
+    if (field.additionalProperties) walk(field.additionalProperties, `${path}.*`)
+  }
+  walk(schema.openAPIV3Schema, '')
+})
+
+t.test('with the component pod-token, and only with it, Secrets are made', { skip: noKubectl }, async t => {
+  const built = (overlay: object): Manifest[] => {
+    const root = t.testdir({ 'kustomization.yaml': JSON.stringify(overlay) })
+    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', root], { encoding: 'utf8', timeout: 20_000 })
+    t.equal(status, 0, stderr)
+    return parseAllDocuments(stdout).map(document => document.toJS())
+  }
+  const at = (path: string) => relative(t.testdirName, join(folder, path))
+  const plain = JSON.stringify(built({ resources: [at('with-metacontroller')] }))
+  t.notMatch(plain, /secrets|MASTER_KEY/)
+  const objects = built({ resources: [at('with-metacontroller')], components: [at('components/pod-token')] })
+  const decorated = objects.find(({ kind }) => kind === 'DecoratorController')
+  t.match(decorated.spec.attachments.at(-1), { apiVersion: 'v1', resource: 'secrets' })
+  t.equal(decorated.spec.attachments.length, decorator.spec.attachments.length + 1)
+  const { spec } = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === HOOKS_NAME)
+  const [container] = spec.template.spec.containers
+  const { value } = container.env.find(({ name }: Manifest) => name === `${ENV_PREFIX}MASTER_KEY_FILE`)
+  t.ok(value.startsWith(`${container.volumeMounts[0].mountPath}/`))
+  t.strictSame(container.securityContext, restrictedContainer())
+  t.ok(objects.some(({ kind, rules }) => kind === 'ClusterRole' && rules[0].resources.join() === 'secrets'))
 })

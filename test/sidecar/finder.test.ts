@@ -36,6 +36,7 @@ function start(members = [A, B]) {
     whereabouts,
     delivery: { deliver: () => 'offline' },
     transport,
+    timeoutMs: 60_000,
     metrics,
   })
   const user = 'bob'

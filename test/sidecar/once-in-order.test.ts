@@ -41,7 +41,14 @@ function startWorld() {
     const registry = new Registry()
     const whereabouts = new Whereabouts({ self: self.name, metrics })
     const owner = (user: string) => ALL.owner(user)?.name
-    const delivery = new Delivery({ self: self.name, owner, registry, whereabouts, relay: () => {} })
+    const delivery = new Delivery({
+      self: self.name,
+      owner,
+      registry,
+      whereabouts,
+      relay: () => {},
+      maxWaitingBytes: 1_000_000,
+    })
     const inbox = new Intake({ delivery, whereabouts, metrics })
     return { self, metrics, registry, whereabouts, delivery, inbox }
   })
@@ -76,6 +83,7 @@ function startWorld() {
       whereabouts,
       delivery,
       transport,
+      timeoutMs: 60_000,
       metrics,
     })
     const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: 10_000_000 }

@@ -6,6 +6,7 @@ import { parseMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
+import { tokenCheck } from '../../lib/service/token.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import { OUTCOMES } from '../../lib/wire/outcome.ts'
@@ -31,6 +32,8 @@ export interface Pod {
   readonly messaging: Messaging
   readonly metrics: Metrics
   connect(user: string, pod?: Pod): FakeClient
+  /** The handshake of a client of another pod is repeated here; whether the client follows is open. */
+  arrive(client: FakeClient): FakeClient
   /** The client goes on at another pod, as a balancer moves it; what it has received it keeps. */
   move(client: FakeClient, to: Pod): FakeClient
   send(from: FakeClient, recipient: string, text: string): void
@@ -80,8 +83,8 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     { members: () => members, history, log, metrics },
   )
-  await messageRoute(app, messaging.inbox, '', 1_000_000)
-  await linkRoute(app, messaging.inbox, '', { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  await messageRoute(app, messaging.inbox, tokenCheck(''), 1_000_000)
+  await linkRoute(app, messaging.inbox, tokenCheck(''), { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {
@@ -105,9 +108,11 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     messaging,
     metrics,
     connect: user => attach(messaging, user, [], `key-${++keys}`),
+    arrive: client => attach(messaging, client.user, client.received, client.key, true),
     move(client, to) {
-      const moved = attach(to.messaging, client.user, client.received, client.key)
+      const moved = to.arrive(client)
       messaging.moved(client.user, client.bridge, to.name)
+      to.messaging.taken(client.user, moved.bridge)
       client.leave()
       return moved
     },
@@ -139,7 +144,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
 /** Connections that were made: each has a key of its own. */
 let keys = 0
 
-function attach(messaging: Messaging, user: string, received: string[], key: string): FakeClient {
+function attach(messaging: Messaging, user: string, received: string[], key: string, arriving = false): FakeClient {
   const bridge = {
     state: 'open',
     send: async (_side: string, { data }: Message) => {
@@ -151,7 +156,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
     release: () => {},
   }
   const client = bridge as unknown as Bridge
-  messaging.connected(user, client, key)
+  messaging[arriving ? 'arriving' : 'connected'](user, client, key)
   return {
     user,
     key,

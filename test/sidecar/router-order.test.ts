@@ -57,8 +57,16 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     history: { changedWithin: () => world.turbulent, formerOwners: () => [] },
     registry,
     whereabouts,
-    delivery: new Delivery({ self, owner: () => undefined, registry, whereabouts, relay: () => {} }),
+    delivery: new Delivery({
+      self,
+      owner: () => undefined,
+      registry,
+      whereabouts,
+      relay: () => {},
+      maxWaitingBytes: 1_000_000,
+    }),
     transport,
+    timeoutMs: 60_000,
     metrics,
   })
   const router = new Router({

@@ -41,7 +41,8 @@ export class LinkParcel {
     this.#resolve = resolve
     this.#expire = () => {
       this.holder.forget(this)
-      resolve('timeout')
+      // What was never sent has not arrived, and can go elsewhere.
+      resolve(this.id === undefined ? 'no_owner' : 'timeout')
     }
     deadline.addEventListener('abort', this.#expire)
   }

@@ -13,12 +13,15 @@ export interface LinkTimes extends Pick<LinkSenderOptions, 'handshakeMs' | 'ping
   /** Pause before a member is dialled again after one failure; it doubles with each further one. */
   readonly firstPauseMs: number
   readonly longestPauseMs: number
+  /** Longest time of a handshake that is tried again and again: it doubles with each failure, for a pod that starves. */
+  readonly longestHandshakeMs: number
   /** How long a member that takes no link is used over HTTP before it is asked again. */
   readonly httpMs: number
 }
 
 const TIMES: LinkTimes = {
   handshakeMs: 2000,
+  longestHandshakeMs: 8000,
   pingMs: 5000,
   idleMs: 300_000,
   firstPauseMs: 50,
@@ -120,6 +123,7 @@ class LinkTransport implements Transport {
       delayMs,
       ...(resume && { resume }),
       ...this.#times,
+      handshakeMs: Math.min(this.#times.longestHandshakeMs, this.#times.handshakeMs * 2 ** peer.failures),
       onEnd: (end, rest) => {
         this.#ended(peer, link, end)
         if (end === 'broken' && rest.boot && rest.parcels.length > 0 && !this.#closed)

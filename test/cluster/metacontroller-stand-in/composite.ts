@@ -14,6 +14,7 @@ import {
   relativeToParent,
   toObjectMap,
 } from './objects.ts'
+import { Related } from './related.ts'
 import { childRules } from './rules.ts'
 
 interface CompositeSpec {
@@ -26,7 +27,7 @@ interface CompositeSpec {
     ignoreStatusChanges?: boolean
   }
   childResources?: Parameters<typeof childRules>[1]
-  hooks: { sync: HookSpec; finalize?: HookSpec; customize?: unknown }
+  hooks: { sync: HookSpec; finalize?: HookSpec; customize?: HookSpec }
 }
 
 interface CompositeResponse {
@@ -44,7 +45,7 @@ const UID_LABEL = 'controller-uid'
 /** Plans what a CompositeController asks for. @throws when it asks for something that the stand-in leaves out */
 export async function planComposite(api: Api, composite: KubeObject, children: Children): Promise<Plan> {
   const { parentResource, childResources = [], hooks, resyncPeriodSeconds } = composite.spec as CompositeSpec
-  if (hooks.customize) throw new Error('the stand-in has no customize hooks')
+  const related = hooks.customize && new Related(api, composite, hooks.customize)
   const { apiVersion, resource, labelSelector, ignoreStatusChanges = false } = parentResource
   return {
     name: composite.metadata.name,
@@ -53,7 +54,8 @@ export async function planComposite(api: Api, composite: KubeObject, children: C
     parents: [{ resource: await api.resource(apiVersion, resource), selector: labelSelector, ignoreStatusChanges }],
     children: await childRules(api, childResources),
     resyncSeconds: resyncPeriodSeconds,
-    sync: (parent, controller) => syncComposed(composite, parent, controller, children),
+    sync: (parent, controller) => syncComposed(composite, parent, controller, children, related),
+    stop: async () => related?.stop(),
   }
 }
 
@@ -63,11 +65,13 @@ async function syncComposed(
   cached: KubeObject,
   controller: Controller,
   children: Children,
+  related: Related | undefined,
 ): Promise<void> {
   let parent = await controller.withFinalizer(cached)
   if (!controller.cares(parent)) return
   const observed = await claimChildren(composite, parent, controller)
-  const response = await callCompositeHook(composite, parent, controller, observed)
+  const shown = (await related?.objects(parent, controller)) ?? {}
+  const response = await callCompositeHook(composite, parent, controller, observed, shown)
   controller.syncAfter(parent, response.resyncAfterSeconds)
   if (response.finalized) {
     parent = await controller.update(parent, ({ metadata }) => {
@@ -135,6 +139,7 @@ function callCompositeHook(
   parent: KubeObject,
   controller: Controller,
   observed: ObjectMap,
+  related: ObjectMap,
 ): Promise<CompositeResponse> {
   const { sync, finalize } = (composite.spec as CompositeSpec).hooks
   const leaving = parent.metadata.deletionTimestamp !== undefined || !controller.matches(parent)
@@ -144,7 +149,7 @@ function callCompositeHook(
     controller: { status: {}, ...composite },
     parent,
     children: hook.version === 'v2' ? observed : relativeToParent(observed, parent),
-    related: {},
+    related: hook.version === 'v2' ? related : relativeToParent(related, parent),
     finalizing: hook === finalize,
   }
   return callHook(hook, request, RESPONSE_FIELDS)

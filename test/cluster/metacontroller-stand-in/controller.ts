@@ -28,6 +28,8 @@ export interface Plan {
   readonly children: readonly ChildRule[]
   readonly resyncSeconds: number | undefined
   sync(parent: KubeObject, controller: Controller): Promise<void>
+  /** Ends what the plan itself has begun. */
+  stop?(): Promise<void>
 }
 
 /** Watches parents and children and calls `plan.sync` for each parent that may need it. */
@@ -65,14 +67,23 @@ export class Controller {
     clearInterval(this.#timer)
     await this.#queue.stop()
     await Promise.all([...this.#parents, ...this.#children].map(informer => informer.stop()))
+    await this.plan.stop?.()
   }
 
   /** Syncs every parent once more; resolves when nothing is left to do. */
   async resync(): Promise<void> {
-    for (const informer of this.#parents) {
-      for (const parent of informer.list()) if (this.cares(parent)) this.#queue.add(keyOf(parent))
-    }
+    for (const parent of this.parents()) this.enqueue(parent)
     await this.#queue.idle()
+  }
+
+  /** Every parent of ours. */
+  parents(): KubeObject[] {
+    return this.#parents.flatMap(informer => informer.list()).filter(parent => this.cares(parent))
+  }
+
+  /** Has a parent synced. */
+  enqueue(parent: KubeObject): void {
+    this.#queue.add(keyOf(parent))
   }
 
   /** Whether a parent is one of ours: it matches, or it still has our finalizer. */

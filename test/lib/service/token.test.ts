@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { readToken, tokenCheck } from '../../../lib/service/token.ts'
+import { ownToken, readToken, tokenCheck } from '../../../lib/service/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
   await t.resolves(tokenCheck('')({ headers: {} }))
@@ -19,4 +19,22 @@ t.test('a token is read from a file, and nothing else is taken for one', async t
   for (const name of ['empty', 'two', 'binary'])
     t.throws(() => readToken(join(folder, name)), { message: /must hold one token/ }, name)
   t.throws(() => readToken(join(folder, 'absent')), { message: /cannot be read: ENOENT/ })
+})
+
+t.test('of several tokens the first is shown, and each is taken', async t => {
+  t.equal(ownToken(''), '')
+  t.equal(ownToken('new, old'), 'new')
+  const check = tokenCheck('new,old')
+  for (const token of ['new', 'old']) await t.resolves(check({ headers: { authorization: `Bearer ${token}` } }))
+  for (const token of ['new,old', '']) {
+    await t.rejects(check({ headers: { authorization: `Bearer ${token}` } }), { code: 'WSO_ERR_UNAUTHORIZED' })
+  }
+})
+
+t.test('while not all have one, who shows none is let in, and who shows a wrong one is not', async t => {
+  const check = tokenCheck('s3cret', false)
+  await t.resolves(check({ headers: {} }))
+  await t.resolves(check({ headers: { authorization: 'Bearer s3cret' } }))
+  for (const authorization of ['', 'Bearer ', 'Bearer wrong'])
+    await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED' })
 })

@@ -19,7 +19,10 @@ t.test('a secret goes through a header', async t => {
 
 t.test('what is said is understood by who knows the secret, and fits a ping', async t => {
   const secret = controlSecret()
-  const controls: Control[] = [{ type: 'move', member: '[2001:db8::1]:3000' }, { type: 'drain' }, { type: 'ended' }]
+  const controls: Control[] = [
+    { type: 'move', member: '[2001:db8::1]:3000' },
+    ...(['stay', 'take', 'drain', 'ended'] as const).map(type => ({ type })),
+  ]
   for (const control of controls) {
     const payload = encodeControl(secret, control)
     t.ok(payload.length <= 125)

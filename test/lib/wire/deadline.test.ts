@@ -43,6 +43,13 @@ t.test('work that takes too long is told so, once, and only if it still wants to
   t.ok(signal?.aborted)
 })
 
+t.test('work that has an answer when it is told so is heard', async t => {
+  const answer = await withDeadline<string>(1, 'late', deadline => {
+    return new Promise(resolve => deadline.addEventListener('abort', () => resolve('as far as it came')))
+  })
+  t.equal(answer, 'as far as it came')
+})
+
 t.test('a signal is a deadline already', async t => {
   const signal = AbortSignal.timeout(60_000)
   t.equal(signalOf(signal), signal)

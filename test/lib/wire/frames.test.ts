@@ -153,6 +153,28 @@ t.test('boundaries: control frames may be put in between frames, messages only b
   t.equal(reader.messages, 1)
 })
 
+t.test('masking is the exclusive or with the key, whatever the size, the phase and the place in memory', async () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.nat(0xffffffff),
+      fc.nat(7),
+      fc.nat(7),
+      (data, mask, phase, at) => {
+        const memory = Buffer.alloc(data.length + 16, 0xee)
+        const bytes = memory.subarray(at, at + data.length)
+        bytes.set(data)
+        applyMask(bytes, mask, phase)
+        const key = [mask >>> 24, (mask >>> 16) & 0xff, (mask >>> 8) & 0xff, mask & 0xff]
+        const expected = data.map((byte, i) => byte ^ (key[(i + phase) % 4] as number))
+        const around = [...memory.subarray(0, at), ...memory.subarray(at + data.length)]
+        return bytes.equals(expected) && around.every(byte => byte === 0xee)
+      },
+    ),
+    { seed: 6 },
+  )
+})
+
 t.test('masking undoes itself, wherever it starts', async t => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(0xffffffff), fc.nat(7), (data, mask, phase) => {

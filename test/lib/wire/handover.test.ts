@@ -20,6 +20,8 @@ interface App {
   readonly sockets: Set<WebSocket>
   /** Close codes that it has seen. */
   readonly closes: number[]
+  /** Payloads of pings that it has read. */
+  readonly pings: string[]
   readonly server: WebSocketServer
 }
 
@@ -27,7 +29,14 @@ interface App {
 async function startApp(t: Scope, name: string): Promise<App> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
-  const app: App = { name, port: (server.address() as AddressInfo).port, sockets: new Set(), closes: [], server }
+  const app: App = {
+    name,
+    port: (server.address() as AddressInfo).port,
+    sockets: new Set(),
+    closes: [],
+    pings: [],
+    server,
+  }
   server.on('connection', socket => {
     app.sockets.add(socket)
     socket.on('message', (data, binary) => {
@@ -36,6 +45,7 @@ async function startApp(t: Scope, name: string): Promise<App> {
       if (text.startsWith('later')) setTimeout(() => socket.send(answer, { binary }), 100)
       else socket.send(answer, { binary })
     })
+    socket.on('ping', data => app.pings.push(data.toString('latin1')))
     socket.on('close', code => {
       app.closes.push(code)
       app.sockets.delete(socket)
@@ -86,7 +96,7 @@ async function startChain(t: Scope, app: App, keep = false): Promise<Chain> {
 }
 
 async function dialAgain({ opening }: Connection, app: App): Promise<Answered> {
-  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 2000, MAX_QUEUE_BYTES: 65_536 })
+  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 20_000, MAX_QUEUE_BYTES: 65_536 })
   return dial('127.0.0.1', app.port, opening.handshake, limits).answered
 }
 
@@ -227,6 +237,30 @@ t.test('a close frame that is not for the client: the next upstream goes on', as
   await until(() => a.closes.length === 1)
 })
 
+t.test(
+  'who is told when: the old upstream first, the new one when it has the client; what fails is taken back',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a)
+    const { socket, received } = await connect(t, chain.url)
+    const connection = chain.connections[0] as Connection
+    const times = { ...TIMES, recall: Buffer.from('recall'), welcome: Buffer.from('welcome') }
+    const [upstream] = a.sockets
+    upstream?.send('half', { fin: false })
+    t.equal(await handOver(connection, b, { ...times, boundaryMs: 50 }), 'busy')
+    upstream?.send(' of it', { fin: true })
+    socket.send('still there')
+    await until(() => received.length === 2)
+    t.strictSame(received, ['half of it', 'a still there'])
+    t.strictSame(a.pings, ['farewell', 'recall'])
+    t.strictSame(b.pings, [])
+    t.equal(await handOver(connection, b, times), 'moved')
+    await until(() => b.pings.length === 1)
+    t.strictSame(a.pings, ['farewell', 'recall', 'farewell'])
+    t.strictSame(b.pings, ['welcome'])
+  },
+)
+
 t.test('giving up passes on how the upstream ended', async t => {
   const a = await startApp(t, 'a')
   for (const kill of [false, true]) {
@@ -235,7 +269,11 @@ t.test('giving up passes on how the upstream ended', async t => {
     await until(() => a.sockets.size === 1)
     for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
     await until(() => chain.losses.length === 1)
-    chain.connections[0]?.bridge.giveUp()
+    const bridge = chain.connections[0]?.bridge
+    const message = { data: Buffer.from('nobody reads this'), binary: false }
+    t.equal(await bridge?.send('upstream', message), 'closed')
+    bridge?.giveUp()
+    t.equal(await bridge?.send('upstream', message), 'closed')
     await until(() => closes.length === 1)
     t.strictSame(closes, [kill ? 1006 : 1012])
     await until(() => chain.ends.length === 1)

@@ -6,6 +6,7 @@ t.test('as many connections as the limit of open files allows, two for each, unl
   t.equal(connectionLimit({ MAX_CONNECTIONS: 0 }, 20_000), 9872)
   t.equal(connectionLimit({ MAX_CONNECTIONS: 0 }, 100), 1)
   t.equal(connectionLimit({ MAX_CONNECTIONS: 0 }, Number.POSITIVE_INFINITY), Number.POSITIVE_INFINITY)
-  t.equal(connectionLimit({ MAX_CONNECTIONS: 7 }, 100), 7)
+  t.equal(connectionLimit({ MAX_CONNECTIONS: 7 }, 20_000), 7)
+  t.equal(connectionLimit({ MAX_CONNECTIONS: 10_000 }, 20_000), 9872)
   t.ok(openFilesLimit() > 100)
 })

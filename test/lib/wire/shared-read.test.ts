@@ -11,7 +11,7 @@ async function pair(t: Test): Promise<{ lending: Socket; other: Socket }> {
   const server = createTcpServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const lending = connectLending({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
-  const [other] = (await once(server, 'connection')) as [Socket]
+  const [[other]] = (await Promise.all([once(server, 'connection'), once(lending, 'connect')])) as [[Socket], unknown]
   t.teardown(() => {
     lending.destroy()
     other.destroy()
@@ -133,4 +133,46 @@ t.test('what slow readers have not taken stays as it is while others write', asy
     await waitFor(() => length >= expected.length, 'all bytes')
     t.ok(Buffer.concat(got).equals(expected), `${length} bytes arrive as they were`)
   }
+})
+
+t.test('lent bytes keep their place among those of the stream', async t => {
+  const { lending, other } = await pair(t)
+  let got = ''
+  other.setEncoding('latin1').on('data', (chunk: string) => {
+    got += chunk
+  })
+  lending.write('a')
+  writeLent(lending, Buffer.from('b'))
+  lending.cork()
+  lending.write('c')
+  writeLent(lending, Buffer.from('d'))
+  lending.uncork()
+  writeLent(lending, Buffer.from('e'))
+  lending.write('f')
+  await waitFor(() => got.length === 6, 'all of it')
+  t.equal(got, 'abcdef')
+})
+
+t.test('a socket that takes nothing any more says so as for any other write', async t => {
+  const { lending, other } = await pair(t)
+  lending.on('data', () => {})
+  other.resetAndDestroy()
+  await once(other, 'close')
+  const failed = once(lending, 'error')
+  // The first one after a reset may still be taken.
+  while (!lending.destroyed && lending.errored === null) {
+    writeLent(lending, Buffer.from('x'))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  t.match(await failed, [{ code: /^(?:EPIPE|ECONNRESET)$/ }])
+  await waitFor(() => lending.destroyed, 'it is gone')
+  t.doesNotThrow(() => writeLent(lending, Buffer.from('y')))
+})
+
+t.test('a socket that does not tell its descriptor is written to as a stream', async t => {
+  const { lending, other } = await pair(t)
+  const got = once(other, 'data')
+  Object.defineProperty((lending as unknown as { _handle: object })._handle, 'fd', { value: -1 })
+  writeLent(lending, Buffer.from('bytes'))
+  t.equal(String((await got)[0]), 'bytes')
 })

@@ -12,7 +12,11 @@ import { identity, inOrder, letter, patience, startPeer, text } from './peer.ts'
 const KEYS = ['AAAAAAAAAAAAAAAAAAAAAA==', 'BBBBBBBBBBBBBBBBBBBBBB==']
 
 /** What every transport between sidecars has to do. */
-export function conformance(t: Test, create: (identity: TransportIdentity) => Transport): void {
+export function conformance(
+  t: Test,
+  create: (identity: TransportIdentity) => Transport,
+  silence: 'timeout' | 'no_owner',
+): void {
   const start = (t: Test, token = '') => {
     const transport = create(identity(token))
     t.teardown(() => transport.close())
@@ -90,17 +94,20 @@ export function conformance(t: Test, create: (identity: TransportIdentity) => Tr
     t.equal(await send(transport, peer.member), 'no_owner', 'and again')
   })
 
-  t.test('timeout: at a member that never says a word', async t => {
-    const sockets = new Set<Socket>()
-    const silent = createServer(socket => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
-    await once(silent, 'listening')
-    t.teardown(() => {
-      for (const socket of sockets) socket.destroy()
-      silent.close()
-    })
-    const member = createMember('127.0.0.1', (silent.address() as AddressInfo).port)
-    t.equal(await start(t).send(member, letter('x'), patience(50)), 'timeout')
-  })
+  t.test(
+    'at a member that never says a word: no_owner where nothing was sent to it, timeout where something was',
+    async t => {
+      const sockets = new Set<Socket>()
+      const silent = createServer(socket => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+      await once(silent, 'listening')
+      t.teardown(() => {
+        for (const socket of sockets) socket.destroy()
+        silent.close()
+      })
+      const member = createMember('127.0.0.1', (silent.address() as AddressInfo).port)
+      t.equal(await start(t).send(member, letter('x'), patience(50)), silence)
+    },
+  )
 
   t.test('timeout: at a recipient who never takes it; the message after it arrives', async t => {
     const { member, arrivals } = await startPeer(t, {
@@ -215,13 +222,14 @@ export function conformance(t: Test, create: (identity: TransportIdentity) => Tr
     })
     const transport = start(t)
     const lane = 77
+    t.equal(await transport.send(member, letter('first', { lane }), patience()), 'delivered', 'so that the way is open')
     t.equal(await transport.send(member, letter('stuck', { lane }), patience(50)), 'timeout')
     t.equal(await transport.send(member, letter('next', { lane }), patience()), 'delivered')
     release('delivered')
     t.equal(await transport.send(member, letter('last', { lane }), patience()), 'delivered')
     t.strictSame(
       arrivals.map(({ text }) => text),
-      ['stuck', 'next', 'last'],
+      ['first', 'stuck', 'next', 'last'],
     )
   })
 

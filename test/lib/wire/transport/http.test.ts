@@ -3,7 +3,7 @@ import { createHttpTransport } from '../../../../lib/wire/transport/http.ts'
 import { conformance } from './conformance.ts'
 import { identity, letter, patience, startPeer } from './peer.ts'
 
-conformance(t, createHttpTransport)
+conformance(t, createHttpTransport, 'timeout')
 
 t.test('each message is a request of its own, on connections that are kept', async t => {
   const { member, requests, connections } = await startPeer(t)

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import { Metrics } from '../../../../lib/service/metrics.ts'
+import { tokenCheck } from '../../../../lib/service/token.ts'
 import type { Message } from '../../../../lib/wire/message.ts'
 import type { Answer, Deliver } from '../../../../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../../../../lib/wire/transport/transport.ts'
@@ -75,8 +76,8 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
   }
   const metrics = new Metrics()
   const inbox = new Intake({ delivery, whereabouts, metrics })
-  await messageRoute(app, inbox, token, maxMessageBytes)
-  if (options.links !== false) await linkRoute(app, inbox, token, { maxMessageBytes, windowBytes }, metrics)
+  await messageRoute(app, inbox, tokenCheck(token), maxMessageBytes)
+  if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), { maxMessageBytes, windowBytes }, metrics)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()

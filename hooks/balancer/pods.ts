@@ -1,0 +1,100 @@
+import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
+import type { Container, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
+import type { BalancerConfig } from '../../balancer/config.ts'
+import { DEFAULT_ADMIN_PORT, DEFAULT_PORT } from '../../lib/service/names.ts'
+import { DEFAULTS } from '../annotations.ts'
+import type { BalancerSpec } from '../balancer-spec.ts'
+import type { Rendering } from '../config.ts'
+import { fromPod, literal, PROGRAM_ARGS, probes, restrictedContainer, variables, waitBeforeStop } from '../pod.ts'
+import { type ChildMetadata, CONTAINER, PORT_NAME, selector } from './names.ts'
+import { backendService } from './read-spec.ts'
+import { resourcesOf } from './resources.ts'
+
+/** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
+const PRE_STOP_SECONDS = 5
+
+/** Seconds that the kubelet waits longer than the balancer itself takes at most. */
+const GRACE_MARGIN_SECONDS = 5
+
+/** Spread over these where it can be; a cluster's own defaults no longer hold once a pod says anything. */
+const SPREAD_OVER = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname']
+
+/** The Deployment of the balancer's pods. @param replicas left to somebody else where it is `undefined` */
+export function deploymentObject(
+  metadata: ChildMetadata,
+  spec: BalancerSpec,
+  replicas: number | undefined,
+  rendering: Rendering,
+): Deployment {
+  const matchLabels = selector(metadata.name)
+  const drain = spec.drainSeconds ?? DEFAULTS['drain-seconds']
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata,
+    spec: {
+      ...(replicas !== undefined && { replicas }),
+      selector: { matchLabels },
+      // One after the other: the clients of a balancer that ends need another one to go to, and do not all come at once.
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      template: {
+        metadata: { labels: metadata.labels },
+        spec: {
+          serviceAccountName: metadata.name,
+          // A Service named ws-operator would otherwise set WS_OPERATOR_PORT to something that is no port.
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: PRE_STOP_SECONDS + drain + GRACE_MARGIN_SECONDS,
+          ...(spec.nodeSelector && { nodeSelector: spec.nodeSelector }),
+          ...(spec.tolerations && { tolerations: spec.tolerations }),
+          topologySpreadConstraints: SPREAD_OVER.map(topologyKey => ({
+            maxSkew: 1,
+            topologyKey,
+            whenUnsatisfiable: 'ScheduleAnyway',
+            labelSelector: { matchLabels },
+          })),
+          containers: [container(metadata.namespace, spec, drain, rendering)],
+        },
+      },
+    },
+  }
+}
+
+function container(
+  namespace: string,
+  spec: BalancerSpec,
+  drain: number,
+  { IMAGE, IMAGE_PULL_POLICY }: Rendering,
+): Container {
+  return {
+    name: CONTAINER,
+    image: spec.image ?? IMAGE,
+    imagePullPolicy: IMAGE_PULL_POLICY,
+    args: PROGRAM_ARGS.balancer,
+    ports: [
+      { name: PORT_NAME, containerPort: DEFAULT_PORT, protocol: 'TCP' },
+      { name: 'admin', containerPort: DEFAULT_ADMIN_PORT, protocol: 'TCP' },
+    ],
+    env: [
+      fromPod('WS_OPERATOR_INSTANCE', 'metadata.name'),
+      ...variables<keyof BalancerConfig>({
+        DISCOVERY: 'kubernetes',
+        SERVICE: `${namespace}/${backendService(spec)}`,
+        ROUTING_KEY: literal(spec.routing?.key),
+        ON_MISSING_KEY: spec.routing?.onMissing,
+        REHOME: spec.rehome,
+        REHOME_HELLO: spec.rehomeHello,
+        REBALANCE: spec.rebalance?.policy,
+        REBALANCE_DELAY_SECONDS: spec.rebalance?.delaySeconds,
+        MAX_MOVES_PER_SECOND: spec.rebalance?.maxMovesPerSecond,
+        MAX_CONNECTIONS: spec.limits?.maxConnections,
+        MAX_PAYLOAD_BYTES: spec.limits?.maxPayloadBytes,
+        SHUTDOWN_SECONDS: drain,
+        LOG_LEVEL: spec.logLevel,
+      }),
+    ],
+    ...probes(),
+    lifecycle: waitBeforeStop(PRE_STOP_SECONDS),
+    resources: resourcesOf(spec.resources) as ResourceRequirements,
+    securityContext: restrictedContainer(),
+  }
+}
