@@ -4,7 +4,7 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { DOMAIN, ENABLE_LABEL, STATUS_ANNOTATION } from '../../lib/service/names.ts'
 import type { Manifest } from '../helpers/kustomize.ts'
-import { connect, deleteAndWait } from './cluster.ts'
+import { connect, deleteAndWait, kubectlApply } from './cluster.ts'
 import { kubectl, startProxy } from './kubectl.ts'
 import { noMetacontroller } from './metacontroller-image.ts'
 import { install, MANIFESTS } from './operator.ts'
@@ -103,6 +103,16 @@ t.test('Metacontroller asks for what it may, and may what it asks for', { skip: 
   })
   await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/balancer=none`)
   await waitFor('the balancer is gone', async () => !(await exists(api.get(balancers, namespace, 'chat'))))
+  const own = { apiVersion: `${DOMAIN}/v1alpha1`, kind: 'WebSocketBalancer', metadata: { name: 'own', namespace } }
+  const autoscaling = { minReplicas: 1, maxReplicas: 2 }
+  await kubectlApply({ ...own, spec: { target: 'chat', autoscaling } })
+  const autoscaler = async () => {
+    const resource = await api.resource('autoscaling/v2', 'horizontalpodautoscalers')
+    return (await api.list(resource, namespace)).items.length
+  }
+  await waitFor('the autoscaler is there', async () => (await autoscaler()) === 1)
+  await kubectlApply({ ...own, spec: { target: 'chat', replicas: 1 } })
+  await waitFor('the autoscaler is gone', async () => (await autoscaler()) === 0)
   await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/sidecar-image=-`)
   await waitFor('Refused', async () => (await chat()).metadata.annotations?.[STATUS_ANNOTATION] === 'Refused')
   await inNamespace('label', 'deployment', 'chat', `${ENABLE_LABEL}-`)

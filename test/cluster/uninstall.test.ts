@@ -35,18 +35,15 @@ function isAsBefore(t: Test, { spec, metadata }: KubeObject, template: object): 
   t.same(ours, [])
 }
 
-/** Everything of ws-operator that the cluster has, outside of tests' own namespaces. */
+/** Names of everything in manifests/with-metacontroller that the cluster has. */
 async function leftovers(): Promise<string[]> {
-  const kinds =
-    'namespaces,customresourcedefinitions,decoratorcontrollers,compositecontrollers,clusterroles,clusterrolebindings'
-  const names = await kubectl(['get', kinds, '-o', 'name'])
-  return names.split('\n').filter(name => /ws-operator(?!-test-)|websocketbalancer/.test(name))
+  const names = await kubectl(['get', '-k', join(MANIFESTS, 'with-metacontroller'), '--ignore-not-found', '-o', 'name'])
+  return names.split('\n').filter(Boolean)
 }
 
 t.test('in the order of the guide nothing is left', async t => {
   const cluster = await connect()
   t.teardown(() => cluster.close())
-  const before = await leftovers()
   await install(cluster, say)
   const namespace = await cluster.namespace()
   const { chat, template } = await injected(cluster, namespace)
@@ -59,9 +56,10 @@ t.test('in the order of the guide nothing is left', async t => {
   }
   await kubectl(['apply', '-n', namespace, '-f', '-'], { input: JSON.stringify(balancer) })
 
+  t.ok((await leftovers()).length > 0)
   for (const script of commands(GUIDE, '## All of it, in order')) await follow(script)
   isAsBefore(t, await chat(), template)
-  t.same(await leftovers(), before)
+  t.same(await leftovers(), [])
   const kinds = 'deployments,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets'
   await waitFor('nothing that was made for it is left', async () => {
     const names = await kubectl(['get', kinds, '-n', namespace, '-o', 'name'])
