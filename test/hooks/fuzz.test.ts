@@ -4,7 +4,7 @@ import t from 'tap'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
 import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
 
-const RUNS = 300
+const RUNS = 150
 const SEED = 20_261_123
 
 /** Names that objects have without anybody's doing, and the ones that mean something here. */
