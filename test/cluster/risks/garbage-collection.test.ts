@@ -65,7 +65,7 @@ async function freshCollector(t: Test, place: Place): Promise<void> {
         /All monitored resources synced|Proceeding to collect garbage/.test(said.join('')),
       )
       // It still collects: what its graph says has no owner goes.
-      await place.send({ ...withOwner(app('orphaned', { labelled: false }), 'no-such-uid') })
+      await place.create(withOwner(app('orphaned', { labelled: false }), 'no-such-uid'))
       await place.gone('orphaned')
       t.ok(await stays('all Deployments are there', uids, before))
     } finally {
