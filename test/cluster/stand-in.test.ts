@@ -145,15 +145,17 @@ t.test('decorator: from the label to the sidecar and back, with the requests tha
   const services = await api.resource('v1', 'services')
   const chat = () => api.get(deployments, namespace, 'chat')
   const count = () => hooks.requests.length
+  /** Waits until the last request, of those from one on, shows all that the answers asked for. @returns the Deployment */
+  const settled = (from: number) =>
+    waitFor('the sidecar and the Service are there and seen by the hook', async () => {
+      const seen = hooks.requests.slice(from).at(-1)?.body
+      const { initContainers } = seen?.object['spec'].template.spec ?? {}
+      return initContainers && seen?.attachments['Service.v1']?.['chat-ws'] && (await chat())
+    })
 
   await kubectlApply(deployment(namespace))
   const before = (await chat())['spec'].template
-  const injected = await waitFor('the sidecar is there and seen by the hook', async () => {
-    const seen = hooks.requests.at(-1)?.body
-    return (
-      seen?.object['spec'].template.spec.initContainers && seen.attachments['Service.v1']?.['chat-ws'] && (await chat())
-    )
-  })
+  const injected = await settled(0)
   t.match(injected['spec'].template.spec.initContainers, [SIDECAR])
   t.match(injected.metadata, {
     finalizers: [FINALIZER],
@@ -206,8 +208,10 @@ t.test('decorator: from the label to the sidecar and back, with the requests tha
 
   t.test('a deletion goes through the finalize hook', async t => {
     await deleteAndWait(api, ['apps/v1', 'Deployment', namespace, 'chat'])
+    const before = count()
     await kubectlApply(deployment(namespace))
-    await waitFor('the finalizer is there', async () => (await chat()).metadata.finalizers)
+    // As it was when the request was recorded.
+    await settled(before)
     const calls = count()
     await deleteAndWait(api, ['apps/v1', 'Deployment', namespace, 'chat'])
     const last = hooks.requests.slice(calls).at(-1)
