@@ -136,7 +136,9 @@ export class Stage {
   async #drain(pod: Pod, after: string | undefined): Promise<void> {
     const { say, plan } = this.#options
     const isMember = (name: string) => [...this.#members.values()].includes(name)
-    if (after !== undefined) await until(() => this.#closing || isMember(after), `${after} is a member`, STEP_LIMIT_MS)
+    // Or was: it may be told to end at once.
+    const joined = () => this.truths.some(({ members }) => [...members.values()].includes(after ?? ''))
+    if (after !== undefined) await until(() => this.#closing || joined(), `${after} is a member`, STEP_LIMIT_MS)
     // A Deployment never takes its last pod, nor one that is not ready.
     await until(() => this.#closing || (isMember(pod.name) && this.#members.size > 1), 'another member', STEP_LIMIT_MS)
     if (this.#closing || pod.ending) return
