@@ -23,10 +23,10 @@ t.test('hooks and Metacontroller have the same token, from one Secret', { skip: 
   t.equal(file, `${volumeMounts[0].mountPath}/${authorization.secretRef.key}`)
   t.match(spec.volumes, [{ name: volumeMounts[0].name, secret: { secretName: SECRET, defaultMode: 0o440 } }])
   t.equal(spec.automountServiceAccountToken, false, 'still no right to ask the API server')
-  t.strictSame(find('Role', SECRET).rules, [
-    { apiGroups: [''], resources: ['secrets'], resourceNames: [SECRET], verbs: ['get'] },
+  t.strictSame(find('ClusterRole', SECRET).rules, [
+    { apiGroups: [''], resources: ['secrets'], verbs: ['list', 'watch'] },
   ])
-  t.strictSame(find('RoleBinding', SECRET).subjects, [
+  t.strictSame(find('ClusterRoleBinding', SECRET).subjects, [
     { kind: 'ServiceAccount', name: 'ws-operator-metacontroller', namespace: 'ws-operator-system' },
   ])
 })
