@@ -34,6 +34,9 @@ const URGENT_AT_A_TIME = 64
  */
 const NEWS_MS = 500
 
+/** Shortest time until a move for balance that did not succeed is tried again, in milliseconds. */
+const TRY_LATER_MS = 5000
+
 const RESTART = 'service restart'
 
 /**
@@ -91,6 +94,13 @@ export class Mover {
     if (REBALANCE !== 'gradual' || this.#stopped) return
     clearTimeout(this.#settling)
     this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
+  }
+
+  /** A connection could not be moved to where it belongs, for example because a message did not end. */
+  #tryLater(): void {
+    const { REBALANCE_DELAY_SECONDS } = this.#options.config
+    if (this.#stopped) return
+    this.#settling ??= setTimeout(() => this.#rebalance(), Math.max(TRY_LATER_MS, REBALANCE_DELAY_SECONDS * 1000))
   }
 
   /** An upstream has ended; `true`: the client need not know. */
@@ -173,6 +183,7 @@ export class Mover {
 
   #rebalance(): void {
     const { connections } = this.#options
+    this.#settling = undefined
     this.#gradual.clear()
     const wrong = misplaced(
       connections(),
@@ -195,6 +206,8 @@ export class Mover {
       this.#start(connection, next)
       return
     }
+    if (reason === 'rebalance' && this.members.choose(connection.context.key)?.name !== connection.context.member)
+      this.#tryLater()
     if (result === 'moved' || result === 'stayed') return
     // Its upstream still serves it. When that ends too, there is another attempt.
     if (result !== 'closed' && !connection.orphaned) return

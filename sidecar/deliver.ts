@@ -73,10 +73,16 @@ export class Delivery {
     return waited === 'full' ? 'full' : bridge.send(side, message)
   }
 
-  /** The pod that a client comes from may go on to serve it: until that is known, nobody can tell where a message has to go. */
-  async #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Promise<Answer> {
-    const first = Promise.race(arriving.map(({ arrival }) => arrival))
-    return (await this.#wait(first, letter.message)) === 'full' ? 'slow_consumer' : this.deliver(letter)
+  /**
+   * The pod that a client comes from may go on to serve it: until that is known, nobody can tell where a message has to go. Where it
+   * takes long, the sender asks that pod too, and this one again.
+   */
+  #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Answer | Promise<Answer> {
+    const soon = arriving.flatMap(presence => presence.soon ?? [])
+    if (soon.length === 0) return letter.served ? 'offline' : this.#elsewhere(letter.user)
+    return this.#wait(Promise.race(soon), letter.message).then(waited =>
+      waited === 'full' ? 'slow_consumer' : this.deliver(letter),
+    )
   }
 
   /** Waits, in bounded memory. */

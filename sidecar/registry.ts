@@ -5,6 +5,12 @@ import { ExpiringMap } from './expiring-map.ts'
 const DEPARTURE_MS = 5000
 const MAX_DEPARTURES = 100_000
 
+/**
+ * How long messages wait for a client that is arriving, in milliseconds. After that it may not come at all, and they are looked
+ * after elsewhere too; less than the default of the time that a sender gives this pod for its answer.
+ */
+const ARRIVAL_MS = 2000
+
 /** A connection of a user. */
 export interface Presence {
   readonly bridge: Bridge
@@ -12,11 +18,14 @@ export interface Presence {
   readonly key: string
   /** Of one that is arriving: resolves when it is known whether the client is served here. Else `undefined`. */
   readonly arrival: Promise<void> | undefined
+  /** Of one that is arriving: resolves when that is known, or takes too long; `undefined` from then on. All who wait learn it at once. */
+  readonly soon: Promise<void> | undefined
 }
 
 /** A presence, and how its arrival ends. */
 interface Entry extends Presence {
   arrival: Promise<void> | undefined
+  soon: Promise<void> | undefined
   readonly end: () => void
 }
 
@@ -52,7 +61,8 @@ export class Registry {
     this.#departures.delete(user)
     const entries = this.#byUser.get(user) ?? new Map<Bridge, Entry>()
     this.#byUser.set(user, entries)
-    entries.set(bridge, arriving ? arrivingEntry(bridge, key) : { bridge, key, arrival: undefined, end: () => {} })
+    const settled = { bridge, key, arrival: undefined, soon: undefined, end: () => {} }
+    entries.set(bridge, arriving ? arrivingEntry(bridge, key) : settled)
   }
 
   /** A client that was arriving is served here from now on. */
@@ -102,6 +112,18 @@ export class Registry {
 }
 
 function arrivingEntry(bridge: Bridge, key: string): Entry {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  return { bridge, key, arrival: promise, end: resolve }
+  const arrival = Promise.withResolvers<void>()
+  const soon = Promise.withResolvers<void>()
+  const late = () => {
+    entry.soon = undefined
+    soon.resolve()
+  }
+  const timer = setTimeout(late, ARRIVAL_MS)
+  const end = () => {
+    clearTimeout(timer)
+    late()
+    arrival.resolve()
+  }
+  const entry: Entry = { bridge, key, arrival: arrival.promise, soon: soon.promise, end }
+  return entry
 }
