@@ -66,6 +66,8 @@ interface Connection {
 interface Chain {
   readonly url: string
   readonly connections: Connection[]
+  /** Our ends of the clients' connections. */
+  readonly accepted: Socket[]
   readonly losses: Loss[]
   readonly ends: unknown[]
 }
@@ -74,7 +76,12 @@ interface Chain {
 async function startChain(t: Scope, app: App, keep = false): Promise<Chain> {
   const log = createLogger('test', 'test', 'silent')
   const config = loadBalancerConfig({ WS_OPERATOR_MEMBERS: `127.0.0.1:${app.port}` })
-  const chain = { connections: [] as Connection[], losses: [] as Loss[], ends: [] as unknown[] }
+  const chain = {
+    connections: [] as Connection[],
+    accepted: [] as Socket[],
+    losses: [] as Loss[],
+    ends: [] as unknown[],
+  }
   const proxy = createProxy({
     log,
     metrics: new Metrics(),
@@ -87,6 +94,7 @@ async function startChain(t: Scope, app: App, keep = false): Promise<Chain> {
       return keep
     },
   })
+  proxy.app.server.on('connection', (socket: Socket) => chain.accepted.push(socket))
   await proxy.app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => {
     await proxy.drain(Date.now() + 100)
@@ -221,6 +229,37 @@ t.test(
     t.strictSame(closes, [])
   },
 )
+
+t.test('a client that floods while it has no upstream is not read: it has to wait, and nothing is lost', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket, received, closes } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.terminate()
+  await until(() => chain.losses.length === 1)
+  const readBefore = chain.accepted[0]?.bytesRead as number
+  const payload = 'x'.repeat(65_536)
+  const count = 320
+  for (let n = 0; n < count; n++) socket.send(`${n} ${payload}`)
+  // 20 MiB are more than kernels keep: the rest waits in the client.
+  let last = -1
+  let unchanged = 0
+  await until(() => {
+    unchanged = socket.bufferedAmount === last ? unchanged + 1 : 0
+    last = socket.bufferedAmount
+    return unchanged === 20
+  })
+  t.ok(last > 0, 'it cannot write any more')
+  const held = (chain.accepted[0]?.bytesRead as number) - readBefore
+  t.ok(held <= 131_072, `what has been read of it is one read at most: ${held} bytes`)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  await until(() => received.length === count)
+  t.strictSame(
+    received.map(text => text.slice(0, -payload.length)),
+    Array.from({ length: count }, (_, n) => `b ${n} `),
+  )
+  t.strictSame(closes, [])
+})
 
 t.test('a close frame that is not for the client: the next upstream goes on', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
