@@ -109,11 +109,13 @@ t.test('an app that does not answer the handshake: 504', async t => {
   await once(silent, 'listening')
   t.teardown(() => silent.close())
   const { port } = silent.address() as { port: number }
-  const { balancer } = await startStack(t, [{ port }], { sidecar: { HANDSHAKE_TIMEOUT_MS: 50 } })
+  const { balancer, sidecars } = await startStack(t, [{ port }], { sidecar: { HANDSHAKE_TIMEOUT_MS: 50 } })
   t.match(await refusal(t, balancer.port, { user: 'alice' }), {
     status: 504,
     body: /WSO_ERR_UPSTREAM_TIMEOUT.*50 ms/,
   })
+  t.equal(await sidecars[0]?.metric('rejected_total', { reason: 'upstream_timeout' }), 1)
+  t.equal(await balancer.metric('rejected_total', { reason: 'upstream' }), 1, 'to the balancer it is an answer')
 })
 
 t.test('no member: 503', async t => {
