@@ -448,6 +448,22 @@ t.test('a close frame that is kept passes when it may', async t => {
   t.ok(out().equals(frame))
 })
 
+t.test('what comes after a close frame that is kept stays behind it, or is never seen', async t => {
+  const frame = encodeFrame(OPCODE.CLOSE, encodeClose(1001))
+  const late = encodeFrame(OPCODE.TEXT, Buffer.from('late'))
+  late[0] = OPCODE.TEXT
+  const bytes = Buffer.concat([frame, late, late])
+  for (let place = 0; place < bytes.length; place++) {
+    const { pipe, out } = run('outbound', { keepClose: true })
+    for (const chunk of cut(bytes, [place])) pipe.push(chunk)
+    t.equal(out().length, 0)
+    t.ok(pipe.betweenMessages, 'whoever takes over can begin here')
+    pipe.passClose()
+    pipe.go()
+    t.ok(out().equals(bytes))
+  }
+})
+
 t.test('the pong to a ping of ours does not pass, other pongs do', async t => {
   const { pipe, out, pongs } = run('outbound')
   const ours = encodeFrame(OPCODE.PONG, Buffer.from('ours'))
