@@ -21,6 +21,10 @@ import type { Inbox } from '../lib/wire/transport/transport.ts'
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
 const MAX_LINKS = 2000
 
+export interface LinkRouteLimits extends LinkReceiverLimits {
+  readonly maxLinks?: number
+}
+
 /** A sender pings its link every few seconds; one on which nothing comes for that long has lost it, in milliseconds. */
 const SILENCE_MS = 30_000
 
@@ -43,7 +47,7 @@ export async function linkRoute(
   app: FastifyInstance,
   inbox: Inbox,
   checkPeer: PeerCheck,
-  limits: LinkReceiverLimits,
+  { maxLinks = MAX_LINKS, ...limits }: LinkRouteLimits,
   metrics: Metrics,
 ): Promise<void> {
   const handshakes = new EventEmitter()
@@ -78,7 +82,9 @@ export async function linkRoute(
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       for (const name of [SENDER_HEADER, MEMBER_HEADER])
         if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
-      if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)
+      // One that comes again has its place: its older link ends.
+      if (links.size >= maxLinks && !links.has(String(request.headers[SENDER_HEADER])))
+        throw serviceError('FULL', maxLinks)
     })
     scope.route({
       method: 'GET',

@@ -268,6 +268,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (lost.closed) {
       this.#end ??= { cause: 'upstream', code: lost.code, reason: '' }
       this.#pipes.upstream.passClose()
+      this.#go('upstream')
       this.#hurry()
     }
     if (lost.gone) this.gone('upstream')

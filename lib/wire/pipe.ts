@@ -88,6 +88,7 @@ export class Pipe {
       this.#farewell !== undefined ||
       this.#controls.expectedPong !== undefined ||
       this.#first !== undefined ||
+      this.#closeFrame !== undefined ||
       this.#stopping ||
       this.#ended
     )
@@ -181,7 +182,7 @@ export class Pipe {
     this.#controls.expectedPong = payload
   }
 
-  /** Lets the source's close frame pass, which the listener has kept. */
+  /** Lets the source's close frame pass, which the listener has kept; {@link go} lets what has come after it. */
   passClose(): void {
     for (const bytes of this.#closeFrame ?? []) this.#write(bytes)
     this.#closeFrame = undefined
@@ -250,6 +251,11 @@ export class Pipe {
     this.#carry = undefined
     let offset = start
     while (offset < chunk.length) {
+      // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
+      if (this.#closeFrame && !this.#ended) {
+        this.#halt(chunk.subarray(offset))
+        return
+      }
       const before = offset
       const step = reader.read(chunk, before)
       if (step === STEP.ERROR) {

@@ -127,7 +127,11 @@ export class Retiring implements SocketOwner, PipeListener {
   #expire(): void {
     this.#told = true
     sayGoodbye(this.#socket)
-    this.#timer = setTimeout(() => this.#finish(), GOODBYE_MS)
+    this.#timer = setTimeout(() => {
+      this.#finish()
+      // It has had its time.
+      this.#socket.destroy()
+    }, GOODBYE_MS)
   }
 
   #finish(): void {

@@ -13,6 +13,7 @@ import { startApp } from '../helpers/app.ts'
 import { type Client, type ConnectOptions, connect, refusal } from '../helpers/client.ts'
 import { membersFile, startBalancer, startSidecar } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { startPeer } from '../lib/wire/transport/peer.ts'
 
 const LINK: ConnectOptions = {
   path: '/message',
@@ -124,6 +125,22 @@ t.test('a new link of the same sender ends the older one, and nobody else’s', 
   t.equal(await sidecar.metric('links'), 2)
   t.equal(other.socket.readyState, other.socket.OPEN)
   t.equal(second.socket.readyState, second.socket.OPEN)
+})
+
+t.test('more links than allowed: 503; who has one and makes it anew is not refused', async t => {
+  const { port } = (await startPeer(t, { maxLinks: 2 })).member
+  const from = (sender: string) => ({ ...LINK, headers: { ...LINK.headers, [SENDER_HEADER]: sender } })
+  const [first, second] = [await connect(t, port, from('pod-a')), await connect(t, port, from('pod-b'))]
+  t.match(await refusal(t, port, from('pod-c')), { status: 503, body: /WSO_ERR_FULL.*\(2\)/ })
+  const again = await connect(t, port, from('pod-a'))
+  t.equal((await first.closed).code, 1006)
+  second.socket.close()
+  await second.closed
+  await waitFor(
+    async () => (await connect(t, port, from('pod-c')).catch(() => undefined)) !== undefined,
+    'there is room',
+  )
+  t.equal(again.socket.readyState, again.socket.OPEN)
 })
 
 t.test('a sidecar that stops closes its links with 1012', async t => {
