@@ -518,3 +518,16 @@ t.test('the first text message is recorded, whole, within its limit, and everyth
     { seed: 17, numRuns: 200 },
   )
 })
+
+t.test('a ping of ours goes between two fragments of a message that is under way', async t => {
+  const { pipe, out } = run('outbound')
+  const first = encodeFrame(OPCODE.TEXT, Buffer.from('a'.repeat(1000)))
+  first[0] = OPCODE.TEXT
+  const last = encodeFrame(0, Buffer.from('b'))
+  pipe.push(first.subarray(0, 500))
+  const written = pipe.control(OPCODE.PING, Buffer.from('here?'))
+  pipe.push(first.subarray(500))
+  t.equal(await written, true)
+  pipe.push(last)
+  t.strictSame(out(), Buffer.concat([first, encodeFrame(OPCODE.PING, Buffer.from('here?')), last]))
+})
