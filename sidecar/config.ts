@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { parseSelf } from '../lib/routing/members.ts'
 import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
@@ -81,6 +82,6 @@ export const sidecarSchema = Type.Object({
 
 /** @throws {ConfigError} naming every bad variable */
 export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
-  loadConfig(sidecarSchema, routingParsers, env, checkRouting)
+  loadConfig(sidecarSchema, { ...routingParsers, SELF: text => parseSelf(text).name }, env, checkRouting)
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>
