@@ -4,6 +4,7 @@ import type { Answer } from '../lib/wire/outcome.ts'
 import { BOOT_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { isBefore } from '../lib/wire/transport/serial-numbers.ts'
 import type { Arrival, Inbox, Inlet, Letter } from '../lib/wire/transport/transport.ts'
+import type { Acquaintances } from './acquaintances.ts'
 import type { Delivery } from './deliver.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import { RecentIds } from './recent-ids.ts'
@@ -21,6 +22,7 @@ const STOPPED_MS = 60_000
 export interface IntakeOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly whereabouts: Pick<Whereabouts, 'announced'>
+  readonly acquaintances: Pick<Acquaintances, 'met'>
   readonly metrics: Metrics
 }
 
@@ -49,6 +51,10 @@ export class Intake implements Inbox {
 
   receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer> {
     return this.#options.delivery.deliver(letter)
+  }
+
+  met(member: string): void {
+    this.#options.acquaintances.met(member)
   }
 
   announced(member: string, users: readonly string[]): void {

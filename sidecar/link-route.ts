@@ -8,7 +8,6 @@ import {
   CLIENT_REQUEST_HEADER,
   LINK_PROTOCOL,
   LINK_PROTOCOL_PREFIX,
-  MEMBER_HEADER,
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
@@ -17,6 +16,7 @@ import { CLOSE } from '../lib/wire/close-codes.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
+import { readMemberHeader } from './member-header.ts'
 
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
 const MAX_LINKS = 2000
@@ -49,6 +49,8 @@ export async function linkRoute(
   const handshakes = new EventEmitter()
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
+  /** Handshakes with a token. */
+  const proven = new WeakSet<IncomingMessage>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {
     collect() {
       this.set(links.size)
@@ -72,12 +74,13 @@ export async function linkRoute(
     })
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
-      await checkPeer(request)
+      if (await checkPeer(request)) proven.add(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
       if (protocol !== LINK_PROTOCOL)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
-      for (const name of [SENDER_HEADER, MEMBER_HEADER])
-        if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
+      if (request.headers[SENDER_HEADER] === undefined)
+        throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)
+      readMemberHeader(request.headers)
       if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)
     })
     scope.route({
@@ -87,10 +90,10 @@ export async function linkRoute(
       handler: (_request, reply) => reply.callNotFound(),
       wsHandler: (socket, { raw, headers }) => {
         const sender = String(headers[SENDER_HEADER])
-        const member = String(headers[MEMBER_HEADER])
+        const member = readMemberHeader(headers)
         // It has given the older one up. What is still unread there must not arrive after what comes now.
         links.get(sender)?.terminate()
-        const link = new LinkReceiver(socket, inbox, { sender, member }, limits)
+        const link = new LinkReceiver(socket, inbox, { sender, member, proven: proven.has(raw) }, limits)
         links.set(sender, link)
         socket.once('close', () => {
           if (links.get(sender) === link) links.delete(sender)

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
-/** Lets a caller in, or throws `WSO_ERR_UNAUTHORIZED` (401). */
-export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<void>
+/** Lets a caller in and says whether they have shown a token, or throws `WSO_ERR_UNAUTHORIZED` (401). */
+export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<boolean>
 
 /** The tokens of a setting: the first is shown to others, each is taken from them. */
 const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
@@ -21,10 +21,11 @@ export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
 export function tokenCheck(setting: string, required = true): PeerCheck {
   const accepted = tokensOf(setting).map(token => digest(`Bearer ${token}`))
   return async ({ headers: { authorization } }) => {
-    if (accepted.length === 0 || (authorization === undefined && !required)) return
+    if (accepted.length === 0 || (authorization === undefined && !required)) return false
     const shown = digest(authorization ?? '')
     // Compares in a time that does not depend on where the texts differ, nor on which of them is the one.
     if (accepted.filter(token => timingSafeEqual(token, shown)).length === 0) throw serviceError('UNAUTHORIZED')
+    return true
   }
 }
 

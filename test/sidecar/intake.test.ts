@@ -17,6 +17,7 @@ function start(answer: (text: string) => Answer | Promise<Answer> = () => 'deliv
       },
     },
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
+    acquaintances: { met: member => void announced.push(`met ${member}`) },
     metrics,
   })
   const duplicates = async () =>
@@ -141,6 +142,7 @@ t.test('every process has another boot, and announcements are passed on', async 
   const { intake, announced } = start()
   t.equal(intake.boot.length, 16)
   t.notOk(intake.boot.equals(start().intake.boot))
+  intake.met('b:1')
   intake.announced('b:1', ['ann', 'bob'])
-  t.strictSame(announced, ['b:1', 'ann', 'bob'])
+  t.strictSame(announced, ['met b:1', 'b:1', 'ann', 'bob'])
 })

@@ -27,10 +27,11 @@ export interface LinkReceiverLimits {
   readonly windowBytes: number
 }
 
-/** Who dialled a link: the name that the process has made up for itself, and its member name. */
-export interface LinkPeerNames {
+/** Who dialled a link: the name that the process has made up for itself, its member name, and whether it has shown the token. */
+export interface LinkPeer {
   readonly sender: string
   readonly member: string
+  readonly proven: boolean
 }
 
 const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
@@ -64,7 +65,7 @@ export class LinkReceiver {
   #finish: (() => void) | undefined
   #finishTimer: NodeJS.Timeout | undefined
 
-  constructor(socket: WebSocket, inbox: Inbox, { sender, member }: LinkPeerNames, limits: LinkReceiverLimits) {
+  constructor(socket: WebSocket, inbox: Inbox, { sender, member, proven }: LinkPeer, limits: LinkReceiverLimits) {
     this.#socket = socket
     this.#inbox = inbox
     this.#inlet = inbox.from(sender)
@@ -73,7 +74,12 @@ export class LinkReceiver {
     this.#decoder = new LinkDecoder(limits.maxMessageBytes)
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
     // A sender that pings is there, and what is known of it must not be forgotten.
-    socket.on('ping', () => inbox.from(sender))
+    const meet = () => {
+      inbox.from(sender)
+      if (proven) inbox.met(member)
+    }
+    meet()
+    socket.on('ping', meet)
     socket.once('close', () => this.terminate())
     socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes, inbox.boot))
   }

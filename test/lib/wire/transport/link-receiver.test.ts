@@ -22,8 +22,9 @@ type Receive = (user: string, arrival: Arrival) => Promise<Answer>
 const BOOT = Buffer.alloc(16, 7)
 
 /** A link whose dialling end the test plays. */
-async function start(t: Scope, receive: Receive, limits = LIMITS) {
+async function start(t: Scope, receive: Receive, limits = LIMITS, proven = false) {
   const announced: string[] = []
+  const met: string[] = []
   const inlet = {
     receive: (arrival: Arrival) => receive(arrival.user, arrival),
     receiveLoose: () => 'rejected' as const,
@@ -32,13 +33,14 @@ async function start(t: Scope, receive: Receive, limits = LIMITS) {
     boot: BOOT,
     from: () => inlet,
     receive: () => 'rejected',
+    met: member => void met.push(member),
     announced: (member, users) => void announced.push(`${member}: ${users.join(' ')}`),
   }
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
   const accepted = new Promise<LinkReceiver>(resolve =>
     server.once('connection', socket =>
-      resolve(new LinkReceiver(socket, inbox, { sender: 'pod-a', member: 'a:1' }, limits)),
+      resolve(new LinkReceiver(socket, inbox, { sender: 'pod-a', member: 'a:1', proven }, limits)),
     ),
   )
   const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`)
@@ -57,7 +59,7 @@ async function start(t: Scope, receive: Receive, limits = LIMITS) {
   })
   const receiver = await accepted
   await waitFor(() => frames.length === 1, 'hello')
-  return { socket, frames, batches, closed, receiver, announced }
+  return { socket, frames, batches, closed, receiver, announced, met }
 }
 
 function deliver(id: number, content: string | Buffer, user = 'bob', binary = false): Buffer {
@@ -193,4 +195,16 @@ t.test('closing tells what is known, and takes nothing any more', async t => {
     frames.filter(({ type }) => type === 'outcome'),
     [{ id: 1, outcome: 'delivered' }],
   )
+})
+
+t.test('who has shown the token is met, and with each ping again; who has not is not', async t => {
+  const proven = await start(t, async () => 'delivered', LIMITS, true)
+  t.strictSame(proven.met, ['a:1'])
+  proven.socket.ping()
+  await once(proven.socket, 'pong')
+  t.strictSame(proven.met, ['a:1', 'a:1'])
+  const other = await start(t, async () => 'delivered')
+  other.socket.ping()
+  await once(other.socket, 'pong')
+  t.strictSame(other.met, [])
 })
