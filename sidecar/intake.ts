@@ -92,7 +92,7 @@ class SenderInlet implements Inlet {
     if (arrival.repeated) {
       const known = recent.find(id)
       if (known === 'forgotten') return 'timeout'
-      if (known === 'not_delivered') slot = recent.slot(id)
+      if (known === 'not_delivered') slot = recent.reopen(id)
       else if (known !== 'new') {
         this.#repeated()
         return known === 'pending' ? this.#wait(id) : known

@@ -34,8 +34,15 @@ export class RecentIds {
       this.#states[slot] = outcome === undefined ? NOT_DELIVERED : OUTCOMES.indexOf(outcome) + 1
   }
 
+  /** A message that was not delivered is delivered again; returns what {@link settle} needs, `undefined` if it is not remembered. */
+  reopen(id: number): number | undefined {
+    const slot = this.#slot(id)
+    if (slot !== undefined) this.#states[slot] = PENDING
+    return slot
+  }
+
   find(id: number): Known {
-    const slot = this.slot(id)
+    const slot = this.#slot(id)
     if (slot === undefined) return this.#isNew(id) ? 'new' : 'forgotten'
     const state = this.#states[slot] as number
     if (state === PENDING) return 'pending'
@@ -43,7 +50,7 @@ export class RecentIds {
   }
 
   /** Where a message is remembered. */
-  slot(id: number): number | undefined {
+  #slot(id: number): number | undefined {
     let low = Math.max(0, this.#count - SIZE)
     let high = this.#count
     while (low < high) {

@@ -146,3 +146,17 @@ t.test('every process has another boot, and announcements are passed on', async 
   intake.announced('b:1', ['ann', 'bob'])
   t.strictSame(announced, ['met b:1', 'b:1', 'ann', 'bob'])
 })
+
+t.test(
+  'a message that was not delivered at first and comes a third time while the second is being delivered: once',
+  async t => {
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    const answers: (Answer | Promise<Answer>)[] = ['offline', promise]
+    const { from, delivered } = start(() => answers.shift() ?? 'rejected')
+    t.equal(await from().receive(arrival(1)), 'offline')
+    const again = [1, 2].map(() => from().receive(arrival(1, { repeated: true })))
+    resolve('delivered')
+    t.strictSame(await Promise.all(again), ['delivered', 'delivered'])
+    t.strictSame(delivered, ['1', '1'])
+  },
+)

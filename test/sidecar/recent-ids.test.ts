@@ -16,6 +16,16 @@ t.test('what became of a message is known as long as it is among the last', asyn
   t.equal(recent.find(4), 'forgotten')
 })
 
+t.test('what was not delivered is being delivered once it is tried again', async t => {
+  const recent = new RecentIds()
+  recent.settle(recent.add(1), 1, undefined)
+  const slot = recent.reopen(1)
+  t.equal(recent.find(1), 'pending')
+  recent.settle(slot as number, 1, 'delivered')
+  t.equal(recent.find(1), 'delivered')
+  t.equal(recent.reopen(2), undefined)
+})
+
 t.test('numbers begin anew after 2³², and the oldest are forgotten', async t => {
   const recent = new RecentIds()
   const first = 0xffffffff - 5000
