@@ -28,9 +28,15 @@ const SILENCE_MS = 30_000
  * Whether a handshake is another sidecar's for a link, of whatever version: one that we do not speak is refused here, and the app
  * hears nothing of it. The balancer marks what comes from clients, whose paths are the app's.
  */
-export function isLinkHandshake({ url, headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+export function isLinkHandshake({
+  method,
+  url,
+  headers,
+}: Pick<IncomingMessage, 'method' | 'url' | 'headers'>): boolean {
   const protocol = headers['sec-websocket-protocol'] ?? ''
   return (
+    // With any other method it is no handshake (RFC 6455 §4.1), and the route would never answer it.
+    method === 'GET' &&
     url === MESSAGE_PATH &&
     /^[^\s,]+$/.test(protocol) &&
     protocol.startsWith(LINK_PROTOCOL_PREFIX) &&
