@@ -134,7 +134,8 @@ export function writeWindow(to: Buffer, offset: number, bytes: number): number {
 /** Writes a bye frame; returns where it ends. */
 export function writeBye(to: Buffer, offset: number, count: number): number {
   to[offset] = BYE
-  return to.writeUInt32BE(count, offset + 1)
+  // A link that lives for long carries more than a number of 32 bits can count; it counts on modulo 2³².
+  return to.writeUInt32BE(count >>> 0, offset + 1)
 }
 
 export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: Buffer): Buffer {

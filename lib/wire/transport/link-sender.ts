@@ -8,6 +8,7 @@ import type { Answer } from '../outcome.ts'
 import { LinkDecoder, type LinkFrame, MAX_BATCH_BYTES } from './link-frames.ts'
 import { LinkParcel, type ParcelAnswer, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
+import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
 
 /**
@@ -199,7 +200,7 @@ export class LinkSender implements ParcelHolder {
     this.#left = true
     this.#failure = 'left'
     for (const parcel of [...this.#sent.values(), ...this.#waiting]) {
-      if (this.#isSent(parcel) && parcel.position <= count) continue
+      if (this.#isSent(parcel) && !isBefore(count, parcel.position)) continue
       this.forget(parcel)
       parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
     }
