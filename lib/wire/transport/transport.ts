@@ -36,7 +36,7 @@ export interface Transport {
    * Two messages for the same recipient keep their order if the first has its answer before the second is sent, or if
    * {@link pipelines} holds.
    *
-   * @param deadline ends the waiting; the answer is then `timeout`
+   * @param deadline ends the waiting; the answer is then `timeout`, or `no_owner` where nothing was sent
    */
   send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer>
   /**
