@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { validateHeaderValue } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
@@ -8,6 +9,24 @@ export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<bo
 
 /** The tokens of a setting: the first is shown to others, each is taken from them. */
 const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
+
+/** What is wrong with a setting of tokens: at most one line, without the secret. An empty setting is right: it asks for no token. */
+export function tokenProblems(setting: string): string[] {
+  if (setting === '') return []
+  const tokens = tokensOf(setting)
+  // Whoever sets it wants a check, and would get none.
+  if (tokens.length === 0) return ['has no token in it']
+  return tokens.every(isHeaderValue) ? [] : ['has a token with a character that no header can carry']
+}
+
+function isHeaderValue(text: string): boolean {
+  try {
+    validateHeaderValue('authorization', text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** The token that a sidecar shows; empty: none. */
 export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''

@@ -16,3 +16,18 @@ t.test('a name that is none names its variable', async t => {
       message: /^WS_OPERATOR_SELF: bad member "/,
     })
 })
+
+t.test(
+  'a token that would turn the check off, or could not be shown, names its variable and is not printed',
+  async t => {
+    t.throws(() => load({ WS_OPERATOR_TOKEN: ',' }), {
+      name: 'ConfigError',
+      message: 'WS_OPERATOR_TOKEN has no token in it',
+    })
+    t.throws(() => load({ WS_OPERATOR_TOKEN: 's\u2013cret' }), {
+      name: 'ConfigError',
+      message: 'WS_OPERATOR_TOKEN has a token with a character that no header can carry',
+    })
+    t.equal(load({ WS_OPERATOR_TOKEN: 'new,old' }).TOKEN, 'new,old')
+  },
+)

@@ -1,4 +1,4 @@
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Member } from '../../routing/members.ts'
 import { encodeKeyHeader, keyProblem } from '../../routing/routing-key.ts'
 import {
@@ -98,7 +98,14 @@ export class HttpTransport implements Transport {
         response.resume()
         response.once('close', () => settle(answerOfStatus(response.statusCode ?? 0, movedTo?.toString())))
       }
-      const outgoing = request({ agent, host, port, method, path: MESSAGE_PATH, headers: fields }, answered)
+      let outgoing: ClientRequest
+      try {
+        outgoing = request({ agent, host, port, method, path: MESSAGE_PATH, headers: fields }, answered)
+      } catch {
+        // A header that cannot be written is said by an exception.
+        resolve('no_owner')
+        return
+      }
       outgoing.once('socket', socket => {
         connected = !socket.connecting
         if (connected) return

@@ -120,13 +120,20 @@ export class LinkSender implements ParcelHolder {
   #dial(): void {
     const { member, headers, handshakeMs } = this.#options
     const { host, port } = member
-    const socket = new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
-      // Not every name of a member can be written in a URL.
-      createConnection: () => connect({ host, port }),
-      headers: { ...headers, host: member.name },
-      perMessageDeflate: false,
-      maxPayload: MAX_BATCH_BYTES,
-    })
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
+        // Not every name of a member can be written in a URL.
+        createConnection: () => connect({ host, port }),
+        headers: { ...headers, host: member.name },
+        perMessageDeflate: false,
+        maxPayload: MAX_BATCH_BYTES,
+      })
+    } catch {
+      // A header that cannot be written is said by an exception, which nobody here could catch: this is called by a timer.
+      this.#end('unreachable')
+      return
+    }
     this.#socket = socket
     this.#timer = setTimeout(() => this.#end('unreachable'), handshakeMs)
     // Who answers a handshake, but not as a link, is something else: a sidecar that knows none passes it to its app.

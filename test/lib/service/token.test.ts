@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { ownToken, readToken, tokenCheck } from '../../../lib/service/token.ts'
+import { ownToken, readToken, tokenCheck, tokenProblems } from '../../../lib/service/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
   t.equal(await tokenCheck('')({ headers: {} }), false)
@@ -29,6 +29,15 @@ t.test('of several tokens the first is shown, and each is taken', async t => {
   for (const token of ['new,old', '']) {
     await t.rejects(check({ headers: { authorization: `Bearer ${token}` } }), { code: 'WSO_ERR_UNAUTHORIZED' })
   }
+})
+
+t.test('a setting that asks for a token must have one, and one that can be shown', async t => {
+  for (const good of ['', 's3cret', ' new, old ', 'one,', 'a b', 'schlüssel'])
+    t.strictSame(tokenProblems(good), [], good)
+  for (const blank of [',', ' ', '\n', ' , ,'])
+    t.match(tokenProblems(blank), ['has no token in it'], JSON.stringify(blank))
+  for (const bad of ['a\nb', 'good,b\u2013d', '\u0000'])
+    t.match(tokenProblems(bad), ['has a token with a character that no header can carry'], JSON.stringify(bad))
 })
 
 t.test('while not all have one, who shows none is let in, and who shows a wrong one is not', async t => {

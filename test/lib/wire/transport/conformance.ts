@@ -87,6 +87,13 @@ export function conformance(
     t.equal(await send(start(t, 's3cret'), member), 'delivered')
   })
 
+  t.test('no_owner: with a token that no header can carry, which ends nothing else', async t => {
+    const { member } = await startPeer(t)
+    const transport = start(t, 's\u2013cret')
+    t.equal(await send(transport, member), 'no_owner')
+    t.equal(await transport.announce(member, ['ann'], patience()), false)
+  })
+
   t.test('no_owner: nobody listens there', async t => {
     const peer = await startPeer(t)
     await peer.close()
