@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Metrics } from '../lib/service/metrics.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
-import { BOOT_BYTES } from '../lib/wire/transport/link-frames.ts'
+import { BOOT_BYTES, SMALLEST_DELIVER_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { isBefore } from '../lib/wire/transport/serial-numbers.ts'
 import type { Arrival, Inbox, Inlet, Letter } from '../lib/wire/transport/transport.ts'
 import type { Acquaintances } from './acquaintances.ts'
@@ -14,6 +14,13 @@ import type { Whereabouts } from './whereabouts.ts'
 const MAX_SENDERS = 4000
 const SENDER_MS = 120_000
 
+/**
+ * Messages of one sender that are remembered: as many as a link's window holds of the smallest, so that none of those that a link
+ * carries when it breaks is forgotten when it comes again; within bounds, of which the upper one is reached by windows above 1 MiB.
+ */
+const MIN_RECENT = 8192
+const MAX_RECENT = 65_536
+
 /** Lanes of one sender that are remembered: where they last began, and, for a time in milliseconds, that they came to a stop. */
 const MAX_STARTS = 4096
 const MAX_STOPPED = 10_000
@@ -23,6 +30,8 @@ export interface IntakeOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly whereabouts: Pick<Whereabouts, 'announced'>
   readonly acquaintances: Pick<Acquaintances, 'met'>
+  /** Of a link: bytes that a sender may send before it has heard that they were read. */
+  readonly windowBytes: number
   readonly metrics: Metrics
 }
 
@@ -31,10 +40,13 @@ export class Intake implements Inbox {
   readonly boot = randomBytes(BOOT_BYTES)
   readonly #options: IntakeOptions
   readonly #senders = new ExpiringMap<string, SenderInlet>({ keepMs: SENDER_MS, maxEntries: MAX_SENDERS })
+  readonly #recent: number
   readonly #repeated: () => void
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    const window = Math.ceil(options.windowBytes / SMALLEST_DELIVER_BYTES)
+    this.#recent = Math.min(MAX_RECENT, Math.max(MIN_RECENT, window))
     const duplicates = options.metrics.counter(
       'duplicates_total',
       'Messages of other sidecars that had come before, and were not delivered again.',
@@ -43,7 +55,7 @@ export class Intake implements Inbox {
   }
 
   from(sender: string): Inlet {
-    const inlet = this.#senders.get(sender) ?? new SenderInlet(this.#options.delivery, this.#repeated)
+    const inlet = this.#senders.get(sender) ?? new SenderInlet(this.#options.delivery, this.#recent, this.#repeated)
     // Again, so that it lives on.
     this.#senders.set(sender, inlet)
     return inlet
@@ -68,6 +80,7 @@ const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer
 /** What is remembered of one sending process. */
 class SenderInlet implements Inlet {
   readonly #delivery: Pick<Delivery, 'deliver'>
+  readonly #most: number
   readonly #repeated: () => void
   /** Of those that can come again. */
   #recent: RecentIds | undefined
@@ -79,14 +92,16 @@ class SenderInlet implements Inlet {
   /** Who waits for the answer of a message that came again while it was being delivered. */
   readonly #waiters = new Map<number, ((answer: Answer) => void)[]>()
 
-  constructor(delivery: Pick<Delivery, 'deliver'>, repeated: () => void) {
+  /** @param most how many of its messages are remembered */
+  constructor(delivery: Pick<Delivery, 'deliver'>, most: number, repeated: () => void) {
     this.#delivery = delivery
+    this.#most = most
     this.#repeated = repeated
   }
 
   receive(arrival: Arrival): Answer | Promise<Answer> {
     const { id } = arrival
-    this.#recent ??= new RecentIds()
+    this.#recent ??= new RecentIds(this.#most)
     const recent = this.#recent
     let slot: number | undefined
     if (arrival.repeated) {

@@ -118,7 +118,7 @@ export function createMessaging(
       log,
       metrics,
     }),
-    inbox: new Intake({ delivery, whereabouts, acquaintances, metrics }),
+    inbox: new Intake({ delivery, whereabouts, acquaintances, windowBytes: maxQueueBytes, metrics }),
     connected(user, bridge, key) {
       // Where else they are stays known: they may have more connections.
       registry.add(user, bridge, key)

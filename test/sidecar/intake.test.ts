@@ -1,11 +1,12 @@
 import t from 'tap'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
+import { SMALLEST_DELIVER_BYTES } from '../../lib/wire/transport/link-frames.ts'
 import type { Arrival } from '../../lib/wire/transport/transport.ts'
 import { Intake } from '../../sidecar/intake.ts'
 
 /** An intake whose deliveries a test decides on. */
-function start(answer: (text: string) => Answer | Promise<Answer> = () => 'delivered') {
+function start(answer: (text: string) => Answer | Promise<Answer> = () => 'delivered', windowBytes = 262_144) {
   const delivered: string[] = []
   const announced: string[] = []
   const metrics = new Metrics()
@@ -18,6 +19,7 @@ function start(answer: (text: string) => Answer | Promise<Answer> = () => 'deliv
     },
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
     acquaintances: { met: member => void announced.push(`met ${member}`) },
+    windowBytes,
     metrics,
   })
   const duplicates = async () =>
@@ -64,9 +66,9 @@ t.test(
   async t => {
     const { from, delivered } = start()
     t.equal(await from().receive(arrival(1, { repeated: true })), 'delivered')
-    for (let id = 2; id <= 9000; id++) await from().receive(arrival(id))
+    for (let id = 2; id <= 16_000; id++) await from().receive(arrival(id))
     t.equal(await from().receive(arrival(1, { repeated: true })), 'timeout')
-    t.equal(delivered.length, 9000)
+    t.equal(delivered.length, 16_000)
   },
 )
 
@@ -160,3 +162,14 @@ t.test(
     t.strictSame(delivered, ['1', '1'])
   },
 )
+
+t.test('all that a window can hold of the smallest messages is remembered when it comes again', async t => {
+  const small = 20_000
+  const { from, delivered } = start(() => 'delivered', small * SMALLEST_DELIVER_BYTES)
+  const inlet = from()
+  for (let id = 1; id <= small; id++) await inlet.receive(arrival(id))
+  const again = new Set<Answer>()
+  for (let id = 1; id <= small; id++) again.add(await inlet.receive(arrival(id, { repeated: true })))
+  t.strictSame([...again], ['delivered'])
+  t.equal(delivered.length, small)
+})

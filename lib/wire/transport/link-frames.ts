@@ -29,6 +29,9 @@ const BYTES = { hello: 25, deliver: 16, outcome: 6, window: 5, here: 9, moved: 7
 
 export const BOOT_BYTES = 16
 
+/** Of the smallest deliver frame: a recipient of one byte, and no payload. */
+export const SMALLEST_DELIVER_BYTES = BYTES.deliver + 1
+
 /** Longest name of a member: a DNS name of 253 characters, a colon and a port. */
 const MAX_MEMBER_BYTES = 259
 
