@@ -13,6 +13,7 @@ import {
 } from '../lib/service/names.ts'
 import type { PeerCheck } from '../lib/service/token.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
+import { IncompleteFrames } from '../lib/wire/transport/incomplete-frames.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
@@ -55,6 +56,7 @@ export async function linkRoute(
   const handshakes = new EventEmitter()
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
+  const incomplete = new IncompleteFrames(limits.maxMessageBytes)
   /** Handshakes with a token. */
   const proven = new WeakSet<IncomingMessage>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {
@@ -99,7 +101,7 @@ export async function linkRoute(
         const member = readMemberHeader(headers)
         // It has given the older one up. What is still unread there must not arrive after what comes now.
         links.get(sender)?.terminate()
-        const link = new LinkReceiver(socket, inbox, { sender, member, proven: proven.has(raw) }, limits)
+        const link = new LinkReceiver(socket, inbox, { sender, member, proven: proven.has(raw) }, limits, incomplete)
         links.set(sender, link)
         socket.once('close', () => {
           if (links.get(sender) === link) links.delete(sender)

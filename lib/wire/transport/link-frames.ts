@@ -152,6 +152,9 @@ export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: 
 
 const EMPTY = Buffer.alloc(0)
 
+/** What a piece of a frame costs beyond its bytes, so that a frame that comes byte by byte is not cheap. */
+const PIECE_OVERHEAD_BYTES = 200
+
 /** Reads the frames of a link, however their bytes are cut into chunks. Never throws. */
 export class LinkDecoder {
   /** What is wrong with the stream; nothing of it is read any more. */
@@ -166,6 +169,18 @@ export class LinkDecoder {
   /** @param maxMessageBytes a larger payload is a problem, known from its header on */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes
+  }
+
+  /** Memory that a frame takes that is not complete. */
+  get heldBytes(): number {
+    return this.#have + this.#pieces.length * PIECE_OVERHEAD_BYTES
+  }
+
+  /** Forgets a frame that is not complete. Nothing is read any more. */
+  stop(): void {
+    this.problem ??= 'stopped'
+    this.#pieces = []
+    this.#have = 0
   }
 
   /** The frames that are complete with this chunk. Their payloads are parts of it: they are valid as long as it is. */
