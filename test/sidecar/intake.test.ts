@@ -6,7 +6,11 @@ import type { Arrival } from '../../lib/wire/transport/transport.ts'
 import { Intake } from '../../sidecar/intake.ts'
 
 /** An intake whose deliveries a test decides on. */
-function start(answer: (text: string) => Answer | Promise<Answer> = () => 'delivered', windowBytes = 262_144) {
+function start(
+  answer: (text: string) => Answer | Promise<Answer> = () => 'delivered',
+  windowBytes = 262_144,
+  maxBytes = 1e9,
+) {
   const delivered: string[] = []
   const announced: string[] = []
   const metrics = new Metrics()
@@ -20,6 +24,7 @@ function start(answer: (text: string) => Answer | Promise<Answer> = () => 'deliv
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
     acquaintances: { met: member => void announced.push(`met ${member}`) },
     windowBytes,
+    maxBytes,
     metrics,
   })
   const duplicates = async () =>
@@ -172,4 +177,30 @@ t.test('all that a window can hold of the smallest messages is remembered when i
   for (let id = 1; id <= small; id++) again.add(await inlet.receive(arrival(id, { repeated: true })))
   t.strictSame([...again], ['delivered'])
   t.equal(delivered.length, small)
+})
+
+t.test('all senders together are remembered in bounded memory: the oldest ones lose their lanes first', async t => {
+  const { from } = start(() => 'delivered', 262_144, 64 * 1000)
+  // The lane of each has begun with 2: 1 comes too late, as long as that is known.
+  const begin = (sender: string, lanes: number) => {
+    for (let lane = 1; lane <= lanes; lane++) void from(sender).receiveLoose(arrival(2, { lane }))
+  }
+  const knows = async (sender: string) =>
+    (await from(sender).receiveLoose(arrival(1, { start: false, lane: 1 }))) === 'rejected'
+  begin('pod-a', 100)
+  begin('pod-b', 100)
+  t.ok(await knows('pod-a'), 'and it is heard of again')
+  begin('pod-c', 850)
+  t.strictSame([await knows('pod-a'), await knows('pod-b'), await knows('pod-c')], [true, false, true])
+  begin('pod-d', 2000)
+  t.strictSame([await knows('pod-a'), await knows('pod-c')], [false, false])
+})
+
+t.test('where that is not enough, who was not heard of for longest is forgotten', async t => {
+  const { from } = start(() => 'delivered', 262_144, 10_000)
+  for (const sender of ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'pod-e'])
+    for (let id = 1; id <= 600; id++) await from(sender).receive(arrival(id))
+  t.equal(await from('pod-e').receive(arrival(1, { repeated: true })), 'delivered')
+  t.equal(await from('pod-e').receive(arrival(0, { repeated: true })), 'timeout', 'it is known to have been before')
+  t.equal(await from('pod-a').receive(arrival(0, { repeated: true })), 'delivered', 'nothing is known of it any more')
 })
