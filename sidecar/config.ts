@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
+import { parseSelf } from '../lib/routing/members.ts'
 import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
+import { tokenProblems } from '../lib/service/token.ts'
 import { wireSettings } from '../lib/wire/settings.ts'
 
 /** Which messages are looked at for a recipient: from clients, from the app, or both. */
@@ -81,6 +83,10 @@ export const sidecarSchema = Type.Object({
 
 /** @throws {ConfigError} naming every bad variable */
 export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
-  loadConfig(sidecarSchema, routingParsers, env, checkRouting)
+  loadConfig(sidecarSchema, { ...routingParsers, SELF: text => parseSelf(text).name }, env, config => [
+    ...checkRouting(config),
+    // Not by a parser: what is said of that quotes the setting.
+    ...tokenProblems(config.TOKEN).map(problem => `WS_OPERATOR_TOKEN ${problem}`),
+  ])
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>

@@ -76,6 +76,20 @@ export function parseMember(text: string): Member {
   }
 }
 
+/** A bare IPv6 address and a port: a port is always there, so what follows the last colon is the port. */
+const BARE_IPV6 = /^([0-9a-f:.]*:[0-9a-f:.]*):([0-9]{1,5})$/i
+
+/**
+ * Reads the name that a sidecar gives itself, `host:port`. A manifest that puts it together from a pod's address cannot know whether
+ * that needs brackets, so an IPv6 host may be without.
+ *
+ * @throws {Error} as {@link parseMember}
+ */
+export function parseSelf(text: string): Member {
+  const [, address = '', port] = BARE_IPV6.exec(text.trim()) ?? []
+  return parseMember(isIPv6(address) ? `[${address}]:${port}` : text)
+}
+
 /**
  * Reads members separated by commas; empty text is no member.
  *

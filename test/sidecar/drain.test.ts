@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import { handOverAll } from '../../sidecar/drain.ts'
@@ -53,3 +54,21 @@ t.test('a pod without clients is done at once', async t => {
   t.equal(await handOverAll(options, began + 20_000), 0)
   t.ok(Date.now() - began < 10_000)
 })
+
+for (const jump of [-3_600_000, 3_600_000])
+  t.test(`a wall clock that is set by ${jump / 60_000} minutes meanwhile changes nothing`, async t => {
+    const real = Date.now
+    t.teardown(() => {
+      Date.now = real
+    })
+    const { options, asks, closes } = pod(200, 1)
+    const ask = (connection: Connection) => {
+      options.ask(connection)
+      Date.now = () => real() + jump
+    }
+    const done = handOverAll({ ...options, ask }, real() + 4000)
+    const late = new AbortController()
+    t.equal(await Promise.race([done, sleep(8000, 'it does not end', { signal: late.signal })]), 0)
+    late.abort()
+    t.strictSame([asks.size, closes], [200, []])
+  })

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectSocket } from 'node:net'
 import t from 'tap'
 import { LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
 import {
@@ -112,6 +113,32 @@ t.test('a handshake that does not say whose link it is: 400', async t => {
     const headers = { ...LINK.headers }
     delete headers[name]
     t.equal((await refusal(t, sidecar.port, { ...LINK, headers })).status, 400, name)
+  }
+})
+
+t.test('what asks for a link by another method than GET is no handshake, and holds no connection', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { TOKEN: 's3cret' })
+  for (const method of ['POST', 'PUT']) {
+    const socket = connectSocket(sidecar.port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    const head = [
+      `${method} /message HTTP/1.1`,
+      'host: sidecar',
+      'connection: upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+      `sec-websocket-protocol: ${LINK_PROTOCOL}`,
+      'content-length: 0',
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    let answer = ''
+    socket.setEncoding('latin1').on('data', text => {
+      answer += text
+    })
+    await once(socket, 'end')
+    t.match(answer, /^HTTP\/1\.1 4\d\d /, method)
   }
 })
 
