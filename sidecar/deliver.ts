@@ -1,19 +1,14 @@
 import type { SendResult, Side } from '../lib/wire/bridge.ts'
 import type { Message } from '../lib/wire/message.ts'
 import { A_MOMENT_AGO, type Answer, type Outcome } from '../lib/wire/outcome.ts'
-import { MAX_SERVED } from '../lib/wire/transport/link-frames.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
+import { Copies, type CopiesOptions, readHad } from './copies.ts'
 import type { Presence, Registry } from './registry.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
-export interface DeliveryOptions {
-  /** This sidecar's own member name, and the one that owns a user by its list. */
-  readonly self: string
-  readonly owner: (user: string) => string | undefined
+export interface DeliveryOptions extends CopiesOptions {
   readonly registry: Registry
   readonly whereabouts: Whereabouts
-  /** Sends a copy to another member, which may have further connections of the user. */
-  relay(member: string, letter: LocalLetter): void
   /** Bytes that may wait for clients that are arriving; what is more is `slow_consumer`. */
   readonly maxWaitingBytes: number
 }
@@ -27,11 +22,13 @@ const MESSAGE_OVERHEAD_BYTES = 256
 /** Delivers messages to users who are connected to this pod, and says of others what is known of them. */
 export class Delivery {
   readonly #options: DeliveryOptions
+  readonly #copies: Copies
   /** For clients that are arriving. */
   #waitingBytes = 0
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#copies = new Copies(options)
   }
 
   /**
@@ -40,20 +37,26 @@ export class Delivery {
    * @returns `delivered` as soon as one connection has taken it; one slow device does not hold up the others
    */
   deliver(letter: LocalLetter): Answer | Promise<Answer> {
-    const { user, deliver, message, served } = letter
-    const { registry, whereabouts, relay } = this.#options
-    const all = registry.connections(user)
-    if (all.length === 0) return served ? 'offline' : this.#elsewhere(user)
+    const all = this.#options.registry.connections(letter.user)
+    if (letter.served) return this.#deliverCopy(letter, letter.served, all)
+    if (all.length === 0) return this.#elsewhere(letter.user)
     const settled = all.filter(({ arrival }) => !arrival)
     if (settled.length === 0) return this.#afterArrival(all, letter)
-    // A client that is being moved is connected to both pods, with the same key: on one of them it has the message.
-    const other = served ? undefined : whereabouts.get(user)
-    const here = served ? all.filter(({ key }) => !served.includes(key)) : other === undefined ? all : settled
-    if (here.length === 0) return 'delivered'
-    if (other !== undefined) {
-      const keys = here.slice(0, MAX_SERVED).map(({ key }) => key)
-      relay(other, { ...letter, served: keys.filter(key => key !== '') })
-    }
+    // A client that is being moved is connected to both pods, with the same key: where others are asked, the old one has it.
+    return this.#write(this.#copies.send(letter, settled) ? settled : all, letter)
+  }
+
+  /** Delivers a copy on the connections that have not got the message elsewhere. */
+  #deliverCopy(letter: LocalLetter, served: readonly string[], all: readonly Presence[]): Answer | Promise<Answer> {
+    const had = readHad(served)
+    const here = all.filter(({ key }) => !had.keys.includes(key))
+    const settled = here.filter(({ arrival }) => !arrival)
+    const passed = this.#copies.passOn(letter, had, settled)
+    if (here.length === 0) return passed || all.length > 0 ? 'delivered' : 'offline'
+    return settled.length === 0 ? this.#afterArrival(here, { ...letter, served: had.keys }) : this.#write(here, letter)
+  }
+
+  #write(here: readonly Presence[], { user, deliver, message }: LocalLetter): Promise<Answer> {
     const side = deliver === 'app' ? 'upstream' : 'client'
     return new Promise((resolve, reject) => {
       let open = here.length

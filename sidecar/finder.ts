@@ -140,7 +140,9 @@ export class Finder {
 
   /** The next message goes there at once. */
   #found(user: string, member: string): void {
-    const { members, whereabouts } = this.#options
+    const { self, members, whereabouts } = this.#options
+    // Where else they are stays known: there they may have further connections.
+    if (member === self) return
     if (members().owner(user)?.name === member) whereabouts.delete(user)
     else whereabouts.set(user, member)
   }

@@ -86,7 +86,17 @@ export function createMessaging(
   })
   const finder = new Finder({ self, members, history, registry, whereabouts, delivery, transport, timeoutMs, metrics })
   const relay = new Relay({ finder, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
-  const announcer = new Announcer({ self, members, settled: ms => history.settled(ms), registry, transport, metrics })
+  const announcer = new Announcer({
+    self,
+    members,
+    settled: ms => history.settled(ms),
+    known: user => whereabouts.members(user).flatMap(name => finder.member(name) ?? []),
+    registry,
+    transport,
+    metrics,
+  })
+  /** Where connections were said to have gone, for those that come back. */
+  const moves = new WeakMap<Bridge, string>()
   metrics.gauge('users', 'Users with at least one connection to this pod.', {
     collect() {
       this.set(registry.users)
@@ -121,10 +131,12 @@ export function createMessaging(
       const member = finder.member(name)
       if (!member) return
       whereabouts.set(user, member.name)
+      moves.set(bridge, member.name)
       announcer.moved(user, member)
     },
     stayed(user, bridge, key) {
-      whereabouts.delete(user)
+      const there = moves.get(bridge)
+      if (there !== undefined) whereabouts.disprove(user, there)
       this.connected(user, bridge, key)
     },
     membersChanged(list) {

@@ -8,7 +8,7 @@ import type { Whereabouts } from './whereabouts.ts'
 
 export interface RelayOptions {
   readonly finder: Pick<Finder, 'member' | 'ask'>
-  readonly whereabouts: Pick<Whereabouts, 'disprove'>
+  readonly whereabouts: Pick<Whereabouts, 'absent'>
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
   /** Longest time of one copy, in milliseconds. */
@@ -18,10 +18,10 @@ export interface RelayOptions {
   readonly metrics: Metrics
 }
 
-/** Copies for one user, in their order. */
+/** Copies for one user to one member, in their order. */
 interface Queue {
   readonly lane: number
-  readonly letters: { readonly letter: LocalLetter; readonly member: string }[]
+  readonly letters: LocalLetter[]
 }
 
 const LETTER_OVERHEAD_BYTES = 256
@@ -30,7 +30,7 @@ const bytesOf = (letter: LocalLetter): number => letter.message.data.length + LE
 
 /**
  * Sends copies of messages to further members, for users who have connections here and there. The outcome of a message is that
- * of its delivery here; of copies it is only counted what became of them. One user's copies go one after the other.
+ * of its delivery here; of copies it is only counted what became of them. One user's copies to one member go one after the other.
  */
 export class Relay {
   readonly #options: RelayOptions
@@ -45,7 +45,7 @@ export class Relay {
       'Copies of messages for users who are connected here and at another pod, by what became of them.',
       { labelNames: ['result'] },
     )
-    for (const result of ['delivered', 'lost', 'dropped']) this.#counter.inc({ result }, 0)
+    for (const result of ['delivered', 'nobody', 'lost', 'dropped']) this.#counter.inc({ result }, 0)
   }
 
   copy(member: string, letter: LocalLetter): void {
@@ -55,28 +55,36 @@ export class Relay {
       return
     }
     this.#bytes += bytes
-    const queue = this.#queues.get(letter.user)
+    // No user has this character in their name.
+    const way = `${letter.user}\0${member}`
+    const queue = this.#queues.get(way)
     if (queue) {
-      queue.letters.push({ letter, member })
+      queue.letters.push(letter)
       return
     }
-    const started: Queue = { lane: this.#options.nextLane(), letters: [{ letter, member }] }
-    this.#queues.set(letter.user, started)
-    void this.#work(letter.user, started)
+    const started: Queue = { lane: this.#options.nextLane(), letters: [letter] }
+    this.#queues.set(way, started)
+    void this.#work(way, member, started)
   }
 
-  async #work(user: string, queue: Queue): Promise<void> {
+  async #work(way: string, name: string, { lane, letters }: Queue): Promise<void> {
     const { finder, whereabouts, timeoutMs } = this.#options
-    for (let next = queue.letters.shift(); next; next = queue.letters.shift()) {
-      const { letter, member } = next
-      const copy: Letter = { ...letter, lane: queue.lane, start: true }
+    for (let letter = letters.shift(); letter; letter = letters.shift()) {
+      const copy: Letter = { ...letter, lane, start: true }
+      const asked = performance.now()
       const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline =>
-        finder.ask(finder.member(member), copy, deadline),
+        finder.ask(finder.member(name), copy, deadline),
       )
-      if (isMiss(answer)) whereabouts.disprove(user, member)
-      this.#counter.inc({ result: answer === 'delivered' ? 'delivered' : 'lost' })
+      if (isMiss(answer)) whereabouts.absent(letter.user, name, asked)
+      this.#counter.inc({ result: resultOf(answer) })
       this.#bytes -= bytesOf(letter)
     }
-    this.#queues.delete(user)
+    this.#queues.delete(way)
   }
+}
+
+/** A pod that has no further connection of the user, though it could have had, has lost nothing. */
+function resultOf(answer: Answer): 'delivered' | 'nobody' | 'lost' {
+  if (answer === 'delivered') return answer
+  return answer === 'offline' ? 'nobody' : 'lost'
 }

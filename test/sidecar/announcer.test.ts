@@ -11,12 +11,13 @@ const [A, B, C] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member, Me
 function start(t: Test, { users = [] as string[], settled = [A, B, C], refreshMs = 60_000 } = {}) {
   const heard: string[] = []
   const calls: number[] = []
-  const world = { members: [A, B, C], settled, deaf: new Set<string>(), users: new Set(users) }
+  const world = { members: [A, B, C], settled, known: [] as Member[], deaf: new Set<string>(), users: new Set(users) }
   const metrics = new Metrics()
   const announcer = new Announcer({
     self: A.name,
     members: () => MemberSet.of(world.members),
     settled: () => MemberSet.of(world.settled),
+    known: () => world.known,
     registry: { names: () => world.users.values(), has: user => world.users.has(user) },
     transport: {
       async announce(member, names) {
@@ -57,6 +58,15 @@ t.test('a user whom another member owns is announced to it; one of our own to no
   await new Promise(setImmediate)
   await new Promise(setImmediate)
   t.equal(heard.length, 1, 'who has left meanwhile is not')
+})
+
+t.test('one of our own is announced to those that have them too', async t => {
+  const mine = owned(A, [A, B, C])
+  const { announcer, heard, world } = start(t, { users: [mine] })
+  world.known = [C]
+  announcer.connected(mine)
+  await waitFor(() => heard.length > 0, 'it is heard')
+  t.strictSame(heard, [`${mine} ${C.name}`])
 })
 
 t.test('where members were added, also to the owner without them', async t => {
