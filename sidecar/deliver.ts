@@ -78,11 +78,11 @@ export class Delivery {
 
   /**
    * The pod that a client comes from may go on to serve it: until that is known, nobody can tell where a message has to go. Where it
-   * takes long, the sender asks that pod too, and this one again.
+   * takes long, the sender asks that pod too, and this one again, for as long as a move may take.
    */
   #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Answer | Promise<Answer> {
     const soon = arriving.flatMap(presence => presence.soon ?? [])
-    if (soon.length === 0) return letter.served ? 'offline' : this.#elsewhere(letter.user)
+    if (soon.length === 0) return letter.served ? 'offline' : A_MOMENT_AGO
     return this.#wait(Promise.race(soon), letter.message).then(waited =>
       waited === 'full' ? 'slow_consumer' : this.deliver(letter),
     )
