@@ -38,7 +38,7 @@ function writeHad({ keys, members }: Had): string[] {
   return [...names, ...keys.filter(key => key !== '')].slice(0, MAX_SERVED)
 }
 
-const keysOf = (presences: readonly Presence[]): string[] => presences.map(({ key }) => key)
+const keysOf = (presences: readonly Presence[]): string[] => presences.slice(0, MAX_SERVED).map(({ key }) => key)
 
 /**
  * Decides which members get a copy of a message that was delivered here, for users who have connections here and there. Nobody knows

@@ -97,10 +97,15 @@ export class Registry {
    * moved within this pod, the older one: it serves the client until the balancer says otherwise.
    */
   connections(user: string): Presence[] {
+    const entries = this.#byUser.get(user)
+    if (!entries) return []
     const open: Presence[] = []
-    for (const entry of this.#byUser.get(user)?.values() ?? []) {
+    const keys = entries.size > 1 ? new Set<string>() : undefined
+    for (const entry of entries.values()) {
       const { bridge, key } = entry
-      if (bridge.state === 'open' && !(key !== '' && open.some(other => other.key === key))) open.push(entry)
+      if (bridge.state !== 'open' || (key !== '' && keys?.has(key))) continue
+      keys?.add(key)
+      open.push(entry)
     }
     return open
   }
