@@ -1,9 +1,9 @@
-import type { SendResult, Side } from '../lib/wire/bridge.ts'
-import type { Message } from '../lib/wire/message.ts'
+import type { SendResult } from '../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer, type Outcome } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
 import { Copies, type CopiesOptions, readHad } from './copies.ts'
 import type { Presence, Registry } from './registry.ts'
+import { WaitingRoom } from './waiting-room.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 export interface DeliveryOptions extends CopiesOptions {
@@ -16,19 +16,19 @@ export interface DeliveryOptions extends CopiesOptions {
 /** What has to be known of a letter to deliver it here. */
 export type LocalLetter = Omit<Letter, 'lane' | 'start'>
 
-/** What a message that waits costs beyond its payload, so that empty ones are not free. */
-const MESSAGE_OVERHEAD_BYTES = 256
+const CLOSED: Promise<SendResult> = Promise.resolve('closed')
 
 /** Delivers messages to users who are connected to this pod, and says of others what is known of them. */
 export class Delivery {
   readonly #options: DeliveryOptions
   readonly #copies: Copies
   /** For clients that are arriving. */
-  #waitingBytes = 0
+  readonly #room: WaitingRoom
 
   constructor(options: DeliveryOptions) {
     this.#options = options
     this.#copies = new Copies(options)
+    this.#room = new WaitingRoom(options.maxWaitingBytes)
   }
 
   /**
@@ -40,7 +40,7 @@ export class Delivery {
     const all = this.#options.registry.connections(letter.user)
     if (letter.served) return this.#deliverCopy(letter, letter.served, all)
     if (all.length === 0) return this.#elsewhere(letter.user)
-    const settled = all.filter(({ arrival }) => !arrival)
+    const settled = all.filter(({ arriving }) => !arriving)
     if (settled.length === 0) return this.#afterArrival(all, letter)
     // A client that is being moved is connected to both pods, with the same key: where others are asked, the old one has it.
     return this.#write(this.#copies.send(letter, settled) ? settled : all, letter)
@@ -50,30 +50,36 @@ export class Delivery {
   #deliverCopy(letter: LocalLetter, served: readonly string[], all: readonly Presence[]): Answer | Promise<Answer> {
     const had = readHad(served)
     const here = all.filter(({ key }) => !had.keys.includes(key))
-    const settled = here.filter(({ arrival }) => !arrival)
+    const settled = here.filter(({ arriving }) => !arriving)
     const passed = this.#copies.passOn(letter, had, settled)
     if (here.length === 0) return passed || all.length > 0 ? 'delivered' : 'offline'
     return settled.length === 0 ? this.#afterArrival(here, { ...letter, served: had.keys }) : this.#write(here, letter)
   }
 
-  #write(here: readonly Presence[], { user, deliver, message }: LocalLetter): Promise<Answer> {
-    const side = deliver === 'app' ? 'upstream' : 'client'
-    return new Promise((resolve, reject) => {
-      let open = here.length
-      let worst: Outcome | undefined
-      for (const presence of here) {
-        this.#send(presence, side, message).then(result => {
-          if (result === 'sent') resolve('delivered')
-          else if (result === 'full') worst = 'slow_consumer'
-          if (--open === 0) resolve(worst ?? this.#elsewhere(user))
-        }, reject)
-      }
-    })
+  #write(here: readonly Presence[], letter: LocalLetter): Promise<Answer> {
+    const { user } = letter
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    let open = here.length
+    let worst: Outcome | undefined
+    for (const presence of here) {
+      this.#send(presence, letter).then(result => {
+        if (result === 'sent') resolve('delivered')
+        else if (result === 'full') worst = 'slow_consumer'
+        if (--open === 0) resolve(worst ?? this.#elsewhere(user))
+      }, reject)
+    }
+    return promise
   }
 
-  async #send({ bridge, arrival }: Presence, side: Side, message: Message): Promise<SendResult> {
-    const waited = arrival && (await this.#wait(arrival, message))
-    return waited === 'full' ? 'full' : bridge.send(side, message)
+  #send(presence: Presence, letter: LocalLetter): Promise<SendResult> {
+    const { bridge, arriving, soon } = presence
+    const side = letter.deliver === 'app' ? 'upstream' : 'client'
+    if (!arriving) return bridge.send(side, letter.message)
+    if (!soon) return CLOSED
+    // Where the client has other connections, it alone does not get what takes longer.
+    return this.#room.wait(letter, soon, 'full', ({ message }) =>
+      presence.arriving ? CLOSED : bridge.send(side, message),
+    )
   }
 
   /**
@@ -83,19 +89,7 @@ export class Delivery {
   #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Answer | Promise<Answer> {
     const soon = arriving.flatMap(presence => presence.soon ?? [])
     if (soon.length === 0) return letter.served ? 'offline' : A_MOMENT_AGO
-    return this.#wait(Promise.race(soon), letter.message).then(waited =>
-      waited === 'full' ? 'slow_consumer' : this.deliver(letter),
-    )
-  }
-
-  /** Waits, in bounded memory. */
-  async #wait(until: Promise<unknown>, { data }: Message): Promise<'full' | undefined> {
-    const bytes = data.length + MESSAGE_OVERHEAD_BYTES
-    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) return 'full'
-    this.#waitingBytes += bytes
-    await until
-    this.#waitingBytes -= bytes
-    return undefined
+    return this.#room.wait<Answer>(letter, Promise.race(soon), 'slow_consumer', kept => this.deliver(kept))
   }
 
   /** Where somebody who is not here could be: whoever asks may know less, and has perhaps another list of members. */

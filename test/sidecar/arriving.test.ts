@@ -95,7 +95,7 @@ t.test('a move that takes long, and is taken back: the message is kept until the
 })
 
 t.test('not more waits than may; the rest is told so', async t => {
-  const { a, b, user } = await startTwo(t, { MAX_QUEUE_BYTES: 2000 })
+  const { a, b, user } = await startTwo(t, { MAX_QUEUE_BYTES: 8000 })
   const bob = b.connect(user)
   const senders = ['ann', 'carl', 'dora', 'eve'].map(name => a.connect(name))
   const arriving = a.arrive(bob)

@@ -32,3 +32,15 @@ t.test('a room of very many connections is looked at in no time', async t => {
   const took = performance.now() - began
   t.ok(took < 1000, `${took} ms`)
 })
+
+t.test('who waits for a connection that arrives learns that it is taken anew', async t => {
+  const registry = new Registry()
+  const client = bridge()
+  registry.add('bob', client, 'k', true)
+  const [arriving] = registry.connections('bob')
+  registry.add('bob', client, 'k')
+  await arriving?.soon
+  t.match(registry.connections('bob'), [{ arriving: false, soon: undefined }])
+  registry.remove('bob', client)
+  t.notOk(registry.has('bob'))
+})

@@ -1,0 +1,80 @@
+import t from 'tap'
+import { Metrics } from '../../lib/service/metrics.ts'
+import type { Bridge } from '../../lib/wire/bridge.ts'
+import type { Message } from '../../lib/wire/message.ts'
+import { Delivery, type LocalLetter } from '../../sidecar/deliver.ts'
+import { Registry } from '../../sidecar/registry.ts'
+import { Whereabouts } from '../../sidecar/whereabouts.ts'
+
+/** A pod that owns everybody; its connections note what they get. */
+function start(maxWaitingBytes = 10_000) {
+  const registry = new Registry()
+  const metrics = new Metrics()
+  const whereabouts = new Whereabouts({ self: 'self:1', metrics })
+  const delivery = new Delivery({
+    self: 'self:1',
+    owner: () => 'self:1',
+    registry,
+    whereabouts,
+    relay: () => {},
+    maxWaitingBytes,
+  })
+  const connect = (user: string, key: string, arriving = false) => {
+    const received: string[] = []
+    const bridge = {
+      state: 'open',
+      send: async (_side: string, { data }: Message) => {
+        received.push(data.toString())
+        return 'sent'
+      },
+    } as unknown as Bridge
+    registry.add(user, bridge, key, arriving)
+    return { bridge, received }
+  }
+  return { delivery, registry, connect }
+}
+
+const letter = (user: string, text: string): LocalLetter => ({
+  user,
+  deliver: 'app',
+  message: { data: Buffer.from(text), binary: false },
+  served: undefined,
+})
+
+t.test('one of several devices that does not arrive is waited for, but not for long', async t => {
+  const { delivery, registry, connect } = start(2000)
+  const phone = connect('bob', 'k')
+  const laptop = connect('bob', 'l', true)
+  const [, arriving] = registry.connections('bob')
+  t.equal(await delivery.deliver(letter('bob', '1')), 'delivered', 'the phone has it')
+  await arriving?.soon
+  t.equal(await delivery.deliver(letter('bob', '2')), 'delivered')
+  registry.settle('bob', laptop.bridge)
+  t.equal(await delivery.deliver(letter('bob', '3')), 'delivered')
+  t.strictSame(phone.received, ['1', '2', '3'])
+  t.strictSame(laptop.received, ['3'])
+  // What was waited for in vain takes no room any more.
+  connect('ann', 'm', true)
+  const waiting = delivery.deliver(letter('ann', 'x'.repeat(1700)))
+  t.equal(await Promise.race([waiting, 'waits']), 'waits')
+})
+
+t.test('a client that is arriving and does not come leaves room for others', async t => {
+  const { delivery, registry, connect } = start(4000)
+  connect('bob', 'k', true)
+  const bobs = Array.from({ length: 20 }, (_, n) => delivery.deliver(letter('bob', String(n))))
+  t.ok((await Promise.race([bobs.at(-1), 'waits'])) === 'slow_consumer')
+  const ann = connect('ann', 'l', true)
+  const answer = delivery.deliver(letter('ann', 'hello'))
+  registry.settle('ann', ann.bridge)
+  t.equal(await answer, 'delivered')
+})
+
+t.test('a connection that is arriving and is said to stay: what waits for it is delivered', async t => {
+  const { delivery, registry, connect } = start()
+  const { bridge, received } = connect('bob', 'k', true)
+  const answer = delivery.deliver(letter('bob', 'hello'))
+  registry.add('bob', bridge, 'k')
+  t.equal(await answer, 'delivered')
+  t.strictSame(received, ['hello'])
+})
