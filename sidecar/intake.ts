@@ -59,6 +59,9 @@ export class Intake implements Inbox {
 /** Whether an answer says that the message was not delivered, and may be asked for again elsewhere. */
 const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer === 'offline'
 
+/** Of a message that is being delivered; the message itself is with whoever delivers it, and may be kept elsewhere. */
+type MessagePlace = Pick<Arrival, 'id' | 'lane'>
+
 /** What is remembered of one sending process. */
 class SenderInlet implements Inlet {
   readonly #delivery: Pick<Delivery, 'deliver'>
@@ -94,7 +97,9 @@ class SenderInlet implements Inlet {
     }
     slot ??= recent.add(id)
     const answer = this.#inLane(arrival)
-    return answer instanceof Promise ? this.#later(arrival, slot, answer) : this.#settle(arrival, slot, answer)
+    return answer instanceof Promise
+      ? this.#later({ id, lane: arrival.lane }, slot, answer)
+      : this.#settle(arrival, slot, answer)
   }
 
   receiveLoose(arrival: Arrival): Answer | Promise<Answer> {
@@ -125,7 +130,7 @@ class SenderInlet implements Inlet {
     this.#starts.set(lane, id)
   }
 
-  async #later(arrival: Arrival, slot: number, answer: Promise<Answer>): Promise<Answer> {
+  async #later(arrival: MessagePlace, slot: number, answer: Promise<Answer>): Promise<Answer> {
     let result: Answer = 'rejected'
     try {
       result = await answer
@@ -135,7 +140,7 @@ class SenderInlet implements Inlet {
     return result
   }
 
-  #settle({ id, lane }: Arrival, slot: number, answer: Answer): Answer {
+  #settle({ id, lane }: MessagePlace, slot: number, answer: Answer): Answer {
     const miss = isMiss(answer)
     this.#recent?.settle(slot, id, typeof answer === 'string' && !miss ? answer : undefined)
     if (miss && !this.#isOld(lane, id)) this.#stopped.set(lane, answer)

@@ -1,5 +1,6 @@
 import type { Metrics } from '../lib/service/metrics.ts'
 import { withDeadline } from '../lib/wire/deadline.ts'
+import { detach } from '../lib/wire/message.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
 import type { LocalLetter } from './deliver.ts'
@@ -55,14 +56,15 @@ export class Relay {
       return
     }
     this.#bytes += bytes
+    const kept = { ...letter, message: detach(letter.message) }
     // No user has this character in their name.
     const way = `${letter.user}\0${member}`
     const queue = this.#queues.get(way)
     if (queue) {
-      queue.letters.push(letter)
+      queue.letters.push(kept)
       return
     }
-    const started: Queue = { lane: this.#options.nextLane(), letters: [letter] }
+    const started: Queue = { lane: this.#options.nextLane(), letters: [kept] }
     this.#queues.set(way, started)
     void this.#work(way, member, started)
   }

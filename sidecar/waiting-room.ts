@@ -1,3 +1,4 @@
+import { detach } from '../lib/wire/message.ts'
 import type { LocalLetter } from './deliver.ts'
 
 /** What a message that waits costs beyond its payload, so that empty ones are not free. */
@@ -31,9 +32,10 @@ export class WaitingRoom {
     const bytes = message.data.length + MESSAGE_OVERHEAD_BYTES
     if (!this.#hasRoom(user, bytes)) return Promise.resolve(full)
     this.#book(user, bytes)
+    const kept = { ...letter, message: detach(message) }
     return until.then(() => {
       this.#book(user, -bytes)
-      return then(letter)
+      return then(kept)
     })
   }
 

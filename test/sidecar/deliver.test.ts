@@ -1,10 +1,14 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import { Delivery, type LocalLetter } from '../../sidecar/deliver.ts'
+import { Intake } from '../../sidecar/intake.ts'
 import { Registry } from '../../sidecar/registry.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 /** A pod that owns everybody; its connections note what they get. */
 function start(maxWaitingBytes = 10_000) {
@@ -31,7 +35,7 @@ function start(maxWaitingBytes = 10_000) {
     registry.add(user, bridge, key, arriving)
     return { bridge, received }
   }
-  return { delivery, registry, connect }
+  return { delivery, registry, connect, intake: new Intake({ delivery, whereabouts, metrics }) }
 }
 
 const letter = (user: string, text: string): LocalLetter => ({
@@ -77,4 +81,31 @@ t.test('a connection that is arriving and is said to stay: what waits for it is 
   registry.add('bob', bridge, 'k')
   t.equal(await answer, 'delivered')
   t.strictSame(received, ['hello'])
+})
+
+t.test('what waits for a client keeps nothing of what it came in', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (const devices of [1, 2]) {
+    const { registry, connect, intake } = start()
+    const { bridge, received } = connect('bob', 'k', true)
+    if (devices === 2) Object.assign(connect('bob', 'l').bridge, { send: () => new Promise(() => {}) })
+    const take = () => {
+      const batch = Buffer.alloc(262_144)
+      const message = { data: batch.subarray(100, 102), binary: true }
+      void intake
+        .from('sender')
+        .receive({ ...letter('bob', ''), message, id: 1, lane: 1, start: true, repeated: false })
+      return new WeakRef(batch.buffer)
+    }
+    const batch = take()
+    const gone = async () => {
+      collect()
+      return batch.deref() === undefined
+    }
+    await waitFor(gone, 'its memory is free')
+    registry.settle('bob', bridge)
+    await waitFor(() => received.length === 1, 'it is delivered')
+    t.strictSame(received, ['\0\0'])
+  }
 })

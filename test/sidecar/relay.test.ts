@@ -82,6 +82,13 @@ t.test('a member that has not got the user is no longer believed to', async t =>
   t.equal(await count('nobody'), 1, 'which is no loss')
 })
 
+t.test('a copy keeps nothing of what the message came in', async t => {
+  const { copy, sent } = start()
+  copy('bob', '1')
+  t.equal(sent[0]?.letter.message.data.buffer.byteLength, 1)
+  await sent[0]?.end()
+})
+
 t.test('what is more than may wait is dropped, and counted', async t => {
   const { copy, sent, texts, count } = start(1000)
   for (const text of ['1', '2', '3', '4', '5']) copy('bob', text)

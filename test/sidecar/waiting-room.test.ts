@@ -27,6 +27,14 @@ t.test('what waits goes on with the message that it was', async t => {
   t.strictSame(kept, before)
 })
 
+t.test('it keeps nothing but the message of what it came in', async t => {
+  const batch = Buffer.alloc(262_144)
+  const { room } = start()
+  const cut = { ...letter('bob', 0), message: { data: batch.subarray(100, 110), binary: true } }
+  const kept = await room.wait<LocalLetter | undefined>(cut, Promise.resolve(), undefined, after => after)
+  t.equal(kept?.message.data.buffer.byteLength, 10)
+})
+
 t.test('a user gets a quarter of the room, and it is given back', async t => {
   const { room, enter, open } = start()
   const waiting = [enter('bob', 1000), enter('bob', 900)]
