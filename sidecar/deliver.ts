@@ -1,3 +1,4 @@
+import { keyProblem } from '../lib/routing/routing-key.ts'
 import type { SendResult } from '../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer, type Outcome } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
@@ -95,6 +96,8 @@ export class Delivery {
   /** Where somebody who is not here could be: whoever asks may know less, and has perhaps another list of members. */
   #elsewhere(user: string): Answer {
     const { self, owner, registry, whereabouts } = this.#options
+    // Asked only here: nobody who is connected has such a name.
+    if (keyProblem(user) !== undefined) return 'rejected'
     const known = whereabouts.get(user)
     if (known !== undefined) return { member: known }
     if (registry.leftRecently(user)) return A_MOMENT_AGO

@@ -45,6 +45,13 @@ const letter = (user: string, text: string): LocalLetter => ({
   served: undefined,
 })
 
+t.test('a recipient who can be nobody is rejected by their owner as by every other pod', async t => {
+  const { delivery } = start()
+  for (const user of ['a\nb', '\ud800', 'x'.repeat(600), ' x'])
+    t.equal(await delivery.deliver(letter(user, '1')), 'rejected', JSON.stringify(user))
+  t.equal(await delivery.deliver(letter('bob', '1')), 'offline')
+})
+
 t.test('one of several devices that does not arrive is waited for, but not for long', async t => {
   const { delivery, registry, connect } = start(2000)
   const phone = connect('bob', 'k')
