@@ -12,36 +12,40 @@ export interface CopiesOptions {
   relay(member: string, letter: LocalLetter): void
 }
 
-/** Begins the name of a member among the keys of connections, which are base64. */
+/** Begins the name of a member among the keys of connections, which are base64; alone, that the copy is to be sent on. */
 const MEMBER = '>'
 
 /** Who has had a message, as a copy of it says. */
 export interface Had {
   /** Connections, by their keys. */
   readonly keys: readonly string[]
-  /** Members that have it or get it from whoever sent this copy. Where there are any, the copy may go on to others, once. */
+  /** Members that have it or get it from whoever sent this copy, with the one that the copy goes to. */
   readonly members: readonly string[]
+  /** Whether it is to be sent on to others, once. */
+  readonly onward: boolean
 }
 
 export function readHad(served: readonly string[]): Had {
-  const keys: string[] = []
-  const members: string[] = []
-  for (const item of served) {
-    if (item.startsWith(MEMBER)) members.push(item.slice(MEMBER.length))
-    else keys.push(item)
+  const names = served.filter(item => item.startsWith(MEMBER))
+  return {
+    keys: served.filter(item => !item.startsWith(MEMBER)),
+    members: names.filter(name => name !== MEMBER).map(name => name.slice(MEMBER.length)),
+    onward: names.includes(MEMBER),
   }
-  return { keys, members }
 }
 
-function writeHad({ keys, members }: Had): string[] {
+function writeHad({ keys, members, onward }: Had): string[] {
+  const known = keys.filter(key => key !== '')
   const names = members.map(member => `${MEMBER}${member}`)
-  return [...names, ...keys.filter(key => key !== '')].slice(0, MAX_SERVED)
+  // A longer name does not fit, and a member that is not named could be sent the message a second time.
+  if (names.some(({ length }) => length > MAX_CONNECTION_KEY_BYTES)) return known.slice(0, MAX_SERVED)
+  return [...(onward ? [MEMBER] : []), ...names, ...known].slice(0, MAX_SERVED)
 }
 
 const keysOf = (presences: readonly Presence[]): string[] => presences.slice(0, MAX_SERVED).map(({ key }) => key)
 
 /**
- * Decides which members get a copy of a message that was delivered here, for users who have connections here and there. Nobody knows
+ * Decides which members get a copy of a message that is delivered here, for users who have connections here and there. Nobody knows
  * all of the others but the owner: whoever has a user without owning them tells the owner, and the owner nobody. So what is
  * delivered elsewhere is copied to the owner too, which sends it on to those that it knows besides.
  */
@@ -53,27 +57,23 @@ export class Copies {
   }
 
   /**
-   * Copies a message that is delivered on these connections.
+   * The copies of a message that is being delivered on these connections.
    *
-   * @returns whether anybody gets a copy
+   * @returns sends them, when one of the connections has taken it: what none has taken goes elsewhere, and would come twice;
+   * `undefined`, there are none
    */
-  send(letter: LocalLetter, here: readonly Presence[]): boolean {
+  of(letter: LocalLetter, here: readonly Presence[]): (() => void) | undefined {
     const { self, owner, whereabouts } = this.#options
     const { user } = letter
-    const known = whereabouts.members(user)
     const home = owner(user)
-    const away = home !== undefined && home !== self && !whereabouts.lacks(user, home)
-    if (known.length === 0 && !away) return false
-    const keys = keysOf(here)
-    const others = away ? known.filter(member => member !== home) : known
-    this.#relay(others, letter, { keys, members: [] })
-    if (away) {
-      const members = [self, ...others]
-      // A longer name does not fit, and a member that is not named could be sent the message a second time.
-      const fit = members.every(({ length }) => length + MEMBER.length <= MAX_CONNECTION_KEY_BYTES)
-      this.#relay([home], letter, { keys, members: fit ? members : [] })
+    const others = whereabouts.members(user).filter(member => member !== home)
+    const owners = home === undefined || home === self || whereabouts.lacks(user, home) ? [] : [home]
+    if (others.length + owners.length === 0) return undefined
+    const had = { keys: keysOf(here), members: [self, ...others, ...owners] }
+    return () => {
+      this.#relay(others, letter, { ...had, onward: false })
+      this.#relay(owners, letter, { ...had, onward: true })
     }
-    return true
   }
 
   /**
@@ -82,10 +82,11 @@ export class Copies {
    * @param here connections of this pod that get it
    * @returns whether anybody gets it
    */
-  passOn(letter: LocalLetter, { keys, members }: Had, here: readonly Presence[]): boolean {
-    if (members.length === 0) return false
+  passOn(letter: LocalLetter, { keys, members, onward }: Had, here: readonly Presence[]): boolean {
+    if (!onward) return false
     const others = this.#options.whereabouts.members(letter.user).filter(member => !members.includes(member))
-    this.#relay(others, letter, { keys: [...keys, ...keysOf(here)], members: [] })
+    const had = { keys: [...keys, ...keysOf(here)], members: [...members, ...others], onward: false }
+    this.#relay(others, letter, had)
     return others.length > 0
   }
 

@@ -44,28 +44,36 @@ export class Delivery {
     const settled = all.filter(({ arriving }) => !arriving)
     if (settled.length === 0) return this.#afterArrival(all, letter)
     // A client that is being moved is connected to both pods, with the same key: where others are asked, the old one has it.
-    return this.#write(this.#copies.send(letter, settled) ? settled : all, letter)
+    const copies = this.#copies.of(letter, settled)
+    return this.#write(copies ? settled : all, letter, copies)
   }
 
   /** Delivers a copy on the connections that have not got the message elsewhere. */
   #deliverCopy(letter: LocalLetter, served: readonly string[], all: readonly Presence[]): Answer | Promise<Answer> {
     const had = readHad(served)
-    const here = all.filter(({ key }) => !had.keys.includes(key))
-    const settled = here.filter(({ arriving }) => !arriving)
+    const left = all.filter(({ key }) => !had.keys.includes(key))
+    const settled = left.filter(({ arriving }) => !arriving)
     const passed = this.#copies.passOn(letter, had, settled)
-    if (here.length === 0) return passed || all.length > 0 ? 'delivered' : 'offline'
+    // Where further pods get copies, a client that is arriving may come from one of them, and have it there.
+    const here = passed || had.members.length > 2 ? settled : left
+    if (here.length === 0) return passed || (all.length > 0 && left.length === 0) ? 'delivered' : 'offline'
     return settled.length === 0 ? this.#afterArrival(here, { ...letter, served: had.keys }) : this.#write(here, letter)
   }
 
-  #write(here: readonly Presence[], letter: LocalLetter): Promise<Answer> {
+  /** @param taken called when the first connection has it */
+  #write(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
     const { user } = letter
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     let open = here.length
+    let isTaken = false
     let worst: Outcome | undefined
     for (const presence of here) {
       this.#send(presence, letter).then(result => {
-        if (result === 'sent') resolve('delivered')
-        else if (result === 'full') worst = 'slow_consumer'
+        if (result === 'sent') {
+          if (!isTaken) taken?.()
+          isTaken = true
+          resolve('delivered')
+        } else if (result === 'full') worst = 'slow_consumer'
         if (--open === 0) resolve(worst ?? this.#elsewhere(user))
       }, reject)
     }

@@ -12,6 +12,7 @@ import { waitFor } from '../helpers/wait.ts'
 
 /** A pod that owns everybody; its connections note what they get. */
 function start(maxWaitingBytes = 10_000) {
+  const copies: string[] = []
   const registry = new Registry()
   const metrics = new Metrics()
   const whereabouts = new Whereabouts({ self: 'self:1', metrics })
@@ -20,7 +21,7 @@ function start(maxWaitingBytes = 10_000) {
     owner: () => 'self:1',
     registry,
     whereabouts,
-    relay: () => {},
+    relay: (member, { served }) => void copies.push([member, ...(served ?? [])].join(' ')),
     maxWaitingBytes,
   })
   const connect = (user: string, key: string, arriving = false) => {
@@ -35,7 +36,7 @@ function start(maxWaitingBytes = 10_000) {
     registry.add(user, bridge, key, arriving)
     return { bridge, received }
   }
-  return { delivery, registry, connect, intake: new Intake({ delivery, whereabouts, metrics }) }
+  return { delivery, registry, whereabouts, copies, connect, intake: new Intake({ delivery, whereabouts, metrics }) }
 }
 
 const letter = (user: string, text: string): LocalLetter => ({
@@ -43,6 +44,38 @@ const letter = (user: string, text: string): LocalLetter => ({
   deliver: 'app',
   message: { data: Buffer.from(text), binary: false },
   served: undefined,
+})
+
+t.test('a message that no connection takes has no copies: it goes elsewhere as a whole', async t => {
+  const { delivery, whereabouts, copies, connect } = start()
+  const { bridge } = connect('bob', 'k')
+  whereabouts.set('bob', 'b:1')
+  let end = (_: string) => {}
+  const send = () =>
+    new Promise(resolve => {
+      end = resolve
+    })
+  Object.assign(bridge, { send })
+  for (const [how, answer, expected] of [
+    ['closed', { member: 'b:1' }, []],
+    ['full', 'slow_consumer', []],
+    ['sent', 'delivered', ['b:1 >self:1 >b:1 k']],
+  ] as const) {
+    const delivered = delivery.deliver(letter('bob', how))
+    t.strictSame(copies, [], 'nobody knows yet')
+    end(how)
+    t.strictSame(await delivered, answer)
+    t.strictSame(copies, expected)
+  }
+})
+
+t.test('a copy does not wait for a client that may come from another pod with a copy', async t => {
+  const { delivery, connect } = start()
+  connect('bob', 'k', true)
+  const copy = (...served: string[]) => Promise.race([delivery.deliver({ ...letter('bob', 'x'), served }), 'waits'])
+  t.equal(await copy('>a:1', '>self:1', '>b:1'), 'offline')
+  t.equal(await copy('>a:1', '>self:1'), 'waits')
+  t.equal(await copy('>a:1', '>self:1', 'k'), 'delivered', 'nor for one that has it')
 })
 
 t.test('a recipient who can be nobody is rejected by their owner as by every other pod', async t => {
