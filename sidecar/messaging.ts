@@ -85,7 +85,7 @@ export function createMessaging(
     maxWaitingBytes: maxQueueBytes,
   })
   const finder = new Finder({ self, members, history, registry, whereabouts, delivery, transport, timeoutMs, metrics })
-  const relay = new Relay({ finder, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
+  const relay = new Relay({ finder, transport, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
   const announcer = new Announcer({
     self,
     members,

@@ -1,14 +1,16 @@
+import type { Member } from '../lib/routing/members.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { withDeadline } from '../lib/wire/deadline.ts'
 import { detach } from '../lib/wire/message.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
-import type { Letter } from '../lib/wire/transport/transport.ts'
+import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
 import type { LocalLetter } from './deliver.ts'
 import { type Finder, isMiss } from './finder.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 export interface RelayOptions {
   readonly finder: Pick<Finder, 'member' | 'ask'>
+  readonly transport: Pick<Transport, 'pipelines'>
   readonly whereabouts: Pick<Whereabouts, 'absent'>
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
@@ -20,9 +22,12 @@ export interface RelayOptions {
 }
 
 /** Copies for one user to one member, in their order. */
-interface Queue {
+interface Way {
   readonly lane: number
-  readonly letters: LocalLetter[]
+  readonly member: string
+  readonly waiting: LocalLetter[]
+  /** Copies that are under way. */
+  moving: number
 }
 
 const LETTER_OVERHEAD_BYTES = 256
@@ -31,11 +36,12 @@ const bytesOf = (letter: LocalLetter): number => letter.message.data.length + LE
 
 /**
  * Sends copies of messages to further members, for users who have connections here and there. The outcome of a message is that
- * of its delivery here; of copies it is only counted what became of them. One user's copies to one member go one after the other.
+ * of its delivery here; of copies it is only counted what became of them. One user's copies to one member keep their order, and follow each other
+ * at once where the transport keeps it: what goes to the member directly must not overtake them when the user has left here.
  */
 export class Relay {
   readonly #options: RelayOptions
-  readonly #queues = new Map<string, Queue>()
+  readonly #ways = new Map<string, Way>()
   #bytes = 0
   readonly #counter
 
@@ -58,30 +64,35 @@ export class Relay {
     this.#bytes += bytes
     const kept = { ...letter, message: detach(letter.message) }
     // No user has this character in their name.
-    const way = `${letter.user}\0${member}`
-    const queue = this.#queues.get(way)
-    if (queue) {
-      queue.letters.push(kept)
-      return
-    }
-    const started: Queue = { lane: this.#options.nextLane(), letters: [kept] }
-    this.#queues.set(way, started)
-    void this.#work(way, member, started)
+    const name = `${letter.user}\0${member}`
+    const way = this.#ways.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
+    this.#ways.set(name, way)
+    way.waiting.push(kept)
+    this.#advance(name, way)
   }
 
-  async #work(way: string, name: string, { lane, letters }: Queue): Promise<void> {
-    const { finder, whereabouts, timeoutMs } = this.#options
-    for (let letter = letters.shift(); letter; letter = letters.shift()) {
-      const copy: Letter = { ...letter, lane, start: true }
-      const asked = performance.now()
-      const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline =>
-        finder.ask(finder.member(name), copy, deadline),
-      )
-      if (isMiss(answer)) whereabouts.absent(letter.user, name, asked)
-      this.#counter.inc({ result: resultOf(answer) })
-      this.#bytes -= bytesOf(letter)
+  #advance(name: string, way: Way): void {
+    const { finder, transport } = this.#options
+    const member = finder.member(way.member)
+    const follows = () => member !== undefined && transport.pipelines(member)
+    for (let letter = way.waiting[0]; letter && (way.moving === 0 || follows()); letter = way.waiting[0]) {
+      way.waiting.shift()
+      way.moving++
+      void this.#send(letter, member, way).then(() => this.#advance(name, way))
     }
-    this.#queues.delete(way)
+    // Another one of that name may have been begun since this one was done.
+    if (way.moving === 0 && this.#ways.get(name) === way) this.#ways.delete(name)
+  }
+
+  async #send(letter: LocalLetter, target: Member | undefined, way: Way): Promise<void> {
+    const { finder, whereabouts, timeoutMs } = this.#options
+    const copy: Letter = { ...letter, lane: way.lane, start: true }
+    const asked = performance.now()
+    const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline => finder.ask(target, copy, deadline))
+    if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
+    this.#counter.inc({ result: resultOf(answer) })
+    this.#bytes -= bytesOf(letter)
+    way.moving--
   }
 }
 

@@ -14,6 +14,7 @@ const C = createMember('10.0.0.3', 1)
 function start(maxBytes = 10_000) {
   const sent: { at: Target; letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
   const absent: string[] = []
+  const world = { pipelines: false }
   const metrics = new Metrics()
   const relay = new Relay({
     finder: {
@@ -27,6 +28,7 @@ function start(maxBytes = 10_000) {
           sent.push({ at: target, letter, end })
         }),
     },
+    transport: { pipelines: () => world.pipelines },
     whereabouts: { absent: (user, member) => void absent.push(`${user} ${member}`) },
     nextLane: serialNumbers(),
     timeoutMs: 60_000,
@@ -39,7 +41,7 @@ function start(maxBytes = 10_000) {
     )?.value
   const copy = (user: string, text: string, to = B) =>
     relay.copy(to.name, { user, deliver: 'app', served: ['k'], message: { data: Buffer.from(text), binary: false } })
-  return { copy, sent, absent, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
+  return { copy, sent, world, absent, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
 }
 
 t.test('one user’s copies go one after the other, and go no further; others do not wait', async t => {
@@ -80,6 +82,24 @@ t.test('a member that has not got the user is no longer believed to', async t =>
   t.strictSame(absent, Array(3).fill(`bob ${B.name}`))
   t.equal(await count('lost'), 4)
   t.equal(await count('nobody'), 1, 'which is no loss')
+})
+
+t.test('where the transport keeps the order, copies follow each other at once', async t => {
+  const { copy, sent, texts, world } = start()
+  copy('bob', '1')
+  copy('bob', '2')
+  t.strictSame(texts(), ['1'])
+  world.pipelines = true
+  copy('bob', '3')
+  t.strictSame(texts(), ['1', '2', '3'])
+  world.pipelines = false
+  copy('bob', '4')
+  await sent[0]?.end()
+  await sent[2]?.end()
+  t.strictSame(texts(), ['1', '2', '3'], 'after all that are under way')
+  await sent[1]?.end()
+  t.strictSame(texts(), ['1', '2', '3', '4'])
+  await sent[3]?.end()
 })
 
 t.test('a copy keeps nothing of what the message came in', async t => {
