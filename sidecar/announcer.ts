@@ -41,6 +41,8 @@ export interface AnnouncerOptions {
   readonly members: () => MemberSet
   /** The members that there were already so many milliseconds ago. */
   readonly settled: (ms: number) => MemberSet
+  /** Members that are believed to have a user too. */
+  readonly known: (user: string) => readonly Member[]
   readonly registry: Pick<Registry, 'names' | 'has'>
   readonly transport: Pick<Transport, 'announce'>
   readonly metrics: Metrics
@@ -84,10 +86,11 @@ export class Announcer {
     this.#refresh = setInterval(() => this.membersChanged(), this.#times.refreshMs)
   }
 
-  /** A user has connected here. */
+  /** A user has connected here. Others that have them too must know it, or what they deliver would not be copied here. */
   connected(user: string): void {
-    const { self } = this.#options
+    const { self, known } = this.#options
     for (const member of this.#audience(user)) if (member && member.name !== self) this.#note(member, user)
+    for (const member of known(user)) this.#note(member, user)
   }
 
   /** Who could be asked for a user by somebody whose list of members is ours or an older one. */

@@ -1,19 +1,15 @@
-import type { SendResult, Side } from '../lib/wire/bridge.ts'
-import type { Message } from '../lib/wire/message.ts'
+import { keyProblem } from '../lib/routing/routing-key.ts'
+import type { SendResult } from '../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer, type Outcome } from '../lib/wire/outcome.ts'
-import { MAX_SERVED } from '../lib/wire/transport/link-frames.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
+import { Copies, type CopiesOptions, readHad } from './copies.ts'
 import type { Presence, Registry } from './registry.ts'
+import { WaitingRoom } from './waiting-room.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
-export interface DeliveryOptions {
-  /** This sidecar's own member name, and the one that owns a user by its list. */
-  readonly self: string
-  readonly owner: (user: string) => string | undefined
+export interface DeliveryOptions extends CopiesOptions {
   readonly registry: Registry
   readonly whereabouts: Whereabouts
-  /** Sends a copy to another member, which may have further connections of the user. */
-  relay(member: string, letter: LocalLetter): void
   /** Bytes that may wait for clients that are arriving; what is more is `slow_consumer`. */
   readonly maxWaitingBytes: number
 }
@@ -21,17 +17,19 @@ export interface DeliveryOptions {
 /** What has to be known of a letter to deliver it here. */
 export type LocalLetter = Omit<Letter, 'lane' | 'start'>
 
-/** What a message that waits costs beyond its payload, so that empty ones are not free. */
-const MESSAGE_OVERHEAD_BYTES = 256
+const CLOSED: Promise<SendResult> = Promise.resolve('closed')
 
 /** Delivers messages to users who are connected to this pod, and says of others what is known of them. */
 export class Delivery {
   readonly #options: DeliveryOptions
+  readonly #copies: Copies
   /** For clients that are arriving. */
-  #waitingBytes = 0
+  readonly #room: WaitingRoom
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#copies = new Copies(options)
+    this.#room = new WaitingRoom(options.maxWaitingBytes)
   }
 
   /**
@@ -40,64 +38,74 @@ export class Delivery {
    * @returns `delivered` as soon as one connection has taken it; one slow device does not hold up the others
    */
   deliver(letter: LocalLetter): Answer | Promise<Answer> {
-    const { user, deliver, message, served } = letter
-    const { registry, whereabouts, relay } = this.#options
-    const all = registry.connections(user)
-    if (all.length === 0) return served ? 'offline' : this.#elsewhere(user)
-    const settled = all.filter(({ arrival }) => !arrival)
+    const all = this.#options.registry.connections(letter.user)
+    if (letter.served) return this.#deliverCopy(letter, letter.served, all)
+    if (all.length === 0) return this.#elsewhere(letter.user)
+    const settled = all.filter(({ arriving }) => !arriving)
     if (settled.length === 0) return this.#afterArrival(all, letter)
-    // A client that is being moved is connected to both pods, with the same key: on one of them it has the message.
-    const other = served ? undefined : whereabouts.get(user)
-    const here = served ? all.filter(({ key }) => !served.includes(key)) : other === undefined ? all : settled
-    if (here.length === 0) return 'delivered'
-    if (other !== undefined) {
-      const keys = here.slice(0, MAX_SERVED).map(({ key }) => key)
-      relay(other, { ...letter, served: keys.filter(key => key !== '') })
-    }
-    const side = deliver === 'app' ? 'upstream' : 'client'
-    return new Promise((resolve, reject) => {
-      let open = here.length
-      let worst: Outcome | undefined
-      for (const presence of here) {
-        this.#send(presence, side, message).then(result => {
-          if (result === 'sent') resolve('delivered')
-          else if (result === 'full') worst = 'slow_consumer'
-          if (--open === 0) resolve(worst ?? this.#elsewhere(user))
-        }, reject)
-      }
-    })
+    // A client that is being moved is connected to both pods, with the same key: where others are asked, the old one has it.
+    const copies = this.#copies.of(letter, settled)
+    return this.#write(copies ? settled : all, letter, copies)
   }
 
-  async #send({ bridge, arrival }: Presence, side: Side, message: Message): Promise<SendResult> {
-    const waited = arrival && (await this.#wait(arrival, message))
-    return waited === 'full' ? 'full' : bridge.send(side, message)
+  /** Delivers a copy on the connections that have not got the message elsewhere. */
+  #deliverCopy(letter: LocalLetter, served: readonly string[], all: readonly Presence[]): Answer | Promise<Answer> {
+    const had = readHad(served)
+    const left = all.filter(({ key }) => !had.keys.includes(key))
+    const settled = left.filter(({ arriving }) => !arriving)
+    const passed = this.#copies.passOn(letter, had, settled)
+    // Where further pods get copies, a client that is arriving may come from one of them, and have it there.
+    const here = passed || had.members.length > 2 ? settled : left
+    if (here.length === 0) return passed || (all.length > 0 && left.length === 0) ? 'delivered' : 'offline'
+    return settled.length === 0 ? this.#afterArrival(here, { ...letter, served: had.keys }) : this.#write(here, letter)
+  }
+
+  /** @param taken called when the first connection has it */
+  #write(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
+    const { user } = letter
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    let open = here.length
+    let isTaken = false
+    let worst: Outcome | undefined
+    for (const presence of here) {
+      this.#send(presence, letter).then(result => {
+        if (result === 'sent') {
+          if (!isTaken) taken?.()
+          isTaken = true
+          resolve('delivered')
+        } else if (result === 'full') worst = 'slow_consumer'
+        if (--open === 0) resolve(worst ?? this.#elsewhere(user))
+      }, reject)
+    }
+    return promise
+  }
+
+  #send(presence: Presence, letter: LocalLetter): Promise<SendResult> {
+    const { bridge, arriving, soon } = presence
+    const side = letter.deliver === 'app' ? 'upstream' : 'client'
+    if (!arriving) return bridge.send(side, letter.message)
+    if (!soon) return CLOSED
+    // Where the client has other connections, it alone does not get what takes longer.
+    return this.#room.wait(letter, soon, 'full', ({ message }) =>
+      presence.arriving ? CLOSED : bridge.send(side, message),
+    )
   }
 
   /**
    * The pod that a client comes from may go on to serve it: until that is known, nobody can tell where a message has to go. Where it
-   * takes long, the sender asks that pod too, and this one again.
+   * takes long, the sender asks that pod too, and this one again, for as long as a move may take.
    */
   #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Answer | Promise<Answer> {
     const soon = arriving.flatMap(presence => presence.soon ?? [])
-    if (soon.length === 0) return letter.served ? 'offline' : this.#elsewhere(letter.user)
-    return this.#wait(Promise.race(soon), letter.message).then(waited =>
-      waited === 'full' ? 'slow_consumer' : this.deliver(letter),
-    )
-  }
-
-  /** Waits, in bounded memory. */
-  async #wait(until: Promise<unknown>, { data }: Message): Promise<'full' | undefined> {
-    const bytes = data.length + MESSAGE_OVERHEAD_BYTES
-    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) return 'full'
-    this.#waitingBytes += bytes
-    await until
-    this.#waitingBytes -= bytes
-    return undefined
+    if (soon.length === 0) return letter.served ? 'offline' : A_MOMENT_AGO
+    return this.#room.wait<Answer>(letter, Promise.race(soon), 'slow_consumer', kept => this.deliver(kept))
   }
 
   /** Where somebody who is not here could be: whoever asks may know less, and has perhaps another list of members. */
   #elsewhere(user: string): Answer {
     const { self, owner, registry, whereabouts } = this.#options
+    // Asked only here: nobody who is connected has such a name.
+    if (keyProblem(user) !== undefined) return 'rejected'
     const known = whereabouts.get(user)
     if (known !== undefined) return { member: known }
     if (registry.leftRecently(user)) return A_MOMENT_AGO

@@ -1,5 +1,6 @@
 import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
+import { keyProblem } from '../lib/routing/routing-key.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { type Deadline, withDeadline } from '../lib/wire/deadline.ts'
 import type { Answer, Outcome } from '../lib/wire/outcome.ts'
@@ -77,7 +78,8 @@ export class Finder {
   /** Hands a letter to a target. */
   ask(target: Target, letter: Letter, deadline: Deadline): Answer | Promise<Answer> {
     if (target === 'here') return this.#options.delivery.deliver(letter)
-    if (target === undefined || this.#suspects.get(target.name)) return 'no_owner'
+    if (target === undefined || this.#suspects.get(target.name))
+      return keyProblem(letter.user) === undefined ? 'no_owner' : 'rejected'
     return this.#options.transport.send(target, letter, deadline)
   }
 
@@ -146,7 +148,9 @@ export class Finder {
 
   /** The next message goes there at once. */
   #found(user: string, member: string): void {
-    const { members, whereabouts } = this.#options
+    const { self, members, whereabouts } = this.#options
+    // Where else they are stays known: there they may have further connections.
+    if (member === self) return
     if (members().owner(user)?.name === member) whereabouts.delete(user)
     else whereabouts.set(user, member)
   }

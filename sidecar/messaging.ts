@@ -99,8 +99,18 @@ export function createMessaging(
     timeoutMs,
     metrics,
   })
-  const relay = new Relay({ finder, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
-  const announcer = new Announcer({ self, members, settled: ms => history.settled(ms), registry, transport, metrics })
+  const relay = new Relay({ finder, transport, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
+  const announcer = new Announcer({
+    self,
+    members,
+    settled: ms => history.settled(ms),
+    known: user => whereabouts.members(user).flatMap(name => finder.member(name) ?? []),
+    registry,
+    transport,
+    metrics,
+  })
+  /** Where connections were said to have gone, for those that come back. */
+  const moves = new WeakMap<Bridge, string>()
   metrics.gauge('users', 'Users with at least one connection to this pod.', {
     collect() {
       this.set(registry.users)
@@ -134,11 +144,13 @@ export function createMessaging(
       registry.remove(user, bridge)
       // The balancer's list may be newer than ours: that is remembered, and used as soon as the member is known here too.
       whereabouts.set(user, name)
+      moves.set(bridge, name)
       const member = acquaintances.get(name)
       if (member) announcer.moved(user, member)
     },
     stayed(user, bridge, key) {
-      whereabouts.delete(user)
+      const there = moves.get(bridge)
+      if (there !== undefined) whereabouts.disprove(user, there)
       this.connected(user, bridge, key)
     },
     membersChanged(list) {

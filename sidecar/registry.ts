@@ -16,15 +16,15 @@ export interface Presence {
   readonly bridge: Bridge
   /** Of the client's connection: the same on each pod that it is served by; empty: not known. */
   readonly key: string
-  /** Of one that is arriving: resolves when it is known whether the client is served here. Else `undefined`. */
-  readonly arrival: Promise<void> | undefined
+  /** Whether it is not known that the client is served here. */
+  readonly arriving: boolean
   /** Of one that is arriving: resolves when that is known, or takes too long; `undefined` from then on. All who wait learn it at once. */
   readonly soon: Promise<void> | undefined
 }
 
-/** A presence, and how its arrival ends. */
+/** A presence, and how the waiting for it ends. */
 interface Entry extends Presence {
-  arrival: Promise<void> | undefined
+  arriving: boolean
   soon: Promise<void> | undefined
   readonly end: () => void
 }
@@ -61,15 +61,17 @@ export class Registry {
     this.#departures.delete(user)
     const entries = this.#byUser.get(user) ?? new Map<Bridge, Entry>()
     this.#byUser.set(user, entries)
-    const settled = { bridge, key, arrival: undefined, soon: undefined, end: () => {} }
+    // Whoever waits for a connection that arrives no more, but is here, must not wait for the one that it was.
+    entries.get(bridge)?.end()
+    const settled = { bridge, key, arriving: false, soon: undefined, end: () => {} }
     entries.set(bridge, arriving ? arrivingEntry(bridge, key) : settled)
   }
 
   /** A client that was arriving is served here from now on. */
   settle(user: string, bridge: Bridge): void {
     const entry = this.#byUser.get(user)?.get(bridge)
-    if (!entry?.arrival) return
-    entry.arrival = undefined
+    if (!entry?.arriving) return
+    entry.arriving = false
     entry.end()
   }
 
@@ -97,10 +99,15 @@ export class Registry {
    * moved within this pod, the older one: it serves the client until the balancer says otherwise.
    */
   connections(user: string): Presence[] {
+    const entries = this.#byUser.get(user)
+    if (!entries) return []
     const open: Presence[] = []
-    for (const entry of this.#byUser.get(user)?.values() ?? []) {
+    const keys = entries.size > 1 ? new Set<string>() : undefined
+    for (const entry of entries.values()) {
       const { bridge, key } = entry
-      if (bridge.state === 'open' && !(key !== '' && open.some(other => other.key === key))) open.push(entry)
+      if (bridge.state !== 'open' || (key !== '' && keys?.has(key))) continue
+      keys?.add(key)
+      open.push(entry)
     }
     return open
   }
@@ -112,18 +119,16 @@ export class Registry {
 }
 
 function arrivingEntry(bridge: Bridge, key: string): Entry {
-  const arrival = Promise.withResolvers<void>()
-  const soon = Promise.withResolvers<void>()
+  const { promise, resolve } = Promise.withResolvers<void>()
   const late = () => {
     entry.soon = undefined
-    soon.resolve()
+    resolve()
   }
   const timer = setTimeout(late, ARRIVAL_MS)
   const end = () => {
     clearTimeout(timer)
     late()
-    arrival.resolve()
   }
-  const entry: Entry = { bridge, key, arrival: arrival.promise, soon: soon.promise, end }
+  const entry: Entry = { bridge, key, arriving: true, soon: promise, end }
   return entry
 }

@@ -1,14 +1,17 @@
+import type { Member } from '../lib/routing/members.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { withDeadline } from '../lib/wire/deadline.ts'
+import { detach } from '../lib/wire/message.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
-import type { Letter } from '../lib/wire/transport/transport.ts'
+import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
 import type { LocalLetter } from './deliver.ts'
 import { type Finder, isMiss } from './finder.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 export interface RelayOptions {
   readonly finder: Pick<Finder, 'member' | 'ask'>
-  readonly whereabouts: Pick<Whereabouts, 'disprove'>
+  readonly transport: Pick<Transport, 'pipelines'>
+  readonly whereabouts: Pick<Whereabouts, 'absent'>
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
   /** Longest time of one copy, in milliseconds. */
@@ -18,10 +21,13 @@ export interface RelayOptions {
   readonly metrics: Metrics
 }
 
-/** Copies for one user, in their order. */
-interface Queue {
+/** Copies for one user to one member, in their order. */
+interface Way {
   readonly lane: number
-  readonly letters: { readonly letter: LocalLetter; readonly member: string }[]
+  readonly member: string
+  readonly waiting: LocalLetter[]
+  /** Copies that are under way. */
+  moving: number
 }
 
 const LETTER_OVERHEAD_BYTES = 256
@@ -30,11 +36,12 @@ const bytesOf = (letter: LocalLetter): number => letter.message.data.length + LE
 
 /**
  * Sends copies of messages to further members, for users who have connections here and there. The outcome of a message is that
- * of its delivery here; of copies it is only counted what became of them. One user's copies go one after the other.
+ * of its delivery here; of copies it is only counted what became of them. One user's copies to one member keep their order, and follow each other
+ * at once where the transport keeps it: what goes to the member directly must not overtake them when the user has left here.
  */
 export class Relay {
   readonly #options: RelayOptions
-  readonly #queues = new Map<string, Queue>()
+  readonly #ways = new Map<string, Way>()
   #bytes = 0
   readonly #counter
 
@@ -45,7 +52,7 @@ export class Relay {
       'Copies of messages for users who are connected here and at another pod, by what became of them.',
       { labelNames: ['result'] },
     )
-    for (const result of ['delivered', 'lost', 'dropped']) this.#counter.inc({ result }, 0)
+    for (const result of ['delivered', 'nobody', 'lost', 'dropped']) this.#counter.inc({ result }, 0)
   }
 
   copy(member: string, letter: LocalLetter): void {
@@ -55,28 +62,42 @@ export class Relay {
       return
     }
     this.#bytes += bytes
-    const queue = this.#queues.get(letter.user)
-    if (queue) {
-      queue.letters.push({ letter, member })
-      return
-    }
-    const started: Queue = { lane: this.#options.nextLane(), letters: [{ letter, member }] }
-    this.#queues.set(letter.user, started)
-    void this.#work(letter.user, started)
+    const kept = { ...letter, message: detach(letter.message) }
+    // No user has this character in their name.
+    const name = `${letter.user}\0${member}`
+    const way = this.#ways.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
+    this.#ways.set(name, way)
+    way.waiting.push(kept)
+    this.#advance(name, way)
   }
 
-  async #work(user: string, queue: Queue): Promise<void> {
-    const { finder, whereabouts, timeoutMs } = this.#options
-    for (let next = queue.letters.shift(); next; next = queue.letters.shift()) {
-      const { letter, member } = next
-      const copy: Letter = { ...letter, lane: queue.lane, start: true }
-      const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline =>
-        finder.ask(finder.member(member), copy, deadline),
-      )
-      if (isMiss(answer)) whereabouts.disprove(user, member)
-      this.#counter.inc({ result: answer === 'delivered' ? 'delivered' : 'lost' })
-      this.#bytes -= bytesOf(letter)
+  #advance(name: string, way: Way): void {
+    const { finder, transport } = this.#options
+    const member = finder.member(way.member)
+    const follows = () => member !== undefined && transport.pipelines(member)
+    for (let letter = way.waiting[0]; letter && (way.moving === 0 || follows()); letter = way.waiting[0]) {
+      way.waiting.shift()
+      way.moving++
+      void this.#send(letter, member, way).then(() => this.#advance(name, way))
     }
-    this.#queues.delete(user)
+    // Another one of that name may have been begun since this one was done.
+    if (way.moving === 0 && this.#ways.get(name) === way) this.#ways.delete(name)
   }
+
+  async #send(letter: LocalLetter, target: Member | undefined, way: Way): Promise<void> {
+    const { finder, whereabouts, timeoutMs } = this.#options
+    const copy: Letter = { ...letter, lane: way.lane, start: true }
+    const asked = performance.now()
+    const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline => finder.ask(target, copy, deadline))
+    if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
+    this.#counter.inc({ result: resultOf(answer) })
+    this.#bytes -= bytesOf(letter)
+    way.moving--
+  }
+}
+
+/** A pod that has no further connection of the user, though it could have had, has lost nothing. */
+function resultOf(answer: Answer): 'delivered' | 'nobody' | 'lost' {
+  if (answer === 'delivered') return answer
+  return answer === 'offline' ? 'nobody' : 'lost'
 }

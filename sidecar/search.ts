@@ -54,13 +54,15 @@ export class Search {
   /** Where an answer points to that came when enough were followed in this round: the next one begins there. */
   #unfollowed: string | undefined
   #turbulent = false
+  /** Whether two have pointed to each other. */
+  #circular = false
   /** Whether anybody has answered. */
   #reached = false
   #pauseMs = FIRST_PAUSE_MS
 
   /**
-   * @param waitMs how long the search may go on while members change, from the time that {@link next} is told; {@link PATIENCE}
-   * times as long where the user must be somewhere
+   * @param waitMs how long the search may go on while members change or the user is moved, from the time that {@link next} is told;
+   * {@link PATIENCE} times as long where the user must be somewhere
    */
   constructor(view: () => SearchView, waitMs: number) {
     this.#view = view
@@ -77,7 +79,7 @@ export class Search {
   next(elapsedMs: number): Step {
     const step = this.#candidate()
     if (step) return step
-    const limitMs = this.#turbulent ? PATIENCE * this.#waitMs : this.#now.turbulent ? this.#waitMs : 0
+    const limitMs = this.#limitMs
     if (elapsedMs >= limitMs) return { outcome: this.verdict }
     const waitMs = Math.min(this.#pauseMs, limitMs - elapsedMs)
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
@@ -96,8 +98,9 @@ export class Search {
     if (answer === 'no_owner') this.#turbulent = true
     else this.#reached = true
     if (typeof answer === 'string') return
-    // Whoever is said to be where they were not a moment before is being moved about.
-    if (answer.member === undefined || this.#asked.has(answer.member)) this.#turbulent = true
+    if (answer.member === undefined) this.#turbulent = true
+    // They are being moved just now, or what one of the two believes is no longer true.
+    else if (this.#asked.has(answer.member)) this.#circular = true
     else if (this.#hops < MAX_HOPS) this.#pointer = answer.member
     else {
       this.#turbulent = true
@@ -108,6 +111,13 @@ export class Search {
   /** The pause is over: the world may look different. */
   look(): void {
     this.#now = this.#view()
+  }
+
+  get #limitMs(): number {
+    const { turbulent } = this.#now
+    // While pods come and go, whoever is said to be where they were not a moment before is being moved about.
+    if (this.#turbulent || (this.#circular && turbulent)) return PATIENCE * this.#waitMs
+    return this.#circular || turbulent ? this.#waitMs : 0
   }
 
   #candidate(): Step | undefined {

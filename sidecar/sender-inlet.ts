@@ -17,6 +17,9 @@ const STOPPED_BYTES = 128
 /** Whether an answer says that the message was not delivered, and may be asked for again elsewhere. */
 const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer === 'offline'
 
+/** Of a message that is being delivered; the message itself is with whoever delivers it, and may be kept elsewhere. */
+type MessagePlace = Pick<Arrival, 'id' | 'lane'>
+
 /** What is remembered of one sending process. */
 export class SenderInlet implements Inlet {
   readonly #delivery: Pick<Delivery, 'deliver'>
@@ -79,7 +82,9 @@ export class SenderInlet implements Inlet {
       if (recent.bytes > bytes) this.#grew(recent.bytes - bytes)
     }
     const answer = this.#inLane(arrival)
-    return answer instanceof Promise ? this.#later(arrival, slot, answer) : this.#settle(arrival, slot, answer)
+    return answer instanceof Promise
+      ? this.#later({ id, lane: arrival.lane }, slot, answer)
+      : this.#settle(arrival, slot, answer)
   }
 
   receiveLoose(arrival: Arrival): Answer | Promise<Answer> {
@@ -112,7 +117,7 @@ export class SenderInlet implements Inlet {
     if (this.#starts.size > size) this.#grew(START_BYTES)
   }
 
-  async #later(arrival: Arrival, slot: number, answer: Promise<Answer>): Promise<Answer> {
+  async #later(arrival: MessagePlace, slot: number, answer: Promise<Answer>): Promise<Answer> {
     let result: Answer = 'rejected'
     try {
       result = await answer
@@ -122,7 +127,7 @@ export class SenderInlet implements Inlet {
     return result
   }
 
-  #settle({ id, lane }: Arrival, slot: number, answer: Answer): Answer {
+  #settle({ id, lane }: MessagePlace, slot: number, answer: Answer): Answer {
     const miss = isMiss(answer)
     this.#recent?.settle(slot, id, typeof answer === 'string' && !miss ? answer : undefined)
     if (miss && !this.#isOld(lane, id)) {

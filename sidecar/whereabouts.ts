@@ -5,6 +5,12 @@ import { ExpiringMap } from './expiring-map.ts'
 const KEEP_MS = 60_000
 const MAX_USERS = 100_000
 
+/** Members that are believed to have one user; with more, those that were heard of longest ago go first. */
+export const MAX_MEMBERS = 4
+
+/** How long a member that had nobody for a copy is not sent another one, in milliseconds; unless it announces the user. */
+const ABSENT_MS = 1000
+
 export interface WhereaboutsOptions {
   /** This sidecar's own member name. */
   readonly self: string
@@ -14,48 +20,68 @@ export interface WhereaboutsOptions {
   readonly now?: () => number
 }
 
+/** That a member has a user, and since when we know. */
+interface Belief {
+  readonly member: string
+  readonly since: number
+}
+
 /**
- * Which member has a user, where that is not the one that the list of members says: because the user was moved from here, because
- * the member has said so, or because a message has reached them there.
+ * Which members have a user, besides the one that the list of members says: because the user was moved from here, because the
+ * member has said so, or because a message has reached them there. Several have one whose devices are on several pods.
  */
 export class Whereabouts {
   readonly #self: string
   readonly #isUsable: (member: string) => boolean
-  readonly #members: ExpiringMap<string, string>
+  readonly #now: () => number
+  /** Of each user, what was heard last comes first. */
+  readonly #beliefs: ExpiringMap<string, readonly Belief[]>
+  readonly #absent: ExpiringMap<string, string>
 
-  constructor({ self, isUsable = () => true, metrics, now }: WhereaboutsOptions) {
+  constructor({ self, isUsable = () => true, metrics, now = () => performance.now() }: WhereaboutsOptions) {
     this.#self = self
     this.#isUsable = isUsable
+    this.#now = now
     const evicted = metrics.counter(
       'whereabouts_evicted_total',
       'Users whose whereabouts were forgotten before their time, because there were too many.',
     )
-    const members = new ExpiringMap<string, string>({
+    const beliefs = new ExpiringMap<string, readonly Belief[]>({
       keepMs: KEEP_MS,
       maxEntries: MAX_USERS,
       onEvict: () => evicted.inc(),
-      ...(now && { now }),
+      now,
     })
-    this.#members = members
+    this.#beliefs = beliefs
+    this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now })
     metrics.gauge('whereabouts', 'Users who are known to be at another pod than their owner.', {
       collect() {
-        this.set(members.size)
+        this.set(beliefs.size)
       },
     })
   }
 
-  /**
-   * The member that has a user; `undefined`: nothing is known but the list of members. One that may not be asked is neither said nor
-   * forgotten: it can become usable.
-   */
+  /** The member that was last heard to have a user; `undefined`: nothing is known but the list of members. */
   get(user: string): string | undefined {
-    const member = this.#members.get(user)
-    return member !== undefined && this.#isUsable(member) ? member : undefined
+    return this.members(user)[0]
+  }
+
+  /**
+   * All members that are believed to have a user, what was heard last first. One that may not be asked is neither said nor forgotten:
+   * it can become usable.
+   */
+  members(user: string): readonly string[] {
+    return this.#of(user)
+      .map(({ member }) => member)
+      .filter(this.#isUsable)
   }
 
   /** Remembers that a member has a user now. One who is connected here too has several connections. */
   set(user: string, member: string): void {
-    if (member !== this.#self) this.#members.set(user, member)
+    if (member === this.#self) return
+    const others = this.#of(user).filter(belief => belief.member !== member)
+    this.#beliefs.set(user, [{ member, since: this.#now() }, ...others].slice(0, MAX_MEMBERS))
+    if (this.lacks(user, member)) this.#absent.delete(user)
   }
 
   /** Another member says that it has these users. */
@@ -65,11 +91,42 @@ export class Whereabouts {
 
   /** Forgets a user: they are where the list of members says. */
   delete(user: string): void {
-    this.#members.delete(user)
+    this.#beliefs.delete(user)
   }
 
   /** Forgets that a member has a user: it has not. */
   disprove(user: string, member: string): void {
-    if (this.#members.get(user) === member) this.#members.delete(user)
+    this.#keep(user, belief => belief.member !== member)
+  }
+
+  /**
+   * A member had nobody for a copy that was sent to it at this time (on the clock of `performance.now()`). What it has announced
+   * since then is true all the same: answers and announcements overtake each other.
+   */
+  absent(user: string, member: string, asked: number): void {
+    this.#keep(user, belief => belief.member !== member || belief.since > asked)
+    if (!this.#of(user).some(belief => belief.member === member)) this.#absent.set(user, member)
+  }
+
+  /** Whether a member had nobody for a copy a moment ago, and has said nothing else since. */
+  lacks(user: string, member: string): boolean {
+    return this.#absent.get(user) === member
+  }
+
+  #of(user: string): readonly Belief[] {
+    const beliefs = this.#beliefs.get(user)
+    if (!beliefs) return NONE
+    const oldest = this.#now() - KEEP_MS
+    return beliefs.filter(({ since }) => since > oldest)
+  }
+
+  #keep(user: string, holds: (belief: Belief) => boolean): void {
+    const beliefs = this.#of(user)
+    const left = beliefs.filter(holds)
+    if (left.length === beliefs.length) return
+    if (left.length === 0) this.#beliefs.delete(user)
+    else this.#beliefs.set(user, left)
   }
 }
+
+const NONE: readonly Belief[] = []

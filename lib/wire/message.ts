@@ -6,6 +6,14 @@ export interface Message {
   readonly binary: boolean
 }
 
+/** The same message in memory of its own: one that is kept must not keep all that came with it. */
+export function detach({ data, binary }: Message): Message {
+  // Not from the pool that small buffers share: one would keep all of that.
+  const own = Buffer.allocUnsafeSlow(data.length)
+  data.copy(own)
+  return { data: own, binary }
+}
+
 /** From the client to the app, or from the app to the client. */
 export type Direction = 'inbound' | 'outbound'
 

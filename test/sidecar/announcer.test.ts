@@ -14,12 +14,13 @@ function start(
 ) {
   const heard: string[] = []
   const calls: number[] = []
-  const world = { members: [A, B, C], settled, deaf: new Set<string>(), users: new Set(users) }
+  const world = { members: [A, B, C], settled, known: [] as Member[], deaf: new Set<string>(), users: new Set(users) }
   const metrics = new Metrics()
   const announcer = new Announcer({
     self: A.name,
     members: () => MemberSet.of(world.members),
     settled: () => MemberSet.of(world.settled),
+    known: () => world.known,
     registry: { names: () => world.users.values(), has: user => world.users.has(user) },
     transport: {
       async announce(member, names) {
@@ -63,6 +64,15 @@ t.test('a user whom another member owns is announced to it; one of our own to no
   t.equal(heard.length, 1, 'who has left meanwhile is not')
 })
 
+t.test('one of our own is announced to those that have them too', async t => {
+  const mine = owned(A, [A, B, C])
+  const { announcer, heard, world } = start(t, { users: [mine] })
+  world.known = [C]
+  announcer.connected(mine)
+  await waitFor(() => heard.length > 0, 'it is heard')
+  t.strictSame(heard, [`${mine} ${C.name}`])
+})
+
 t.test('where members were added, also to the owner without them', async t => {
   const user = owned(A, [A, B, C])
   const { announcer, heard } = start(t, { users: [user], settled: [B, C] })
@@ -86,7 +96,7 @@ t.test('after a change all users concerned are, in few requests; and again and a
   world.members = [A, B]
   world.settled = [A, B]
   announcer.membersChanged()
-  await waitFor(() => heard.length >= concerned.length, 'all are heard')
+  await waitFor(() => new Set(heard).size >= concerned.length, 'all are heard')
   t.strictSame(new Set(heard), new Set(concerned.map(user => `${user} ${B.name}`)))
   t.ok(calls.length < 20, `${calls.length} announcements`)
   await waitFor(() => heard.length >= 2 * concerned.length, 'the refresh')

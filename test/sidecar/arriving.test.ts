@@ -73,8 +73,29 @@ t.test('a client that is moved within a pod has two connections there and gets e
   t.strictSame(bob.received, ['before', 'between', 'after'])
 })
 
+t.test('a move that takes long, and is taken back: the message is kept until then', async t => {
+  // Longer than a message waits at the new pod, only where it is known that the user must be somewhere.
+  const { a, b, user } = await startTwo(t, { RECIPIENT_WAIT_MS: 1000 })
+  const c = await startPod(t, { config: { RECIPIENT_WAIT_MS: 1000 } })
+  c.know(a.name, b.name)
+  c.settle()
+  const bob = b.connect(user)
+  await waitFor(async () => (await a.metric('whereabouts')) === 1, 'the owner has heard where the user is')
+  a.arrive(bob)
+  b.messaging.moved(user, bob.bridge, a.name)
+  c.send(c.connect('ann'), user, 'hello')
+  await waitFor(
+    async () => (await c.metric('messages_followed_total', { reason: 'retry' })) > 0,
+    'they are asked again',
+  )
+  b.messaging.stayed(user, bob.bridge, bob.key)
+  await waitFor(async () => (await total(c)) === 1, 'it has an outcome')
+  t.strictSame(await c.outcomes(), { delivered: 1 })
+  t.strictSame(bob.received, ['hello'])
+})
+
 t.test('not more waits than may; the rest is told so', async t => {
-  const { a, b, user } = await startTwo(t, { MAX_QUEUE_BYTES: 2000 })
+  const { a, b, user } = await startTwo(t, { MAX_QUEUE_BYTES: 8000 })
   const bob = b.connect(user)
   const senders = ['ann', 'carl', 'dora', 'eve'].map(name => a.connect(name))
   const arriving = a.arrive(bob)

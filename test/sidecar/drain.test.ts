@@ -13,9 +13,9 @@ function pod(count: number, goesWhenAsked: number) {
   const connections = new Set<Connection>()
   for (let n = 0; n < count; n++)
     connections.add({ close: (...how: unknown[]) => closes.push(how) } as unknown as Connection)
-  const began = Date.now()
+  const began = performance.now()
   const ask = (connection: Connection) => {
-    const times = [...(asks.get(connection) ?? []), Date.now() - began]
+    const times = [...(asks.get(connection) ?? []), performance.now() - began]
     asks.set(connection, times)
     if (times.length === goesWhenAsked) connections.delete(connection)
   }

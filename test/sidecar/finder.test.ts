@@ -56,7 +56,7 @@ function start(members = [A, B], trusting = true) {
     const now = performance.now()
     return finder.seek(finder.search(user, target, miss, waitMs), letter, now, now + 5000)
   }
-  return { finder, answers, asked, whereabouts, registry, user, owner, other: owner === A ? B : A, ask, seek }
+  return { finder, answers, asked, whereabouts, registry, user, owner, other: owner === A ? B : A, ask, seek, letter }
 }
 
 t.test('a message goes first to where its recipient is, is believed to be, or belongs', async t => {
@@ -114,6 +114,17 @@ t.test('nobody there: offline, if anybody could be asked; a bad name is nobody',
   answers.set(other.name, 'no_owner')
   t.equal(await seek(owner, 'no_owner'), 'no_owner')
   t.equal(await start([]).seek(undefined, 'no_owner'), 'no_owner')
+})
+
+t.test('who can be nobody is not looked for where nobody can be asked', async t => {
+  const { finder, answers, owner, other, ask, seek, letter } = start()
+  const bad = { ...letter, user: 'bad\0name' }
+  const signal = new AbortController().signal
+  t.equal(await finder.ask(undefined, bad, signal), 'rejected')
+  t.equal(await ask(undefined), 'no_owner')
+  answers.set(other.name, 'delivered')
+  t.equal(await seek(owner, 'no_owner'), 'delivered')
+  t.equal(await finder.ask(owner, bad, signal), 'rejected', 'also where the owner is passed over')
 })
 
 t.test('what ends a search at once', async t => {

@@ -4,28 +4,32 @@ import { Metrics } from '../../lib/service/metrics.ts'
 import type { Answer } from '../../lib/wire/outcome.ts'
 import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
 import type { Letter } from '../../lib/wire/transport/transport.ts'
+import type { Target } from '../../sidecar/finder.ts'
 import { Relay } from '../../sidecar/relay.ts'
 
 const B = createMember('10.0.0.2', 1)
+const C = createMember('10.0.0.3', 1)
 
 /** A relay whose copies end when the test says so. */
 function start(maxBytes = 10_000) {
-  const sent: { letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
-  const disproved: string[] = []
+  const sent: { at: Target; letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
+  const absent: string[] = []
+  const world = { pipelines: false }
   const metrics = new Metrics()
   const relay = new Relay({
     finder: {
-      member: () => B,
-      ask: (_target, letter) =>
+      member: name => (name === C.name ? C : B),
+      ask: (target, letter) =>
         new Promise(resolve => {
           const end = (answer: Answer = 'delivered') => {
             resolve(answer)
             return new Promise<void>(done => void setImmediate(done))
           }
-          sent.push({ letter, end })
+          sent.push({ at: target, letter, end })
         }),
     },
-    whereabouts: { disprove: (user, member) => void disproved.push(`${user} ${member}`) },
+    transport: { pipelines: () => world.pipelines },
+    whereabouts: { absent: (user, member) => void absent.push(`${user} ${member}`) },
     nextLane: serialNumbers(),
     timeoutMs: 60_000,
     maxBytes,
@@ -35,9 +39,9 @@ function start(maxBytes = 10_000) {
     (await metrics.registry.getSingleMetric('ws_operator_messages_copied_total')?.get())?.values.find(
       ({ labels }) => labels['result'] === result,
     )?.value
-  const copy = (user: string, text: string) =>
-    relay.copy(B.name, { user, deliver: 'app', served: ['k'], message: { data: Buffer.from(text), binary: false } })
-  return { copy, sent, disproved, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
+  const copy = (user: string, text: string, to = B) =>
+    relay.copy(to.name, { user, deliver: 'app', served: ['k'], message: { data: Buffer.from(text), binary: false } })
+  return { copy, sent, world, absent, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
 }
 
 t.test('one user’s copies go one after the other, and go no further; others do not wait', async t => {
@@ -55,16 +59,54 @@ t.test('one user’s copies go one after the other, and go no further; others do
   t.equal(await count('delivered'), 3)
 })
 
+t.test('a member that takes long does not hold up another one', async t => {
+  const { copy, sent } = start()
+  copy('bob', '1')
+  copy('bob', '1', C)
+  t.strictSame(
+    sent.map(({ at }) => at),
+    [B, C],
+  )
+  t.not(sent[0]?.letter.lane, sent[1]?.letter.lane)
+  for (const { end } of sent) await end()
+})
+
 t.test('a member that has not got the user is no longer believed to', async t => {
-  const { copy, sent, disproved, count } = start()
+  const { copy, sent, absent, count } = start()
   for (const [n, answer] of (
     ['offline', 'no_owner', { member: 'c:1' }, 'timeout', 'slow_consumer'] as const
   ).entries()) {
     copy('bob', String(n))
     await sent[n]?.end(answer)
   }
-  t.strictSame(disproved, Array(3).fill(`bob ${B.name}`))
-  t.equal(await count('lost'), 5)
+  t.strictSame(absent, Array(3).fill(`bob ${B.name}`))
+  t.equal(await count('lost'), 4)
+  t.equal(await count('nobody'), 1, 'which is no loss')
+})
+
+t.test('where the transport keeps the order, copies follow each other at once', async t => {
+  const { copy, sent, texts, world } = start()
+  copy('bob', '1')
+  copy('bob', '2')
+  t.strictSame(texts(), ['1'])
+  world.pipelines = true
+  copy('bob', '3')
+  t.strictSame(texts(), ['1', '2', '3'])
+  world.pipelines = false
+  copy('bob', '4')
+  await sent[0]?.end()
+  await sent[2]?.end()
+  t.strictSame(texts(), ['1', '2', '3'], 'after all that are under way')
+  await sent[1]?.end()
+  t.strictSame(texts(), ['1', '2', '3', '4'])
+  await sent[3]?.end()
+})
+
+t.test('a copy keeps nothing of what the message came in', async t => {
+  const { copy, sent } = start()
+  copy('bob', '1')
+  t.equal(sent[0]?.letter.message.data.buffer.byteLength, 1)
+  await sent[0]?.end()
 })
 
 t.test('what is more than may wait is dropped, and counted', async t => {

@@ -80,6 +80,20 @@ t.test(
   },
 )
 
+t.test('two who point to each other are asked again for a while, and nobody else is', async t => {
+  const to = (member: string): Answer[] => [{ member }]
+  const rounds = play(calm, { a: to('x'), x: to('a') })
+  t.strictSame(rounds.log.slice(0, 5), ['a', 'x (moved)', 'wait 50', 'a (retry)', 'x (moved)'])
+  t.strictSame(new Set(rounds.log.filter(line => !line.startsWith('wait'))), new Set(['a', 'a (retry)', 'x (moved)']))
+  t.match(rounds, { end: 'offline', clock: 1000 }, 'not as long as for somebody who must be somewhere')
+  t.match(
+    play({ ...calm, turbulent: true }, { a: to('x'), x: to('a') }),
+    { end: 'offline', clock: 4000 },
+    'moved about',
+  )
+  t.match(play(calm, { a: to('x'), x: [{ member: 'a' }, A_MOMENT_AGO] }), { end: 'offline', clock: 4000 })
+})
+
 t.test('while members change, all of this is done at once', async t => {
   t.match(play({ ...calm, turbulent: true }, { b: ['delivered'] }), { log: ['a', 'f (former)', 'b (rank)'] })
 })

@@ -128,6 +128,22 @@ for (const [TRANSPORT, TOKEN] of [
     t.ok(took >= 290 && took < 2000, `all of them after ${took} ms, not one after the other`)
   })
 
+  t.test(`${how}: an owner who believes what is no longer true does not have all others asked`, async t => {
+    const own = { ...config, RECIPIENT_WAIT_MS: 300 }
+    const [a, b, c] = await Promise.all([0, 1, 2].map(() => startPod(t, { config: own })))
+    if (!a || !b || !c) throw new Error('three pods')
+    for (const pod of [a, b, c]) {
+      pod.know(a.name, b.name, c.name)
+      pod.settle()
+    }
+    const user = userOf(b.name, a.name, b.name, c.name)
+    b.messaging.inbox.announced(c.name, [user])
+    a.send(a.connect('ann'), user, 'hello')
+    t.ok(await ends(a, { offline: 1 }))
+    t.ok((await a.metric('messages_followed_total', { reason: 'moved' })) > 0, 'the owner is believed')
+    t.equal(await a.metric('messages_followed_total', { reason: 'rank' }), 0)
+  })
+
   t.test(`${how}: one connection here, one moved: a message gets to both`, async t => {
     const [a, b, c] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     const names = [a.name, b.name, c.name]

@@ -51,6 +51,43 @@ t.test('a member that may not be asked is not named, and not forgotten', async t
   t.equal(whereabouts.get('bob'), 'b:1')
 })
 
+t.test('several members have the user of several devices: four at most, each for a minute', async t => {
+  const { clock, whereabouts } = start()
+  whereabouts.set('bob', 'a:1')
+  clock.now = 1000
+  for (const member of ['b:1', 'c:1', 'b:1', 'd:1']) whereabouts.set('bob', member)
+  t.strictSame(whereabouts.members('bob'), ['d:1', 'b:1', 'c:1', 'a:1'])
+  t.equal(whereabouts.get('bob'), 'd:1', 'who was heard of last')
+  clock.now = 60_000
+  t.strictSame(whereabouts.members('bob'), ['d:1', 'b:1', 'c:1'], 'what is said of one does not keep the others')
+  for (const member of ['e:1', 'f:1']) whereabouts.set('bob', member)
+  t.strictSame(whereabouts.members('bob'), ['f:1', 'e:1', 'd:1', 'b:1'])
+  whereabouts.disprove('bob', 'e:1')
+  t.strictSame(whereabouts.members('bob'), ['f:1', 'd:1', 'b:1'])
+  clock.now = 61_000
+  t.strictSame(whereabouts.members('bob'), ['f:1'])
+})
+
+t.test('a member that had nobody for a copy is left alone for a second, unless it says something else', async t => {
+  const { clock, whereabouts } = start()
+  clock.now = 1000
+  whereabouts.set('bob', 'b:1')
+  whereabouts.absent('bob', 'b:1', 500)
+  t.equal(whereabouts.get('bob'), 'b:1', 'what it has announced since is true')
+  t.notOk(whereabouts.lacks('bob', 'b:1'))
+  whereabouts.absent('bob', 'b:1', 1001)
+  t.equal(whereabouts.get('bob'), undefined)
+  t.ok(whereabouts.lacks('bob', 'b:1'))
+  t.notOk(whereabouts.lacks('bob', 'c:1'))
+  clock.now = 1999
+  t.ok(whereabouts.lacks('bob', 'b:1'))
+  clock.now = 2000
+  t.notOk(whereabouts.lacks('bob', 'b:1'))
+  whereabouts.absent('bob', 'b:1', 2000)
+  whereabouts.set('bob', 'b:1')
+  t.notOk(whereabouts.lacks('bob', 'b:1'))
+})
+
 t.test('not more than 100,000 users: the oldest go, and are counted', async t => {
   const { whereabouts, metric } = start()
   for (let n = 0; n < 100_010; n++) whereabouts.set(`user-${n}`, 'b:1')

@@ -48,7 +48,7 @@ export const MAX_BATCH_BYTES = 262_144
 
 /** Most connections that a copy names, and the longest key of one. */
 export const MAX_SERVED = 32
-const MAX_CONNECTION_KEY_BYTES = 64
+export const MAX_CONNECTION_KEY_BYTES = 64
 
 /** In a copy, the recipient is followed by this and the keys of the connections that have the message, which do not have it in them. */
 const SERVED = '\0'

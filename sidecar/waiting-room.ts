@@ -1,0 +1,54 @@
+import { detach } from '../lib/wire/message.ts'
+import type { LocalLetter } from './deliver.ts'
+
+/** What a message that waits costs beyond its payload, so that empty ones are not free. */
+const MESSAGE_OVERHEAD_BYTES = 256
+
+/** Part of the room that messages to one user may fill, but for a single one: one client that does not come must not cost the others. */
+const USER_SHARE = 1 / 4
+
+/** Messages that wait for clients that are arriving, in bounded memory. */
+export class WaitingRoom {
+  readonly #maxBytes: number
+  #bytes = 0
+  readonly #ofUser = new Map<string, number>()
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /**
+   * Keeps a letter until something has happened, and then goes on with it.
+   *
+   * @param full the answer where there is no room
+   */
+  wait<T>(
+    letter: LocalLetter,
+    until: Promise<unknown>,
+    full: T,
+    then: (kept: LocalLetter) => T | Promise<T>,
+  ): Promise<T> {
+    const { user, message } = letter
+    const bytes = message.data.length + MESSAGE_OVERHEAD_BYTES
+    if (!this.#hasRoom(user, bytes)) return Promise.resolve(full)
+    this.#book(user, bytes)
+    const kept = { ...letter, message: detach(message) }
+    return until.then(() => {
+      this.#book(user, -bytes)
+      return then(kept)
+    })
+  }
+
+  #hasRoom(user: string, bytes: number): boolean {
+    const own = this.#ofUser.get(user)
+    if (this.#bytes + bytes > this.#maxBytes) return false
+    return own === undefined || own + bytes <= this.#maxBytes * USER_SHARE
+  }
+
+  #book(user: string, bytes: number): void {
+    this.#bytes += bytes
+    const own = (this.#ofUser.get(user) ?? 0) + bytes
+    if (own > 0) this.#ofUser.set(user, own)
+    else this.#ofUser.delete(user)
+  }
+}
