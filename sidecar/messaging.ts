@@ -4,6 +4,7 @@ import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { ownToken } from '../lib/service/token.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
+import { holdings } from '../lib/wire/held.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { createLinkTransport } from '../lib/wire/transport/link.ts'
 import { serialNumbers } from '../lib/wire/transport/serial-numbers.ts'
@@ -116,6 +117,21 @@ export function createMessaging(
       this.set(registry.users)
     },
   })
+  metrics.gauge('held_bytes', 'Bytes of messages that are held until it is known whether they are addressed.', {
+    collect() {
+      this.set(holdings.bytes)
+    },
+  })
+  metrics.counter(
+    'messages_unread_total',
+    'Messages that could have been addressed and passed unread, because they came in too many pieces or too much was held.',
+    {
+      collect() {
+        this.reset()
+        this.inc(holdings.unread)
+      },
+    },
+  )
   return {
     router: new Router({
       finder,

@@ -1,6 +1,5 @@
 import { isControl } from './control.ts'
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
-import type { Held } from './held.ts'
 
 /** A control frame, read whole, before it has passed. */
 export interface KeptFrame {
@@ -19,7 +18,7 @@ export class ControlFrames {
   /** Payload of a ping of ours: the pong to it is not for the other side. */
   expectedPong: Buffer | undefined
   readonly #secret: Buffer | undefined
-  #kept: Held | undefined
+  #kept: { readonly frames: Buffer[]; readonly payload: Buffer[] } | undefined
 
   /** @param secret of the control pings in this stream */
   constructor(secret: Buffer | undefined) {

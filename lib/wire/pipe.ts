@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FirstText } from './first-text.ts'
-import { applyMask, encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
+import { encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
 import { gather } from './gather.ts'
-import { type Held, mayBeAddressed, tooManyPieces, unmasked } from './held.ts'
+import { Held, holdings, mayBeAddressed, unmasked } from './held.ts'
 import { Insertions } from './insertions.ts'
 import { ControlFrames, type KeptFrame } from './kept.ts'
 import { nextMask } from './mask.ts'
@@ -137,10 +137,9 @@ export class Pipe {
 
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
   finish(): void {
-    for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
+    for (const bytes of this.#release()) this.#write(bytes)
     for (const bytes of this.#controls.take()) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
-    this.#held = undefined
     this.#carry = undefined
     this.abandon()
   }
@@ -203,7 +202,7 @@ export class Pipe {
     if (this.#ended || this.#farewell) return
     this.#farewell = encodeFrame(OPCODE.CLOSE, payload, this.#mask())
     const here = this.#opaque || this.#betweenFrames
-    this.#held = undefined
+    this.#release()
     if (here) this.#sayFarewell()
   }
 
@@ -298,7 +297,8 @@ export class Pipe {
             offset = end
           } else {
             this.#pass(chunk, passed, before)
-            this.#held = { frames: [Buffer.from(chunk.subarray(before, offset))], payload: [] }
+            this.#held = new Held()
+            this.#held.add(Buffer.from(chunk.subarray(before, offset)))
             passed = offset
           }
         }
@@ -335,20 +335,26 @@ export class Pipe {
   /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */
   #keep(held: Held, chunk: Buffer, start: number, end: number, step: number): number {
     const reader = this.#reader
-    held.frames.push(this.#own(chunk.subarray(start, end)))
-    if (step === STEP.MORE || step === STEP.END) {
-      const piece = Buffer.from(chunk.subarray(start, end))
-      applyMask(piece, reader.mask, reader.length - reader.remaining - piece.length)
-      held.payload.push(piece)
-    }
+    const piece = this.#own(chunk.subarray(start, end))
+    if (step === STEP.MORE || step === STEP.END)
+      held.addPayload(piece, reader.mask, reader.length - reader.remaining - piece.length)
+    else held.add(piece)
     if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
-      this.#held = undefined
-      if (!this.#take(Buffer.concat(held.payload))) for (const bytes of held.frames) this.#write(bytes)
-    } else if (tooManyPieces(held, reader.messageBytes)) {
-      this.#held = undefined
-      for (const bytes of held.frames) this.#write(bytes)
+      const data = held.unmasked()
+      const frames = this.#release()
+      if (!this.#take(data)) for (const bytes of frames) this.#write(bytes)
+    } else if (held.isTooMuch(reader.messageBytes)) {
+      holdings.unread++
+      for (const bytes of this.#release()) this.#write(bytes)
     }
     return end
+  }
+
+  /** Holds nothing any more. Returns what was held, as it came. */
+  #release(): readonly Buffer[] {
+    const frames = this.#held?.release() ?? NOTHING
+    this.#held = undefined
+    return frames
   }
 
   #keepControl(chunk: Buffer, start: number, end: number, step: number): number {
@@ -383,13 +389,12 @@ export class Pipe {
     this.#opaque = true
     if (this.#reader.error === TOO_BIG) {
       this.#pass(chunk, passed, offset)
-      this.#held = undefined
+      this.#release()
       this.listener.onTooBig(this)
       return
     }
     // Whoever is at the other end answers this, as they would without us (RFC 6455 §7.1.7).
-    for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
-    this.#held = undefined
+    for (const bytes of this.#release()) this.#write(bytes)
     this.#pass(chunk, passed, chunk.length)
     this.#dismiss()
   }

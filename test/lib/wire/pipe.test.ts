@@ -6,6 +6,7 @@ import * as ws from 'ws'
 import { type Control, controlSecret, decodeControl, encodeControl } from '../../../lib/wire/control.ts'
 import { FirstText } from '../../../lib/wire/first-text.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
+import { Held, holdings, MAX_HELD_BYTES } from '../../../lib/wire/held.ts'
 import { type Direction, type Message, recipientFinder } from '../../../lib/wire/message.ts'
 import { Pipe } from '../../../lib/wire/pipe.ts'
 
@@ -530,4 +531,26 @@ t.test('a ping of ours goes between two fragments of a message that is under way
   t.equal(await written, true)
   pipe.push(last)
   t.strictSame(out(), Buffer.concat([first, encodeFrame(OPCODE.PING, Buffer.from('here?')), last]))
+})
+
+t.test('a message for which there is no room passes unread, and nothing stays booked', async t => {
+  const { pipe, out, taken } = run('inbound', { find: true })
+  const { unread } = holdings
+  const rest = new Held()
+  rest.add(Buffer.alloc(MAX_HELD_BYTES))
+  const message = encodeFrame(
+    OPCODE.TEXT,
+    Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })),
+    7,
+  )
+  pipe.push(message.subarray(0, 100))
+  pipe.push(message.subarray(100))
+  t.strictSame(out(), message)
+  t.strictSame(taken, [])
+  t.equal(holdings.unread, unread + 1)
+  rest.release()
+  pipe.push(message.subarray(0, 100))
+  pipe.push(message.subarray(100))
+  t.equal(taken.length, 1)
+  t.equal(holdings.bytes, 0)
 })
