@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { memberName } from '../lib/routing/members.ts'
 import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
@@ -20,7 +21,8 @@ export const sidecarSchema = Type.Object({
   APP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the app.' }),
   APP_PORT: Type.Integer({ minimum: 1, maximum: 65_535, default: DEFAULT_APP_PORT, description: 'Port of the app.' }),
   SELF: Type.String({
-    description: "This sidecar's own member name, host:port, as other sidecars and the balancer see it.",
+    description:
+      "This sidecar's own member name, host:port, as other sidecars and the balancer see it; an IPv6 host with brackets or without.",
   }),
   ...routingSettings,
   ROUTE: Type.Enum(ROUTES, {
@@ -79,8 +81,10 @@ export const sidecarSchema = Type.Object({
   ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),
 })
 
+/** A name that no other program has for this pod would make it a stranger to itself: its users would seem to be elsewhere. */
+const parsers = { ...routingParsers, SELF: memberName } as const
+
 /** @throws {ConfigError} naming every bad variable */
-export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
-  loadConfig(sidecarSchema, routingParsers, env, checkRouting)
+export const loadSidecarConfig = (env: NodeJS.ProcessEnv) => loadConfig(sidecarSchema, parsers, env, checkRouting)
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>

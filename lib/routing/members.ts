@@ -77,6 +77,17 @@ export function parseMember(text: string): Member {
 }
 
 /**
+ * The name of the member at `host:port`. An IPv6 host may stand without brackets here, as in what Kubernetes makes of `$(POD_IP):3000`:
+ * the last colon is the one before the port.
+ *
+ * @throws {Error} that quotes the text and says what is wrong with it
+ */
+export function memberName(text: string): string {
+  const [, host = '', port] = /^(.+):([0-9]{1,5})$/.exec(text.trim()) ?? []
+  return parseMember(isIPv6(host) ? `[${host}]:${port}` : text).name
+}
+
+/**
  * Reads members separated by commas; empty text is no member.
  *
  * @throws {Error} that names the first item that is bad or occurs twice

@@ -6,6 +6,7 @@ import {
   diffMembers,
   formatMember,
   type Member,
+  memberName,
   parseMember,
   parseMembers,
 } from '../../../lib/routing/members.ts'
@@ -52,6 +53,20 @@ t.test('a bad member is refused with a message that quotes it', async t => {
     t.throws(() => parseMember(text), { message: new RegExp(reason) }, text)
     t.throws(() => parseMember(text), { message: new RegExp(`"${text.replace(/[[\]$^.]/g, '\\$&')}"`) }, text)
   }
+})
+
+t.test('a name of one’s own is read as others read it, also from the address of a pod', async t => {
+  for (const [text, name] of [
+    ['10.0.0.1:3000', '10.0.0.1:3000'],
+    [' Chat-0.Chat:3000 ', 'chat-0.chat:3000'],
+    ['[FD00:0::5]:3000', '[fd00::5]:3000'],
+    ['fd00::5:3000', '[fd00::5]:3000'],
+    ['2001:db8:0:0:0:0:0:1:3000', '[2001:db8::1]:3000'],
+    ['::1:80', '[::1]:80'],
+  ] as const)
+    t.equal(memberName(text), name, text)
+  for (const text of ['', ':3000', '$(POD_IP):3000', '10.0.0.1', '10.0.0.1:', 'fd00::5', 'fd00::5:70000', 'a b:3000'])
+    t.throws(() => memberName(text), { message: /^bad member "/ }, text)
 })
 
 t.test('a list is separated by commas; empty text is no member', async t => {
