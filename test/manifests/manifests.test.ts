@@ -195,6 +195,7 @@ t.test('the hooks run without any right, with settings that exist', async t => {
   const pod = spec.template.spec
   const [container] = pod.containers
   t.equal(spec.replicas, 2)
+  t.strictSame(spec.strategy, { type: 'Recreate' }, 'two versions never answer in turn')
   t.equal(pod.automountServiceAccountToken, false)
   t.equal(pod.enableServiceLinks, false)
   t.strictSame(container.args, PROGRAM_ARGS.hooks)
