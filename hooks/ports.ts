@@ -1,4 +1,5 @@
 import {
+  ALTERNATIVE_ADMIN_PORT,
   ALTERNATIVE_SIDECAR_PORT,
   DEFAULT_ADMIN_PORT,
   DEFAULT_APP_PORT,
@@ -9,9 +10,6 @@ import {
 } from '../lib/service/names.ts'
 import { APP_PORT_NAMES, type Settings } from './annotations.ts'
 import type { Container, PodSpec } from './schemas.ts'
-
-/** Where the admin server goes when a container of the pod has its usual port. */
-export const ALTERNATIVE_ADMIN_PORT = 19_090
 
 export interface Ports {
   readonly app: number
