@@ -216,6 +216,24 @@ t.test('images have the version of this package', async t => {
   t.equal(find('Deployment', 'chat').spec.template.spec.containers[0].image.split(':')[0], EXAMPLE_IMAGE.split(':')[0])
 })
 
+t.test('the example app is taken from a registry as the guides say', { skip: noKubectl }, async t => {
+  const root = join(folder, '..')
+  for (const page of ['README.md', 'docs/guides/install.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    const [, command = '', image = ''] =
+      /^(kubectl set image --local .*chat=(\S+) -o yaml) \| kubectl apply -f -$/m.exec(text) ?? []
+    t.match(text, `docker build --target ${EXAMPLE_IMAGE} -t ${image} .`, `${page} says how it is made`)
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    t.equal(status, 0, `${page}: ${command}`, { stderr })
+    const [{ spec }] = parseAllDocuments(stdout).map(document => document.toJS())
+    t.equal(spec.template.spec.containers[0].image, image)
+  }
+})
+
 t.test('no Service is called ws-operator: its variables would be taken for settings', async t => {
   const services = all.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name)
   t.ok(services.length > 0)
