@@ -34,7 +34,7 @@ const URGENT_AT_A_TIME = 64
  */
 const NEWS_MS = 500
 
-/** Shortest time until a move for balance that did not succeed is tried again, in milliseconds. */
+/** Shortest time until it is tried to bring a connection where it belongs that could not be there now, in milliseconds. */
 const TRY_LATER_MS = 5000
 
 const RESTART = 'service restart'
@@ -96,10 +96,13 @@ export class Mover {
     this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
   }
 
-  /** A connection could not be moved to where it belongs, for example because a message did not end. */
+  /**
+   * A connection is not where it belongs: a message did not end, or its app has died and may be started again, of which the members
+   * tell nothing where that is quick.
+   */
   #tryLater(): void {
-    const { REBALANCE_DELAY_SECONDS } = this.#options.config
-    if (this.#stopped) return
+    const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
+    if (REBALANCE !== 'gradual' || this.#stopped) return
     this.#settling ??= setTimeout(() => this.#rebalance(), Math.max(TRY_LATER_MS, REBALANCE_DELAY_SECONDS * 1000))
   }
 
@@ -206,8 +209,7 @@ export class Mover {
       this.#start(connection, next)
       return
     }
-    if (reason === 'rebalance' && this.members.choose(connection.context.key)?.name !== connection.context.member)
-      this.#tryLater()
+    if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
     if (result === 'moved' || result === 'stayed') return
     // Its upstream still serves it. When that ends too, there is another attempt.
     if (result !== 'closed' && !connection.orphaned) return

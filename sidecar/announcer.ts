@@ -45,6 +45,7 @@ export interface AnnouncerOptions {
   readonly transport: Pick<Transport, 'announce'>
   readonly metrics: Metrics
   readonly times?: AnnouncerTimes
+  readonly maxWaiting?: number
 }
 
 /** What one member has to be told. */
@@ -95,7 +96,9 @@ export class Announcer {
     const before = this.#settledMembers()
     // We have just started, and cannot tell which members are as new as we are.
     if (before.size === 0) return members().rank(user, RANKS)
-    return [this.#ownerThatHears(members(), user), this.#ownerThatHears(before, user)]
+    const now = this.#ownerThatHears(members(), user)
+    const then = this.#ownerThatHears(before, user)
+    return now?.name === then?.name ? [now] : [now, then]
   }
 
   /** A sender passes over an owner that cannot be reached, and so do we. */
@@ -151,8 +154,9 @@ export class Announcer {
       notes = { users: new Set(), busy: false }
       this.#notes.set(member.name, notes)
     }
-    if (notes.users.size >= MAX_WAITING) this.#announced.inc({ result: 'dropped' })
-    else notes.users.add(user)
+    const { maxWaiting = MAX_WAITING } = this.#options
+    if (notes.users.size < maxWaiting) notes.users.add(user)
+    else if (!notes.users.has(user)) this.#announced.inc({ result: 'dropped' })
     if (notes.busy) return
     notes.busy = true
     // Together with all others of this round.

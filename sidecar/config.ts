@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
-import { memberName } from '../lib/routing/members.ts'
+import { parseSelf } from '../lib/routing/members.ts'
 import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
+import { tokenProblems } from '../lib/service/token.ts'
 import { wireSettings } from '../lib/wire/settings.ts'
 
 /** Which messages are looked at for a recipient: from clients, from the app, or both. */
@@ -21,8 +22,7 @@ export const sidecarSchema = Type.Object({
   APP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the app.' }),
   APP_PORT: Type.Integer({ minimum: 1, maximum: 65_535, default: DEFAULT_APP_PORT, description: 'Port of the app.' }),
   SELF: Type.String({
-    description:
-      "This sidecar's own member name, host:port, as other sidecars and the balancer see it; an IPv6 host with brackets or without.",
+    description: "This sidecar's own member name, host:port, as other sidecars and the balancer see it.",
   }),
   ...routingSettings,
   ROUTE: Type.Enum(ROUTES, {
@@ -81,10 +81,12 @@ export const sidecarSchema = Type.Object({
   ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),
 })
 
-/** A name that no other program has for this pod would make it a stranger to itself: its users would seem to be elsewhere. */
-const parsers = { ...routingParsers, SELF: memberName } as const
-
 /** @throws {ConfigError} naming every bad variable */
-export const loadSidecarConfig = (env: NodeJS.ProcessEnv) => loadConfig(sidecarSchema, parsers, env, checkRouting)
+export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
+  loadConfig(sidecarSchema, { ...routingParsers, SELF: text => parseSelf(text).name }, env, config => [
+    ...checkRouting(config),
+    // Not by a parser: what is said of that quotes the setting.
+    ...tokenProblems(config.TOKEN).map(problem => `WS_OPERATOR_TOKEN ${problem}`),
+  ])
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>

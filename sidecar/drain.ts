@@ -29,14 +29,16 @@ export interface DrainOptions {
  */
 export async function handOverAll({ connections, ask }: DrainOptions, deadline: number): Promise<number> {
   const total = [...connections()].length
-  const spanMs = Math.min((deadline - Date.now()) * SHARE, (total / MIN_PER_SECOND) * 1000)
+  // From here on a clock that does not jump: the wall clock may be set while this goes on.
+  const start = performance.now()
+  const limitMs = deadline - Date.now()
+  const spanMs = Math.min(limitMs * SHARE, (total / MIN_PER_SECOND) * 1000)
   const asked = new WeakMap<Bridge<Identity>, number>()
-  const start = Date.now()
   let count = 0
   for (;;) {
-    const now = Date.now()
+    const now = performance.now() - start
     // Spread evenly over the span, in the order in which they came.
-    const due = now - start < spanMs ? Math.ceil((total * (now - start + LOOK_MS)) / spanMs) : Number.POSITIVE_INFINITY
+    const due = now < spanMs ? Math.ceil((total * (now + LOOK_MS)) / spanMs) : Number.POSITIVE_INFINITY
     let left = 0
     for (const connection of connections()) {
       left++
@@ -48,8 +50,8 @@ export async function handOverAll({ connections, ask }: DrainOptions, deadline: 
       }
     }
     if (left === 0) return 0
-    if (now >= deadline) break
-    await sleep(Math.min(LOOK_MS, Math.max(1, deadline - now)))
+    if (now >= limitMs) break
+    await sleep(Math.min(LOOK_MS, Math.max(1, limitMs - now)))
   }
   let closed = 0
   for (const connection of connections()) {

@@ -33,6 +33,16 @@ export class ExpiringMap<K, V> {
     return entry && entry.until > this.#now() ? entry.value : undefined
   }
 
+  /** All that is in it, those set longest ago first. */
+  *entries(): IterableIterator<[K, V]> {
+    this.#expire(this.#now())
+    for (const [key, { value }] of this.#entries) yield [key, value]
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+
   set(key: K, value: V): void {
     const now = this.#now()
     this.#entries.delete(key)

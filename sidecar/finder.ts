@@ -1,9 +1,10 @@
-import { type Member, parseMember } from '../lib/routing/members.ts'
+import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { type Deadline, withDeadline } from '../lib/wire/deadline.ts'
 import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
+import type { Acquaintances } from './acquaintances.ts'
 import type { Delivery } from './deliver.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import type { Registry } from './registry.ts'
@@ -23,6 +24,8 @@ export interface FinderOptions {
   readonly members: () => MemberSet
   /** Of the lists of members there were. */
   readonly history: { changedWithin(ms: number): boolean; formerOwners(key: string): readonly Member[] }
+  /** The members that may be asked. */
+  readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
   readonly registry: Pick<Registry, 'isConnected'>
   readonly whereabouts: Pick<Whereabouts, 'get' | 'set' | 'delete' | 'disprove'>
   readonly delivery: Pick<Delivery, 'deliver'>
@@ -132,8 +135,11 @@ export class Finder {
   }
 
   #missed(search: Search, user: string, member: string, miss: Miss): void {
-    const { self, whereabouts } = this.#options
-    if (miss === 'no_owner' && member !== self) this.#suspects.set(member, true)
+    const { self, whereabouts, acquaintances } = this.#options
+    // A member that we have asked is one of us, and names only whom it may ask itself; what we know ourselves proves nothing.
+    if (typeof miss === 'object' && miss.member !== undefined && member !== self) acquaintances.met(miss.member)
+    // Who was not asked, because nobody here knows them yet, may be known in a moment.
+    if (miss === 'no_owner' && member !== self && this.member(member)) this.#suspects.set(member, true)
     whereabouts.disprove(user, member)
     search.answered(member, miss)
   }
@@ -149,14 +155,8 @@ export class Finder {
     if (reason !== undefined) this.#followed.inc({ reason })
   }
 
-  /** A member by its name, which may have been told by somebody else and be in no list. */
+  /** A member by its name, which may have been told by somebody else and be in no list; `undefined`: it may not be asked. */
   member(name: string): Member | undefined {
-    const known = this.#options.members().get(name)
-    if (known) return known
-    try {
-      return parseMember(name)
-    } catch {
-      return undefined
-    }
+    return this.#options.acquaintances.get(name)
   }
 }

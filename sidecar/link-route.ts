@@ -8,18 +8,23 @@ import {
   CLIENT_REQUEST_HEADER,
   LINK_PROTOCOL,
   LINK_PROTOCOL_PREFIX,
-  MEMBER_HEADER,
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
 import type { PeerCheck } from '../lib/service/token.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
+import { IncompleteFrames } from '../lib/wire/transport/incomplete-frames.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
+import { readMemberHeader } from './member-header.ts'
 
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
 const MAX_LINKS = 2000
+
+export interface LinkRouteLimits extends LinkReceiverLimits {
+  readonly maxLinks?: number
+}
 
 /** A sender pings its link every few seconds; one on which nothing comes for that long has lost it, in milliseconds. */
 const SILENCE_MS = 30_000
@@ -28,9 +33,15 @@ const SILENCE_MS = 30_000
  * Whether a handshake is another sidecar's for a link, of whatever version: one that we do not speak is refused here, and the app
  * hears nothing of it. The balancer marks what comes from clients, whose paths are the app's.
  */
-export function isLinkHandshake({ url, headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+export function isLinkHandshake({
+  method,
+  url,
+  headers,
+}: Pick<IncomingMessage, 'method' | 'url' | 'headers'>): boolean {
   const protocol = headers['sec-websocket-protocol'] ?? ''
   return (
+    // With any other method it is no handshake (RFC 6455 §4.1), and the route would never answer it.
+    method === 'GET' &&
     url === MESSAGE_PATH &&
     /^[^\s,]+$/.test(protocol) &&
     protocol.startsWith(LINK_PROTOCOL_PREFIX) &&
@@ -43,12 +54,15 @@ export async function linkRoute(
   app: FastifyInstance,
   inbox: Inbox,
   checkPeer: PeerCheck,
-  limits: LinkReceiverLimits,
+  { maxLinks = MAX_LINKS, ...limits }: LinkRouteLimits,
   metrics: Metrics,
 ): Promise<void> {
   const handshakes = new EventEmitter()
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
+  const incomplete = new IncompleteFrames(limits.maxMessageBytes)
+  /** Handshakes with a token. */
+  const proven = new WeakSet<IncomingMessage>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {
     collect() {
       this.set(links.size)
@@ -72,13 +86,16 @@ export async function linkRoute(
     })
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
-      await checkPeer(request)
+      if (await checkPeer(request)) proven.add(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
       if (protocol !== LINK_PROTOCOL)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
-      for (const name of [SENDER_HEADER, MEMBER_HEADER])
-        if (request.headers[name] === undefined) throw serviceError('BAD_MESSAGE', `the header ${name} is missing`)
-      if (links.size >= MAX_LINKS) throw serviceError('FULL', MAX_LINKS)
+      if (request.headers[SENDER_HEADER] === undefined)
+        throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)
+      readMemberHeader(request.headers)
+      // One that comes again has its place: its older link ends.
+      if (links.size >= maxLinks && !links.has(String(request.headers[SENDER_HEADER])))
+        throw serviceError('FULL', maxLinks)
     })
     scope.route({
       method: 'GET',
@@ -87,10 +104,10 @@ export async function linkRoute(
       handler: (_request, reply) => reply.callNotFound(),
       wsHandler: (socket, { raw, headers }) => {
         const sender = String(headers[SENDER_HEADER])
-        const member = String(headers[MEMBER_HEADER])
+        const member = readMemberHeader(headers)
         // It has given the older one up. What is still unread there must not arrive after what comes now.
         links.get(sender)?.terminate()
-        const link = new LinkReceiver(socket, inbox, { sender, member }, limits)
+        const link = new LinkReceiver(socket, inbox, { sender, member, proven: proven.has(raw) }, limits, incomplete)
         links.set(sender, link)
         socket.once('close', () => {
           if (links.get(sender) === link) links.delete(sender)

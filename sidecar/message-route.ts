@@ -6,7 +6,6 @@ import {
   CLIENT_REQUEST_HEADER,
   DELIVER_HEADER,
   LANE_HEADER,
-  MEMBER_HEADER,
   MESSAGE_ID_HEADER,
   MESSAGE_PATH,
   MOVED_TO_HEADER,
@@ -20,6 +19,7 @@ import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { readServed } from '../lib/wire/transport/link-frames.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
+import { readMemberHeader } from './member-header.ts'
 
 /** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
@@ -57,11 +57,13 @@ export async function messageRoute(
         : inbox.receive(letter))
       return sendAnswer(reply, answer)
     })
-    scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async ({ headers, body }, reply) => {
-      const member = headers[MEMBER_HEADER]
-      if (typeof member !== 'string') throw serviceError('BAD_MESSAGE', `the header ${MEMBER_HEADER} is missing`)
+    scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async (request, reply) => {
+      const { headers, body } = request
+      const member = readMemberHeader(headers)
       const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
       if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
+      // It has passed the check, but perhaps only because none has to show a token yet.
+      if (await checkPeer(request)) inbox.met(member)
       inbox.announced(member, users)
       return reply.code(204).send()
     })

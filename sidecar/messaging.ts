@@ -8,6 +8,7 @@ import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { createLinkTransport } from '../lib/wire/transport/link.ts'
 import { serialNumbers } from '../lib/wire/transport/serial-numbers.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
+import { Acquaintances } from './acquaintances.ts'
 import { Announcer } from './announcer.ts'
 import type { SidecarConfig } from './config.ts'
 import { Delivery } from './deliver.ts'
@@ -69,10 +70,12 @@ export function createMessaging(
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
-  const whereabouts = new Whereabouts({ self, metrics })
+  const token = ownToken(config.TOKEN)
+  const acquaintances = new Acquaintances({ members, history, trusting: token === '' })
+  const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
   const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({
     self,
-    token: ownToken(config.TOKEN),
+    token,
   })
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
@@ -84,7 +87,18 @@ export function createMessaging(
     relay: (...copy) => relay.copy(...copy),
     maxWaitingBytes: maxQueueBytes,
   })
-  const finder = new Finder({ self, members, history, registry, whereabouts, delivery, transport, timeoutMs, metrics })
+  const finder = new Finder({
+    self,
+    members,
+    history,
+    acquaintances,
+    registry,
+    whereabouts,
+    delivery,
+    transport,
+    timeoutMs,
+    metrics,
+  })
   const relay = new Relay({ finder, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
   const announcer = new Announcer({ self, members, settled: ms => history.settled(ms), registry, transport, metrics })
   metrics.gauge('users', 'Users with at least one connection to this pod.', {
@@ -104,7 +118,7 @@ export function createMessaging(
       log,
       metrics,
     }),
-    inbox: new Intake({ delivery, whereabouts, metrics }),
+    inbox: new Intake({ delivery, whereabouts, acquaintances, windowBytes: maxQueueBytes, metrics }),
     connected(user, bridge, key) {
       // Where else they are stays known: they may have more connections.
       registry.add(user, bridge, key)
@@ -118,10 +132,10 @@ export function createMessaging(
     disconnected: (user, bridge) => registry.remove(user, bridge),
     moved(user, bridge, name) {
       registry.remove(user, bridge)
-      const member = finder.member(name)
-      if (!member) return
-      whereabouts.set(user, member.name)
-      announcer.moved(user, member)
+      // The balancer's list may be newer than ours: that is remembered, and used as soon as the member is known here too.
+      whereabouts.set(user, name)
+      const member = acquaintances.get(name)
+      if (member) announcer.moved(user, member)
     },
     stayed(user, bridge, key) {
       whereabouts.delete(user)

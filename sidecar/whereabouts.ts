@@ -8,6 +8,8 @@ const MAX_USERS = 100_000
 export interface WhereaboutsOptions {
   /** This sidecar's own member name. */
   readonly self: string
+  /** Whether a member may be asked for a user now; by default each. */
+  readonly isUsable?: (member: string) => boolean
   readonly metrics: Metrics
   readonly now?: () => number
 }
@@ -18,10 +20,12 @@ export interface WhereaboutsOptions {
  */
 export class Whereabouts {
   readonly #self: string
+  readonly #isUsable: (member: string) => boolean
   readonly #members: ExpiringMap<string, string>
 
-  constructor({ self, metrics, now }: WhereaboutsOptions) {
+  constructor({ self, isUsable = () => true, metrics, now }: WhereaboutsOptions) {
     this.#self = self
+    this.#isUsable = isUsable
     const evicted = metrics.counter(
       'whereabouts_evicted_total',
       'Users whose whereabouts were forgotten before their time, because there were too many.',
@@ -40,9 +44,13 @@ export class Whereabouts {
     })
   }
 
-  /** The member that has a user; `undefined`: nothing is known but the list of members. */
+  /**
+   * The member that has a user; `undefined`: nothing is known but the list of members. One that may not be asked is neither said nor
+   * forgotten: it can become usable.
+   */
   get(user: string): string | undefined {
-    return this.#members.get(user)
+    const member = this.#members.get(user)
+    return member !== undefined && this.#isUsable(member) ? member : undefined
   }
 
   /** Remembers that a member has a user now. One who is connected here too has several connections. */

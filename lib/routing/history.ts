@@ -54,6 +54,16 @@ export class MemberHistory {
     return [...found.values()]
   }
 
+  /** A member of now or of an earlier set. */
+  get(name: string): Member | undefined {
+    const sets = [this.#current, ...this.#recent().map(({ set }) => set)]
+    for (const set of sets) {
+      const member = set.get(name)
+      if (member) return member
+    }
+    return undefined
+  }
+
   /** The members of now that were there so many milliseconds ago. */
   settled(ms: number): MemberSet {
     const now = this.#now()

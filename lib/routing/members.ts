@@ -76,15 +76,18 @@ export function parseMember(text: string): Member {
   }
 }
 
+/** A bare IPv6 address and a port: a port is always there, so what follows the last colon is the port. */
+const BARE_IPV6 = /^([0-9a-f:.]*:[0-9a-f:.]*):([0-9]{1,5})$/i
+
 /**
- * The name of the member at `host:port`. An IPv6 host may stand without brackets here, as in what Kubernetes makes of `$(POD_IP):3000`:
- * the last colon is the one before the port.
+ * Reads the name that a sidecar gives itself, `host:port`. A manifest that puts it together from a pod's address cannot know whether
+ * that needs brackets, so an IPv6 host may be without.
  *
- * @throws {Error} that quotes the text and says what is wrong with it
+ * @throws {Error} as {@link parseMember}
  */
-export function memberName(text: string): string {
-  const [, host = '', port] = /^(.+):([0-9]{1,5})$/.exec(text.trim()) ?? []
-  return parseMember(isIPv6(host) ? `[${host}]:${port}` : text).name
+export function parseSelf(text: string): Member {
+  const [, address = '', port] = BARE_IPV6.exec(text.trim()) ?? []
+  return parseMember(isIPv6(address) ? `[${address}]:${port}` : text)
 }
 
 /**

@@ -48,6 +48,10 @@ export function buildAdmin(metrics: AdminMetrics, notReady: Readiness, handOver?
   return app
 }
 
+/**
+ * Whether a request comes from the same network namespace, as that of the `drain` command does. Not all of 127.0.0.0/8: a mesh's proxy
+ * in the pod hands on what comes from outside, Istio's from 127.0.0.6.
+ */
 function isLoopback(address = ''): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address)
+  return ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(address)
 }

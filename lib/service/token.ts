@@ -1,13 +1,32 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { validateHeaderValue } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
-/** Lets a caller in, or throws `WSO_ERR_UNAUTHORIZED` (401). */
-export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<void>
+/** Lets a caller in and says whether they have shown a token, or throws `WSO_ERR_UNAUTHORIZED` (401). */
+export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<boolean>
 
 /** The tokens of a setting: the first is shown to others, each is taken from them. */
 const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
+
+/** What is wrong with a setting of tokens: at most one line, without the secret. An empty setting is right: it asks for no token. */
+export function tokenProblems(setting: string): string[] {
+  if (setting === '') return []
+  const tokens = tokensOf(setting)
+  // Whoever sets it wants a check, and would get none.
+  if (tokens.length === 0) return ['has no token in it']
+  return tokens.every(isHeaderValue) ? [] : ['has a token with a character that no header can carry']
+}
+
+function isHeaderValue(text: string): boolean {
+  try {
+    validateHeaderValue('authorization', text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** The token that a sidecar shows; empty: none. */
 export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
@@ -21,10 +40,11 @@ export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
 export function tokenCheck(setting: string, required = true): PeerCheck {
   const accepted = tokensOf(setting).map(token => digest(`Bearer ${token}`))
   return async ({ headers: { authorization } }) => {
-    if (accepted.length === 0 || (authorization === undefined && !required)) return
+    if (accepted.length === 0 || (authorization === undefined && !required)) return false
     const shown = digest(authorization ?? '')
     // Compares in a time that does not depend on where the texts differ, nor on which of them is the one.
     if (accepted.filter(token => timingSafeEqual(token, shown)).length === 0) throw serviceError('UNAUTHORIZED')
+    return true
   }
 }
 

@@ -54,6 +54,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   #moving = false
   #retiring: Retiring | undefined
   #ponged = false
+  /** The next pong of the upstream is the answer to a fence. */
+  #fencing = false
   readonly #waits = new Waits()
 
   /**
@@ -169,9 +171,11 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   async fence(timeoutMs: number, payload: Buffer = encodeMask(nextMask())): Promise<boolean> {
     if (this.#end || this.#lost) return false
     this.#ponged = false
+    this.#fencing = true
     this.#pipes.upstream.expectPong(payload)
     void this.#pipes.client.control(OPCODE.PING, payload)
     await this.#until(() => this.#ponged || this.#lost !== undefined, timeoutMs)
+    this.#fencing = false
     return this.#ponged
   }
 
@@ -268,6 +272,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (lost.closed) {
       this.#end ??= { cause: 'upstream', code: lost.code, reason: '' }
       this.#pipes.upstream.passClose()
+      this.#go('upstream')
       this.#hurry()
     }
     if (lost.gone) this.gone('upstream')
@@ -328,7 +333,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #ping(side: Side): void {
-    if (this.#retiring?.speaking) return
+    if (this.#retiring?.speaking || (this.#fencing && side === 'upstream')) return
     const payload = encodeMask(nextMask())
     this.#pipes[side].expectPong(payload)
     void this.#pipes[OTHER[side]].control(OPCODE.PING, payload)
@@ -358,6 +363,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     const code = payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0)
     if (side === 'upstream' && this.#lose(code, true)) return false
     this.#end ??= { cause: side, code, reason: payload.toString('utf8', 2) }
+    this.#waits.wakeUp()
     this.#hurry()
     return true
   }
@@ -400,6 +406,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   drained(side: Side): void {
+    // Who is being sent something large has nothing to say, and no place for a ping.
+    this.#flow.heard(side)
     if (side === 'client') this.#retiring?.resume()
     const other = OTHER[side]
     if (this.#flow.empty(other)) this.#regulate(other)
@@ -461,6 +469,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#waits.wakeUp()
     this.#pipes.upstream.close(encodeClose(end.code, end.reason))
     this.#pipes.client.close(encodeClose(upstreamCode))
+    // Not kept for another upstream any more: the answers are in it.
+    for (const side of SIDES) this.#pipes[side].go()
     // What is sent now is read only for the answers to our close frames.
     this.#pipes.client.source.resume()
     this.#pipes.upstream.source.resume()

@@ -56,12 +56,3 @@ export function withDeadline<T>(ms: number, late: T, work: (deadline: Deadline) 
     )
   })
 }
-
-/** A deadline as a signal, for what takes nothing else. */
-export function signalOf(deadline: Deadline): AbortSignal {
-  if (deadline instanceof AbortSignal) return deadline
-  const controller = new AbortController()
-  if (deadline.aborted) controller.abort()
-  else deadline.addEventListener('abort', () => controller.abort())
-  return controller.signal
-}

@@ -20,7 +20,7 @@ export interface Answered {
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
 /** Whether a connection failed before it was one. */
-export const isUnconnected = (error: NodeJS.ErrnoException): boolean =>
+const isUnconnected = (error: NodeJS.ErrnoException): boolean =>
   error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
 
 /** An attempt that is under way. */

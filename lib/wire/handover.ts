@@ -66,7 +66,11 @@ export async function handOver(parts: Handing, next: Answered, times: HandOver):
     const still = () => parts.isLost() || outbound.stopped
     await parts.until(still, boundaryMs)
     const ready = inbound.stopped && still()
-    if (parts.isEnded()) return abort('gone')
+    if (parts.isEnded()) {
+      // What each side says of the end still has to pass.
+      parts.resume()
+      return abort('gone')
+    }
     if (!ready || left()) {
       // Before anything that the client writes: from there on it is served there again.
       if (told && recall) parts.tell(recall)

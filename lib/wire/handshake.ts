@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isIPv6 } from 'node:net'
 import { encodeHead, fieldOf, type ResponseHead } from './head.ts'
 
 type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
@@ -102,7 +103,8 @@ export function isAccepted(head: ResponseHead): boolean {
 }
 
 /**
- * Adds what this hop knows of the client to the `X-Forwarded-*` fields, keeping what proxies before it said.
+ * Adds what this hop knows of the client to the `X-Forwarded-*` fields, keeping what proxies before it said, and to `Forwarded`
+ * (RFC 7239) where there is one: whoever does not use it is not sent it.
  *
  * @param remoteAddress address of the connection's other end
  * @param host the `Host` that the client asked for
@@ -113,15 +115,34 @@ export function forwardedFields(
   host: string,
 ): Fields {
   const before = headers['x-forwarded-for']
+  const { forwarded } = headers
   return {
     'X-Forwarded-For': before === undefined ? remoteAddress : `${[before].flat().join(', ')}, ${remoteAddress}`,
     'X-Forwarded-Proto': [headers['x-forwarded-proto'] ?? 'http'].flat().join(', '),
     'X-Forwarded-Host': [headers['x-forwarded-host'] ?? host].flat().join(', '),
+    ...(forwarded !== undefined && { Forwarded: extendForwarded(forwarded, remoteAddress, host) }),
   }
 }
 
+/** A client's own quoted string that does not end would take in what comes after it. */
+const QUOTES_END = /^(?:[^"]|"(?:[^"\\]|\\.)*")*$/
+
+function extendForwarded(before: string, remoteAddress: string, host: string): string {
+  const node = isIPv6(remoteAddress) ? `[${remoteAddress}]` : remoteAddress
+  const element = `for=${forwardedValue(node)};host=${forwardedValue(host)};proto=http`
+  return before.trim() !== '' && QUOTES_END.test(before) ? `${before}, ${element}` : element
+}
+
+/** A value of `Forwarded`: a token, or quoted. */
+const forwardedValue = (text: string): string => (TOKEN.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`)
+
 /** Lower-case names that {@link forwardedFields} sets. */
-export const FORWARDED_NAMES: readonly string[] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']
+export const FORWARDED_NAMES: readonly string[] = [
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'forwarded',
+]
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/

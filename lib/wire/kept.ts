@@ -4,7 +4,7 @@ import type { Held } from './held.ts'
 
 /** A control frame, read whole, before it has passed. */
 export interface KeptFrame {
-  readonly kind: 'close' | 'control' | 'pong' | 'other'
+  readonly kind: 'close' | 'control' | 'pong' | 'late' | 'other'
   /** Unmasked. */
   readonly payload: Buffer
   /** As it came. */
@@ -13,7 +13,7 @@ export interface KeptFrame {
 
 /**
  * Keeps those control frames of a stream that must be read whole before it is known whether they pass: each close frame, a
- * ping that may be a control ping, a pong that may be the answer to a ping of ours. They have 125 bytes at most.
+ * ping that may be a control ping, a pong that may be the answer to one or to another ping of ours. They have 125 bytes at most.
  */
 export class ControlFrames {
   /** Payload of a ping of ours: the pong to it is not for the other side. */
@@ -43,7 +43,7 @@ export class ControlFrames {
     if (step !== STEP.HEADER && step !== STEP.EMPTY) return false
     if (opcode === OPCODE.CLOSE) return true
     if (opcode === OPCODE.PING) return this.#secret !== undefined && length > this.#secret.length
-    return length === this.expectedPong?.length
+    return length === this.expectedPong?.length || (this.#secret !== undefined && length > this.#secret.length)
   }
 
   /** Keeps what a step has read of the frame; returns it when it is whole. */
@@ -64,8 +64,11 @@ export class ControlFrames {
   #kind(opcode: number, payload: Buffer): KeptFrame['kind'] {
     if (opcode === OPCODE.CLOSE) return 'close'
     if (opcode === OPCODE.PING) return this.#secret && isControl(this.#secret, payload) ? 'control' : 'other'
-    if (!this.expectedPong?.equals(payload)) return 'other'
-    this.expectedPong = undefined
-    return 'pong'
+    if (this.expectedPong?.equals(payload)) {
+      this.expectedPong = undefined
+      return 'pong'
+    }
+    // The answer to a control ping that nobody waits for any more, which would tell the other side the secret.
+    return this.#secret && isControl(this.#secret, payload) ? 'late' : 'other'
   }
 }

@@ -32,7 +32,9 @@ export class Pipe {
   readonly #find: RecipientFinder | undefined
   readonly #controls: ControlFrames
   #first: FirstText | undefined
+  /** Messages, and control frames, which have more places where they can be put in. */
   readonly #insertions = new Insertions()
+  readonly #controlInsertions = new Insertions()
   #held: Held | undefined
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
@@ -63,7 +65,7 @@ export class Pipe {
 
   /** Bytes that wait to be written to the target. */
   get queuedBytes(): number {
-    return this.target.writableLength + this.#insertions.bytes
+    return this.target.writableLength + this.#insertions.bytes + this.#controlInsertions.bytes
   }
 
   /**
@@ -72,8 +74,10 @@ export class Pipe {
    * @returns `false` when the target is full: the source must not be read before it has drained
    */
   push(chunk: Buffer): boolean {
-    if (this.stopped) this.#stash = [...this.#stash, this.#own(chunk)]
-    else if (this.#opaque) this.#write(chunk)
+    if (this.stopped && !this.#ended) {
+      if (this.#stash === NOTHING) this.#stash = []
+      this.#stash.push(this.#own(chunk))
+    } else if (this.#opaque) this.#write(chunk)
     else if (this.#mustWalk) this.#walk(chunk)
     else this.#skim(chunk)
     return !this.target.writableNeedDrain
@@ -85,9 +89,11 @@ export class Pipe {
       this.#carry !== undefined ||
       this.#controls.busy ||
       this.#insertions.any ||
+      this.#controlInsertions.any ||
       this.#farewell !== undefined ||
       this.#controls.expectedPong !== undefined ||
       this.#first !== undefined ||
+      this.#closeFrame !== undefined ||
       this.#stopping ||
       this.#ended
     )
@@ -142,7 +148,7 @@ export class Pipe {
   /** Nothing passes any more, and whatever waits for its place is told so. */
   abandon(): void {
     this.#ended = true
-    this.#insertions.dismiss()
+    this.#dismiss()
   }
 
   /**
@@ -157,14 +163,19 @@ export class Pipe {
   }
 
   /**
-   * Puts a ping or a pong of ours into the stream, at the next place between two frames, or between two messages.
+   * Puts a ping or a pong of ours into the stream, at the next place between two frames.
    *
    * @returns as {@link inject}
    */
   control(opcode: number, payload: Buffer): Promise<boolean> {
     if (!this.#writable) return FALSE
     const bytes = encodeFrame(opcode, payload, this.#mask())
-    return this.#betweenFrames ? this.#insert(bytes) : this.#insertions.wait(bytes)
+    return this.#betweenFrames ? this.#insert(bytes) : this.#controlInsertions.wait(bytes)
+  }
+
+  #dismiss(): void {
+    this.#insertions.dismiss()
+    this.#controlInsertions.dismiss()
   }
 
   get #writable(): boolean {
@@ -181,7 +192,7 @@ export class Pipe {
     this.#controls.expectedPong = payload
   }
 
-  /** Lets the source's close frame pass, which the listener has kept. */
+  /** Lets the source's close frame pass, which the listener has kept; {@link go} lets what has come after it. */
   passClose(): void {
     for (const bytes of this.#closeFrame ?? []) this.#write(bytes)
     this.#closeFrame = undefined
@@ -250,6 +261,11 @@ export class Pipe {
     this.#carry = undefined
     let offset = start
     while (offset < chunk.length) {
+      // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
+      if (this.#closeFrame && !this.#ended) {
+        this.#halt(chunk.subarray(offset))
+        return
+      }
       const before = offset
       const step = reader.read(chunk, before)
       if (step === STEP.ERROR) {
@@ -287,7 +303,7 @@ export class Pipe {
           }
         }
       } else if (this.#first?.see(reader, chunk, before, offset, step)) this.#first = undefined
-      if (this.#insertions.any || this.#farewell) {
+      if (this.#insertions.any || this.#controlInsertions.any || this.#farewell) {
         this.#pass(chunk, passed, offset)
         passed = offset
         this.#settle()
@@ -355,6 +371,8 @@ export class Pipe {
       case 'pong':
         this.listener.onPong(this, payload)
         return false
+      case 'late':
+        return false
       case 'other':
         return true
     }
@@ -373,14 +391,17 @@ export class Pipe {
     for (const bytes of this.#held?.frames ?? []) this.#write(bytes)
     this.#held = undefined
     this.#pass(chunk, passed, chunk.length)
-    this.#insertions.dismiss()
+    this.#dismiss()
   }
 
   /** Writes what has waited for this place in the stream, if this is one. */
   #settle(): void {
     if (this.#farewell) {
       if (this.#betweenFrames) this.#sayFarewell()
-    } else if (this.#betweenMessages) this.#insertions.write(this.target)
+      return
+    }
+    if (this.#betweenFrames) this.#controlInsertions.write(this.target)
+    if (this.#betweenMessages) this.#insertions.write(this.target)
   }
 
   #sayFarewell(): void {

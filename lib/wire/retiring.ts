@@ -78,7 +78,9 @@ export class Retiring implements SocketOwner, PipeListener {
   receive(_side: unknown, chunk: Buffer): void {
     // It may have said all and gone when it has said this.
     const { speaking } = this
-    if (!this.#pipe.push(chunk)) this.#socket.pause()
+    const room = this.#pipe.push(chunk)
+    // With what it has said it may have lost the floor, and then it is not this that decides whether it is read.
+    if (!room && this.speaking) this.#socket.pause()
     if (speaking) return
     this.#socket.pause()
     this.#floor.request()
@@ -86,7 +88,7 @@ export class Retiring implements SocketOwner, PipeListener {
 
   /** The client has read what it was sent. */
   resume(): void {
-    if (this.speaking) this.#socket.resume()
+    if (!this.#done && !this.waits) this.#socket.resume()
   }
 
   drained(): void {}
@@ -102,7 +104,9 @@ export class Retiring implements SocketOwner, PipeListener {
   onStopped(): void {
     if (this.#done) return
     this.speaking = false
-    this.#socket.resume()
+    // A client that does not read is not sent the next message either: its place in the queue is not bounded by this one's end.
+    if (this.#pipe.target.writableNeedDrain) this.#socket.pause()
+    else this.#socket.resume()
     this.#floor.yield()
   }
 
@@ -127,7 +131,11 @@ export class Retiring implements SocketOwner, PipeListener {
   #expire(): void {
     this.#told = true
     sayGoodbye(this.#socket)
-    this.#timer = setTimeout(() => this.#finish(), GOODBYE_MS)
+    this.#timer = setTimeout(() => {
+      this.#finish()
+      // It has had its time.
+      this.#socket.destroy()
+    }, GOODBYE_MS)
   }
 
   #finish(): void {

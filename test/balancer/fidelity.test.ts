@@ -4,7 +4,7 @@ import t from 'tap'
 import type { RawData, WebSocket } from 'ws'
 import { startApp } from '../helpers/app.ts'
 import { connect, refusal } from '../helpers/client.ts'
-import { startStack } from '../helpers/stack.ts'
+import { membersFile, type Running, startBalancer, startStack } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 // The whole chain (balancer, sidecar, app) must look like the app itself.
@@ -39,6 +39,53 @@ t.test('path, query, headers and cookies reach the app; what belongs to one hop 
   t.equal(client.response.headers['x-ws-operator-instance'], `sidecar-${sidecars[0]?.port}`)
   t.equal(client.response.headers['x-ws-operator-proxy-instance'], `balancer-${balancer.port}`)
   t.equal(client.response.headers['x-ws-operator-upstream-host'], sidecars[0]?.name)
+})
+
+t.test('proxies before us: each field that says so has one value, and ours is the last in it', async t => {
+  const app = await startApp(t)
+  const { balancer } = await startStack(t, [app])
+  await connect(t, balancer.port, { user: 'alice', headers: { Forwarded: ['for=203.0.113.9;proto=https', 'for=_b'] } })
+  await connect(t, balancer.port, { user: 'bob' })
+  const [alice, bob] = app.handshakes
+  const own = `for=127.0.0.1;host="127.0.0.1:${balancer.port}";proto=http`
+  t.strictSame(alice?.headersDistinct['forwarded'], [`for=203.0.113.9;proto=https, for=_b, ${own}`])
+  t.strictSame(alice?.headersDistinct['x-forwarded-for'], ['127.0.0.1'])
+  t.equal(bob?.headers.forwarded, undefined, 'who does not use it is not sent it')
+})
+
+t.test('a client’s own claim of what is between us reaches neither sidecar nor app', async t => {
+  const claims = {
+    'ws-user-id': 'mallory',
+    'X-Ws-Operator-Client-Request': 'forged',
+    'X-Ws-Operator-Control': 'Zm9yZ2VkIHNlY3JldCEhIQ',
+    'X-Ws-Operator-Arriving': 'forged',
+  }
+  const asSidecar = await startApp(t)
+  const ROUTING_KEY = 'query:user'
+  const members = await membersFile(`127.0.0.1:${asSidecar.port}`)
+  const before = await startBalancer(t, members, { ROUTING_KEY })
+  await connect(t, before.port, { path: '/?user=alice', headers: claims })
+  const seen = asSidecar.handshakes[0]?.headersDistinct ?? {}
+  t.strictSame(seen['ws-user-id'], ['alice'])
+  t.strictSame(seen['x-ws-operator-client-request'], ['true'])
+  t.equal(seen['x-ws-operator-control']?.length, 1)
+  t.strictNotSame(seen['x-ws-operator-control'], [claims['X-Ws-Operator-Control']], 'it is the balancer’s own')
+  t.equal(seen['x-ws-operator-arriving'], undefined)
+
+  const app = await startApp(t)
+  const { balancer, sidecars } = await startStack(t, [app], { balancer: { ROUTING_KEY } })
+  const [sidecar] = sidecars as [Running]
+  await connect(t, balancer.port, { path: '/?user=alice', headers: claims })
+  t.match(
+    sidecar.logs.filter(({ msg }) => msg === 'connected'),
+    [{ user: 'alice', arriving: false }],
+  )
+  await connect(t, sidecar.port, { path: '/?user=alice', headers: claims })
+  for (const { headers } of app.handshakes)
+    t.strictSame(
+      Object.keys(headers).filter(name => name.startsWith('x-ws-operator-')),
+      [],
+    )
 })
 
 t.test('headers that the app sets on the handshake reach the client', async t => {
@@ -109,11 +156,13 @@ t.test('an app that does not answer the handshake: 504', async t => {
   await once(silent, 'listening')
   t.teardown(() => silent.close())
   const { port } = silent.address() as { port: number }
-  const { balancer } = await startStack(t, [{ port }], { sidecar: { HANDSHAKE_TIMEOUT_MS: 50 } })
+  const { balancer, sidecars } = await startStack(t, [{ port }], { sidecar: { HANDSHAKE_TIMEOUT_MS: 50 } })
   t.match(await refusal(t, balancer.port, { user: 'alice' }), {
     status: 504,
     body: /WSO_ERR_UPSTREAM_TIMEOUT.*50 ms/,
   })
+  t.equal(await sidecars[0]?.metric('rejected_total', { reason: 'upstream_timeout' }), 1)
+  t.equal(await balancer.metric('rejected_total', { reason: 'upstream' }), 1, 'to the balancer it is an answer')
 })
 
 t.test('no member: 503', async t => {

@@ -89,6 +89,19 @@ t.test('an upstream from which nothing comes can be given up too', async t => {
   const { balancer } = await startStack(t, [app], { balancer: { UPSTREAM_PING_SECONDS: 1, UPSTREAM_IDLE_SECONDS: 2 } })
   const client = await connect(t, balancer.port, { user: 'a' })
   t.strictSame(await client.closed, { code: 1001, reason: 'idle timeout' })
+  await waitFor(async () => (await balancer.metric('closed_total', { cause: 'idle' })) === 1, 'it is counted')
+})
+
+t.test('one that answers pings stays, and its client knows nothing of them', async t => {
+  let pings = 0
+  const app = await startApp(t, { onConnection: socket => socket.on('ping', () => pings++) })
+  const { balancer } = await startStack(t, [app], { balancer: { UPSTREAM_PING_SECONDS: 1, UPSTREAM_IDLE_SECONDS: 3 } })
+  const client = await connect(t, balancer.port, { user: 'a' })
+  let seen = 0
+  client.socket.on('ping', () => seen++).on('pong', () => seen++)
+  await waitFor(() => pings >= 5, 'it is asked for longer than it may be silent')
+  t.equal(client.socket.readyState, WebSocket.OPEN)
+  t.equal(seen, 0)
 })
 
 t.test('a client that does not read for too long is closed with 1013; nobody’s memory grows for it', async t => {

@@ -143,6 +143,7 @@ t.test('an app that is down: 502; one that says nothing: 504; one that breaks of
   t.match(await ask(down.balancer.port), { status: 502, body: /WSO_ERR_UPSTREAM_UNREACHABLE/ })
   const quiet = await startStack(t, [silent], { sidecar: { PLAIN_HTTP_TIMEOUT_MS: 100 } })
   t.match(await ask(quiet.balancer.port), { status: 504, body: /WSO_ERR_UPSTREAM_TIMEOUT/ })
+  t.equal(await quiet.sidecars[0]?.metric('plain_requests_total', { result: 'failed' }), 1)
   const broken = await startStack(t, [breaking])
   await t.rejects(ask(broken.balancer.port), { code: 'ECONNRESET' })
   t.match(await ask((await startStack(t, [])).balancer.port), { status: 503, headers: { 'retry-after': '1' } })

@@ -62,17 +62,20 @@ t.test('a new member: only those users move whose owner it is, and nobody notice
 })
 
 t.test('an app that is killed: its users go to the next in their order, and back when it takes them again', async t => {
-  const { balancer, apps, sidecars, ownerOf } = await start(t)
+  const { balancer, apps, ownerOf, closes } = await start(t)
   const user = userOn(ownerOf, 1)
   const client = await connect(t, balancer.port, { user })
   t.equal(await ask(client, 'a'), '1 a')
+  const { port } = apps[1] as App
   await kill(apps[1] as App)
   await waitFor(async () => (await moved(balancer, 'crash')) === 1, 'it has moved')
   const answer = await ask(client, 'b')
   t.match(answer, /^[02] b$/)
+  await startApp(t, { port, onConnection: named(1, closes) })
+  await waitFor(async () => (await moved(balancer, 'rebalance')) === 1, 'it has moved back', 20_000)
+  t.equal(await ask(client, 'c'), '1 c')
   t.equal(client.socket.readyState, 1)
   t.equal(await balancer.metric('connections'), 1)
-  t.ok(sidecars)
 })
 
 t.test('the app ends one connection by its own will: the client sees it as it is', async t => {
@@ -125,6 +128,15 @@ t.test('an app that answers the handshake otherwise than the first one did', asy
   const { balancer, ownerOf } = await startStack(t, apps)
   const client = await connect(t, balancer.port, { user: userOn(ownerOf, 0), protocols: ['one', 'two'] })
   t.equal(client.socket.protocol, 'one')
+  await kill(apps[0] as App)
+  t.equal((await client.closed).code, 1012)
+  t.equal(await moved(balancer, 'crash', 'differs'), 1)
+})
+
+t.test('an app that answers the repeated handshake with an extension, whose state it has not got', async t => {
+  const { balancer, apps, ownerOf } = await start(t)
+  for (const app of apps.slice(1)) app.server.on('headers', lines => lines.push('Sec-WebSocket-Extensions: x'))
+  const client = await connect(t, balancer.port, { user: userOn(ownerOf, 0) })
   await kill(apps[0] as App)
   t.equal((await client.closed).code, 1012)
   t.equal(await moved(balancer, 'crash', 'differs'), 1)

@@ -17,6 +17,8 @@ export interface App {
 }
 
 export interface AppOptions {
+  /** The port of one that has stopped, to start it again; a free one by default. */
+  port?: number
   /** Called for each connection; by default everything is echoed. */
   onConnection?: (socket: WebSocket, request: IncomingMessage, app: App) => void
   options?: ServerOptions
@@ -24,8 +26,11 @@ export interface AppOptions {
   refuse?: { status: number; headers?: Record<string, string | string[]>; body?: string }
 }
 
-/** Starts an app on a free port of 127.0.0.1. */
-export async function startApp(t: Scope, { onConnection, options = {}, refuse }: AppOptions = {}): Promise<App> {
+/** Starts an app on a port of 127.0.0.1. */
+export async function startApp(
+  t: Scope,
+  { port = 0, onConnection, options = {}, refuse }: AppOptions = {},
+): Promise<App> {
   const http = createServer()
   const server = new WebSocketServer({ noServer: true, ...options })
   const stop = async () => {
@@ -56,7 +61,7 @@ export async function startApp(t: Scope, { onConnection, options = {}, refuse }:
     if (onConnection) onConnection(socket, request, app)
     else socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }))
   })
-  await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
   t.teardown(stop)
   return Object.assign(app, { port: (http.address() as AddressInfo).port })
 }

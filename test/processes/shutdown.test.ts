@@ -55,8 +55,9 @@ for (const name of ['sidecar', 'balancer', 'balancer with workers'] as const) {
       'it says so',
     )
     t.equal((await fetch(`http://127.0.0.1:${program.adminPort}/healthz`)).status, 200, 'and still lives')
-    const { status, body } = await refusal(t, program.port, { user: 'late' })
+    const { status, headers, body } = await refusal(t, program.port, { user: 'late' })
     t.equal(status, 503)
+    t.equal(headers['retry-after'], '1')
     t.match(body, 'WSO_ERR_DRAINING')
     mute.socket.resume()
     t.strictSame(await program.exited, { code: 0, signal: null })

@@ -8,7 +8,10 @@ import { waitFor } from '../helpers/wait.ts'
 const [A, B, C] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member, Member, Member]
 
 /** An announcer at A; who hears it, the test decides. */
-function start(t: Test, { users = [] as string[], settled = [A, B, C], refreshMs = 60_000 } = {}) {
+function start(
+  t: Test,
+  { users = [] as string[], settled = [A, B, C], refreshMs = 60_000, maxWaiting = 100_000 } = {},
+) {
   const heard: string[] = []
   const calls: number[] = []
   const world = { members: [A, B, C], settled, deaf: new Set<string>(), users: new Set(users) }
@@ -29,6 +32,7 @@ function start(t: Test, { users = [] as string[], settled = [A, B, C], refreshMs
     },
     metrics,
     times: { refreshMs, retryMs: 20, timeoutMs: 1000 },
+    maxWaiting,
   })
   t.teardown(() => announcer.stop())
   const metric = async (result: string) =>
@@ -112,4 +116,23 @@ t.test('of a user who was moved, the connections that stayed are announced to th
   world.users.clear()
   announcer.moved(user, C)
   t.equal(heard.length, 1, 'there is nothing to say of who has none')
+})
+
+t.test('of more than may wait for a member, the rest is dropped and counted, until there is room again', async t => {
+  const users: string[] = []
+  for (let n = 0; users.length < 5; n++) if (MemberSet.of([A, B]).owner(`user-${n}`) === B) users.push(`user-${n}`)
+  const { announcer, heard, world, metric } = start(t, { users, maxWaiting: 3 })
+  world.members = [A, B]
+  world.settled = [A, B]
+  for (const user of users) announcer.connected(user)
+  announcer.connected(users[0] as string)
+  await waitFor(() => heard.length === 3, 'those that fit are heard')
+  t.strictSame(
+    heard,
+    users.slice(0, 3).map(user => `${user} ${B.name}`),
+  )
+  t.equal(await metric('dropped'), 2, 'one that waits already is not dropped')
+  for (const user of users.slice(3)) announcer.connected(user)
+  await waitFor(() => heard.length === 5, 'the others are heard')
+  t.equal(await metric('dropped'), 2)
 })

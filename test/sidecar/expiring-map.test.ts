@@ -40,3 +40,23 @@ t.test('with too many the oldest go, and are counted; those whose time was over 
   t.equal(clock.evicted, 1)
   t.equal(map.size, 3)
 })
+
+t.test('what is in it, oldest first, without what has expired; and nothing once it is cleared', async t => {
+  let now = 0
+  const map = new ExpiringMap<string, number>({ keepMs: 100, maxEntries: 10, now: () => now })
+  map.set('a', 1)
+  now = 50
+  map.set('b', 2)
+  map.set('c', 3)
+  map.set('b', 4)
+  now = 100
+  t.strictSame(
+    [...map.entries()],
+    [
+      ['c', 3],
+      ['b', 4],
+    ],
+  )
+  map.clear()
+  t.equal(map.size, 0)
+})

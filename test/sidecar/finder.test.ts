@@ -4,6 +4,7 @@ import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Answer } from '../../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../../lib/wire/transport/transport.ts'
+import { Acquaintances } from '../../sidecar/acquaintances.ts'
 import { Finder, type Miss, type Target } from '../../sidecar/finder.ts'
 import { Registry } from '../../sidecar/registry.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
@@ -12,7 +13,7 @@ const [SELF, A, B] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member,
 const STRANGER = '[2001:db8::9]:3000'
 
 /** A finder that knows A and B; what each member answers is said by name, `offline` if nothing is. */
-function start(members = [A, B]) {
+function start(members = [A, B], trusting = true) {
   const answers = new Map<string, Answer>()
   const asked: string[] = []
   const metrics = new Metrics()
@@ -32,6 +33,7 @@ function start(members = [A, B]) {
     self: SELF.name,
     members: () => set,
     history: { changedWithin: () => false, formerOwners: () => [] },
+    acquaintances: new Acquaintances({ members: () => set, history: { get: () => undefined }, trusting }),
     registry,
     whereabouts,
     delivery: { deliver: () => 'offline' },
@@ -78,6 +80,18 @@ t.test('where a message has reached its recipient, the next goes at once, and wh
   answers.set(owner.name, 'delivered')
   t.equal(await seek({ ...other, name: STRANGER }, 'offline'), 'delivered')
   t.equal(whereabouts.get(user), undefined, 'the owner needs no note')
+})
+
+t.test('with a token: a name is no member, but one of us can name one', async t => {
+  const { finder, answers, asked, whereabouts, user, owner, other, seek } = start([A, B], false)
+  whereabouts.set(user, STRANGER)
+  t.equal(finder.locate(user), owner)
+  t.equal(await seek('here', { member: STRANGER }), 'offline')
+  t.strictSame(asked.splice(0), [owner.name, other.name], 'what is known here proves nothing')
+  answers.set(other.name, { member: STRANGER })
+  answers.set(STRANGER, 'delivered')
+  t.equal(await seek(owner, { member: other.name }), 'delivered')
+  t.strictSame(asked, [other.name, STRANGER])
 })
 
 t.test('a member that could not be reached is not asked again for a second', async t => {

@@ -1,11 +1,16 @@
 import t from 'tap'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
+import { SMALLEST_DELIVER_BYTES } from '../../lib/wire/transport/link-frames.ts'
 import type { Arrival } from '../../lib/wire/transport/transport.ts'
 import { Intake } from '../../sidecar/intake.ts'
 
 /** An intake whose deliveries a test decides on. */
-function start(answer: (text: string) => Answer | Promise<Answer> = () => 'delivered') {
+function start(
+  answer: (text: string) => Answer | Promise<Answer> = () => 'delivered',
+  windowBytes = 262_144,
+  maxBytes = 1e9,
+) {
   const delivered: string[] = []
   const announced: string[] = []
   const metrics = new Metrics()
@@ -17,6 +22,9 @@ function start(answer: (text: string) => Answer | Promise<Answer> = () => 'deliv
       },
     },
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
+    acquaintances: { met: member => void announced.push(`met ${member}`) },
+    windowBytes,
+    maxBytes,
     metrics,
   })
   const duplicates = async () =>
@@ -63,9 +71,9 @@ t.test(
   async t => {
     const { from, delivered } = start()
     t.equal(await from().receive(arrival(1, { repeated: true })), 'delivered')
-    for (let id = 2; id <= 9000; id++) await from().receive(arrival(id))
+    for (let id = 2; id <= 16_000; id++) await from().receive(arrival(id))
     t.equal(await from().receive(arrival(1, { repeated: true })), 'timeout')
-    t.equal(delivered.length, 9000)
+    t.equal(delivered.length, 16_000)
   },
 )
 
@@ -141,6 +149,58 @@ t.test('every process has another boot, and announcements are passed on', async 
   const { intake, announced } = start()
   t.equal(intake.boot.length, 16)
   t.notOk(intake.boot.equals(start().intake.boot))
+  intake.met('b:1')
   intake.announced('b:1', ['ann', 'bob'])
-  t.strictSame(announced, ['b:1', 'ann', 'bob'])
+  t.strictSame(announced, ['met b:1', 'b:1', 'ann', 'bob'])
+})
+
+t.test(
+  'a message that was not delivered at first and comes a third time while the second is being delivered: once',
+  async t => {
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    const answers: (Answer | Promise<Answer>)[] = ['offline', promise]
+    const { from, delivered } = start(() => answers.shift() ?? 'rejected')
+    t.equal(await from().receive(arrival(1)), 'offline')
+    const again = [1, 2].map(() => from().receive(arrival(1, { repeated: true })))
+    resolve('delivered')
+    t.strictSame(await Promise.all(again), ['delivered', 'delivered'])
+    t.strictSame(delivered, ['1', '1'])
+  },
+)
+
+t.test('all that a window can hold of the smallest messages is remembered when it comes again', async t => {
+  const small = 20_000
+  const { from, delivered } = start(() => 'delivered', small * SMALLEST_DELIVER_BYTES)
+  const inlet = from()
+  for (let id = 1; id <= small; id++) await inlet.receive(arrival(id))
+  const again = new Set<Answer>()
+  for (let id = 1; id <= small; id++) again.add(await inlet.receive(arrival(id, { repeated: true })))
+  t.strictSame([...again], ['delivered'])
+  t.equal(delivered.length, small)
+})
+
+t.test('all senders together are remembered in bounded memory: the oldest ones lose their lanes first', async t => {
+  const { from } = start(() => 'delivered', 262_144, 64 * 1000)
+  // The lane of each has begun with 2: 1 comes too late, as long as that is known.
+  const begin = (sender: string, lanes: number) => {
+    for (let lane = 1; lane <= lanes; lane++) void from(sender).receiveLoose(arrival(2, { lane }))
+  }
+  const knows = async (sender: string) =>
+    (await from(sender).receiveLoose(arrival(1, { start: false, lane: 1 }))) === 'rejected'
+  begin('pod-a', 100)
+  begin('pod-b', 100)
+  t.ok(await knows('pod-a'), 'and it is heard of again')
+  begin('pod-c', 850)
+  t.strictSame([await knows('pod-a'), await knows('pod-b'), await knows('pod-c')], [true, false, true])
+  begin('pod-d', 2000)
+  t.strictSame([await knows('pod-a'), await knows('pod-c')], [false, false])
+})
+
+t.test('where that is not enough, who was not heard of for longest is forgotten', async t => {
+  const { from } = start(() => 'delivered', 262_144, 10_000)
+  for (const sender of ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'pod-e'])
+    for (let id = 1; id <= 600; id++) await from(sender).receive(arrival(id))
+  t.equal(await from('pod-e').receive(arrival(1, { repeated: true })), 'delivered')
+  t.equal(await from('pod-e').receive(arrival(0, { repeated: true })), 'timeout', 'it is known to have been before')
+  t.equal(await from('pod-a').receive(arrival(0, { repeated: true })), 'delivered', 'nothing is known of it any more')
 })

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectSocket } from 'node:net'
 import t from 'tap'
 import { LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
 import {
@@ -13,6 +14,7 @@ import { startApp } from '../helpers/app.ts'
 import { type Client, type ConnectOptions, connect, refusal } from '../helpers/client.ts'
 import { membersFile, startBalancer, startSidecar } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { startPeer } from '../lib/wire/transport/peer.ts'
 
 const LINK: ConnectOptions = {
   path: '/message',
@@ -114,6 +116,32 @@ t.test('a handshake that does not say whose link it is: 400', async t => {
   }
 })
 
+t.test('what asks for a link by another method than GET is no handshake, and holds no connection', async t => {
+  const app = await startApp(t)
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { TOKEN: 's3cret' })
+  for (const method of ['POST', 'PUT']) {
+    const socket = connectSocket(sidecar.port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    const head = [
+      `${method} /message HTTP/1.1`,
+      'host: sidecar',
+      'connection: upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+      `sec-websocket-protocol: ${LINK_PROTOCOL}`,
+      'content-length: 0',
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    let answer = ''
+    socket.setEncoding('latin1').on('data', text => {
+      answer += text
+    })
+    await once(socket, 'end')
+    t.match(answer, /^HTTP\/1\.1 4\d\d /, method)
+  }
+})
+
 t.test('a new link of the same sender ends the older one, and nobody else’s', async t => {
   const app = await startApp(t)
   const sidecar = await startSidecar(t, app.port, await membersFile())
@@ -124,6 +152,22 @@ t.test('a new link of the same sender ends the older one, and nobody else’s', 
   t.equal(await sidecar.metric('links'), 2)
   t.equal(other.socket.readyState, other.socket.OPEN)
   t.equal(second.socket.readyState, second.socket.OPEN)
+})
+
+t.test('more links than allowed: 503; who has one and makes it anew is not refused', async t => {
+  const { port } = (await startPeer(t, { maxLinks: 2 })).member
+  const from = (sender: string) => ({ ...LINK, headers: { ...LINK.headers, [SENDER_HEADER]: sender } })
+  const [first, second] = [await connect(t, port, from('pod-a')), await connect(t, port, from('pod-b'))]
+  t.match(await refusal(t, port, from('pod-c')), { status: 503, body: /WSO_ERR_FULL.*\(2\)/ })
+  const again = await connect(t, port, from('pod-a'))
+  t.equal((await first.closed).code, 1006)
+  second.socket.close()
+  await second.closed
+  await waitFor(
+    async () => (await connect(t, port, from('pod-c')).catch(() => undefined)) !== undefined,
+    'there is room',
+  )
+  t.equal(again.socket.readyState, again.socket.OPEN)
 })
 
 t.test('a sidecar that stops closes its links with 1012', async t => {

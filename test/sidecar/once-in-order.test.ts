@@ -49,7 +49,7 @@ function startWorld() {
       relay: () => {},
       maxWaitingBytes: 1_000_000,
     })
-    const inbox = new Intake({ delivery, whereabouts, metrics })
+    const inbox = new Intake({ delivery, whereabouts, acquaintances: { met: () => {} }, windowBytes: 262_144, metrics })
     return { self, metrics, registry, whereabouts, delivery, inbox }
   })
   const routers = nodes.map(({ self, metrics, registry, whereabouts, delivery }) => {
@@ -79,6 +79,7 @@ function startWorld() {
       self: self.name,
       members,
       history,
+      acquaintances: { get: name => ALL.get(name), met: () => {} },
       registry,
       whereabouts,
       delivery,

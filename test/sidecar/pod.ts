@@ -83,8 +83,9 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     { members: () => members, history, log, metrics },
   )
-  await messageRoute(app, messaging.inbox, tokenCheck(''), 1_000_000)
-  await linkRoute(app, messaging.inbox, tokenCheck(''), { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  const checkPeer = tokenCheck(config.TOKEN ?? '')
+  await messageRoute(app, messaging.inbox, checkPeer, 1_000_000)
+  await linkRoute(app, messaging.inbox, checkPeer, { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {

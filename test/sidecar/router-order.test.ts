@@ -10,6 +10,7 @@ import type { Message } from '../../lib/wire/message.ts'
 import type { Answer } from '../../lib/wire/outcome.ts'
 import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
 import type { Transport } from '../../lib/wire/transport/transport.ts'
+import { Acquaintances } from '../../sidecar/acquaintances.ts'
 import { Delivery } from '../../sidecar/deliver.ts'
 import { Finder } from '../../sidecar/finder.ts'
 import { Registry } from '../../sidecar/registry.ts'
@@ -55,6 +56,11 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     self,
     members: () => MemberSet.of([world.owner]),
     history: { changedWithin: () => world.turbulent, formerOwners: () => [] },
+    acquaintances: new Acquaintances({
+      members: () => MemberSet.of([world.owner]),
+      history: { get: () => undefined },
+      trusting: true,
+    }),
     registry,
     whereabouts,
     delivery: new Delivery({

@@ -9,10 +9,17 @@ async function ends(pod: Pod, expected: Record<string, number>): Promise<boolean
   return JSON.stringify(await pod.outcomes()) === JSON.stringify(expected)
 }
 
-for (const TRANSPORT of ['link', 'http'] as const) {
-  const config = { TRANSPORT }
+// With a token, only members that are known may be asked; without one, whoever is named.
+for (const [TRANSPORT, TOKEN] of [
+  ['link', ''],
+  ['http', ''],
+  ['link', 's3cret'],
+  ['http', 's3cret'],
+] as const) {
+  const config = { TRANSPORT, TOKEN }
+  const how = TOKEN ? `${TRANSPORT} with a token` : TRANSPORT
 
-  t.test(`${TRANSPORT}: a user on a new pod that the sender has never heard of`, async t => {
+  t.test(`${how}: a user on a new pod that the sender has never heard of`, async t => {
     const [a, b, n] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     for (const pod of [a, b]) {
       pod.know(a.name, b.name)
@@ -27,7 +34,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.equal(await a.metric('messages_followed_total', { reason: 'retry' }), 0, 'without waiting')
   })
 
-  t.test(`${TRANSPORT}: a sender who knows of a new pod before the pod that has the user does`, async t => {
+  t.test(`${how}: a sender who knows of a new pod before the pod that has the user does`, async t => {
     const [a, b, n] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     for (const pod of [a, b]) pod.know(a.name, b.name)
     n.know(a.name, b.name, n.name)
@@ -40,7 +47,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.strictSame(bob.received, ['hello'])
   })
 
-  t.test(`${TRANSPORT}: an owner who is dead, and is still in every list: the next in rank has the user`, async t => {
+  t.test(`${how}: an owner who is dead, and is still in every list: the next in rank has the user`, async t => {
     const [a, b] = await Promise.all([startPod(t, { config }), startPod(t, { config })])
     const dead = `127.0.0.1:${await freePort()}`
     for (const pod of [a, b]) {
@@ -58,7 +65,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.ok(asked >= 1 && asked <= 2, `the others went straight there: ${asked}`)
   })
 
-  t.test(`${TRANSPORT}: a pod that was taken out of the list, and has handed its users over`, async t => {
+  t.test(`${how}: a pod that was taken out of the list, and has handed its users over`, async t => {
     const [a, b, c] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     const names = [a.name, b.name, c.name]
     for (const pod of [a, b, c]) {
@@ -78,7 +85,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.ok(await ends(a, { delivered: 2 }), 'and when it is gone, the next')
   })
 
-  t.test(`${TRANSPORT}: a client that has lost its connection and comes back elsewhere is waited for`, async t => {
+  t.test(`${how}: a client that has lost its connection and comes back elsewhere is waited for`, async t => {
     const [a, b, c] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     const names = [a.name, b.name, c.name]
     for (const pod of [a, b, c]) {
@@ -99,8 +106,8 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.strictSame(bob.received, ['1', '2', '3'])
   })
 
-  t.test(`${TRANSPORT}: who is nowhere is offline at once in calm times, and after a while in others`, async t => {
-    const own = { TRANSPORT, RECIPIENT_WAIT_MS: 300 }
+  t.test(`${how}: who is nowhere is offline at once in calm times, and after a while in others`, async t => {
+    const own = { ...config, RECIPIENT_WAIT_MS: 300 }
     const [a, b] = await Promise.all([startPod(t, { config: own }), startPod(t, { config: own })])
     for (const pod of [a, b]) {
       pod.know(a.name, b.name)
@@ -121,7 +128,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     t.ok(took >= 290 && took < 2000, `all of them after ${took} ms, not one after the other`)
   })
 
-  t.test(`${TRANSPORT}: one connection here, one moved: a message gets to both`, async t => {
+  t.test(`${how}: one connection here, one moved: a message gets to both`, async t => {
     const [a, b, c] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     const names = [a.name, b.name, c.name]
     for (const pod of [a, b, c]) {

@@ -42,6 +42,15 @@ t.test('nobody is said to be with ourselves, and what is not true is forgotten',
   t.equal(whereabouts.get('bob'), undefined)
 })
 
+t.test('a member that may not be asked is not named, and not forgotten', async t => {
+  const usable = new Set<string>()
+  const whereabouts = new Whereabouts({ self: 'self:1', isUsable: name => usable.has(name), metrics: new Metrics() })
+  whereabouts.set('bob', 'b:1')
+  t.equal(whereabouts.get('bob'), undefined)
+  usable.add('b:1')
+  t.equal(whereabouts.get('bob'), 'b:1')
+})
+
 t.test('not more than 100,000 users: the oldest go, and are counted', async t => {
   const { whereabouts, metric } = start()
   for (let n = 0; n < 100_010; n++) whereabouts.set(`user-${n}`, 'b:1')

@@ -24,7 +24,8 @@ export interface Listed {
 /**
  * The members that the slices of one Service name. An endpoint counts unless it says that it is not ready or that it is
  * terminating: unknown readiness is to be read as ready, and with `publishNotReadyAddresses` a terminating one is "ready" too. A
- * terminating endpoint that still serves (KEP-1672) is told apart from one that is merely not ready: its users have to go.
+ * terminating endpoint is told apart from one that is merely not ready: its users have to go. So its condition `serving` (KEP-1672) is
+ * not read: while it serves they are moved, and when it does not they are moved all the same.
  */
 export function membersOfSlices(slices: readonly EndpointSlice[], portName: string): Listed {
   const isLeaving = ({ conditions }: SliceEndpoint) => conditions?.terminating === true

@@ -1,4 +1,4 @@
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Member } from '../../routing/members.ts'
 import { encodeKeyHeader, keyProblem } from '../../routing/routing-key.ts'
 import {
@@ -10,8 +10,7 @@ import {
   SERVED_HEADER,
   USER_HEADER,
 } from '../../service/names.ts'
-import { type Deadline, signalOf } from '../deadline.ts'
-import { isUnconnected } from '../dial.ts'
+import type { Deadline } from '../deadline.ts'
 import { encodeMessage } from '../message.ts'
 import { type Answer, answerOfStatus } from '../outcome.ts'
 import { encodeUsers } from './announcement.ts'
@@ -21,24 +20,30 @@ import type { Letter, Transport, TransportIdentity } from './transport.ts'
 /** Most connections to one member; further messages wait for one of them. */
 const MAX_SOCKETS_PER_MEMBER = 64
 
+/** Longest time for a connection to come about, in milliseconds: a pod that has vanished refuses none. */
+const CONNECT_MS = 2000
+
 /** The HTTP transport: one `POST /message` a message, on kept-alive connections. */
-export function createHttpTransport(identity: TransportIdentity): Transport {
-  return new HttpTransport(new SendingProcess(identity))
+export function createHttpTransport(identity: TransportIdentity, connectMs = CONNECT_MS): Transport {
+  return new HttpTransport(new SendingProcess(identity), connectMs)
 }
 
 /** Sends nothing again: what became of a request without an answer, nobody can be asked. */
 export class HttpTransport implements Transport {
   readonly #process: SendingProcess
+  readonly #connectMs: number
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS_PER_MEMBER })
   #closed = false
 
-  constructor(process: SendingProcess) {
+  constructor(process: SendingProcess, connectMs = CONNECT_MS) {
     this.#process = process
+    this.#connectMs = connectMs
   }
 
   async send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
     if (this.#closed) return 'no_owner'
     if (keyProblem(letter.user) !== undefined) return 'rejected'
+    if (deadline.aborted) return 'timeout'
     // Each is the only one of its lane that is under way, so each starts it, and the receiver knows without being told.
     const headers = {
       'content-type': 'application/octet-stream',
@@ -52,7 +57,7 @@ export class HttpTransport implements Transport {
   }
 
   async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
-    if (this.#closed) return false
+    if (this.#closed || deadline.aborted) return false
     const headers = { 'content-type': 'text/plain; charset=utf-8' }
     return (await this.#request('PUT', member, headers, encodeUsers(users), deadline)) === 'delivered'
   }
@@ -76,19 +81,42 @@ export class HttpTransport implements Transport {
     const agent = this.#agent
     const fields = { ...this.#process.headers, ...headers, 'content-length': body.length }
     return new Promise(resolve => {
+      // Before there is a connection nothing was sent, so nothing has arrived; after that, nobody can tell.
+      let connected = false
+      const settle = (answer: Answer) => {
+        deadline.removeEventListener('abort', expire)
+        resolve(answer)
+      }
+      const fail = () => settle(connected ? 'timeout' : 'no_owner')
+      const expire = () => {
+        // A request that waits for a connection of the agent would not say that it was destroyed.
+        fail()
+        outgoing.destroy()
+      }
       const answered = (response: IncomingMessage) => {
         const movedTo = response.headers[MOVED_TO_HEADER]
         response.resume()
-        response.once('close', () => resolve(answerOfStatus(response.statusCode ?? 0, movedTo?.toString())))
+        response.once('close', () => settle(answerOfStatus(response.statusCode ?? 0, movedTo?.toString())))
       }
-      const outgoing = request(
-        { agent, host, port, method, path: MESSAGE_PATH, signal: signalOf(deadline), headers: fields },
-        answered,
-      )
-      // Whoever cannot be reached owns nobody; a connection that breaks later leaves open whether the message has arrived.
-      outgoing.once('error', (error: NodeJS.ErrnoException) =>
-        resolve(!deadline.aborted && isUnconnected(error) ? 'no_owner' : 'timeout'),
-      )
+      let outgoing: ClientRequest
+      try {
+        outgoing = request({ agent, host, port, method, path: MESSAGE_PATH, headers: fields }, answered)
+      } catch {
+        // A header that cannot be written is said by an exception.
+        resolve('no_owner')
+        return
+      }
+      outgoing.once('socket', socket => {
+        connected = !socket.connecting
+        if (connected) return
+        const timer = setTimeout(() => outgoing.destroy(), this.#connectMs)
+        socket.once('connect', () => {
+          connected = true
+        })
+        for (const event of ['connect', 'close']) socket.once(event, () => clearTimeout(timer))
+      })
+      outgoing.on('error', fail)
+      deadline.addEventListener('abort', expire)
       outgoing.end(body)
     })
   }

@@ -29,6 +29,9 @@ const BYTES = { hello: 25, deliver: 16, outcome: 6, window: 5, here: 9, moved: 7
 
 export const BOOT_BYTES = 16
 
+/** Of the smallest deliver frame: a recipient of one byte, and no payload. */
+export const SMALLEST_DELIVER_BYTES = BYTES.deliver + 1
+
 /** Longest name of a member: a DNS name of 253 characters, a colon and a port. */
 const MAX_MEMBER_BYTES = 259
 
@@ -134,7 +137,8 @@ export function writeWindow(to: Buffer, offset: number, bytes: number): number {
 /** Writes a bye frame; returns where it ends. */
 export function writeBye(to: Buffer, offset: number, count: number): number {
   to[offset] = BYE
-  return to.writeUInt32BE(count, offset + 1)
+  // A link that lives for long carries more than a number of 32 bits can count; it counts on modulo 2³².
+  return to.writeUInt32BE(count >>> 0, offset + 1)
 }
 
 export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: Buffer): Buffer {
@@ -147,6 +151,9 @@ export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: 
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** What a piece of a frame costs beyond its bytes, so that a frame that comes byte by byte is not cheap. */
+const PIECE_OVERHEAD_BYTES = 200
 
 /** Reads the frames of a link, however their bytes are cut into chunks. Never throws. */
 export class LinkDecoder {
@@ -162,6 +169,18 @@ export class LinkDecoder {
   /** @param maxMessageBytes a larger payload is a problem, known from its header on */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes
+  }
+
+  /** Memory that a frame takes that is not complete. */
+  get heldBytes(): number {
+    return this.#have + this.#pieces.length * PIECE_OVERHEAD_BYTES
+  }
+
+  /** Forgets a frame that is not complete. Nothing is read any more. */
+  stop(): void {
+    this.problem ??= 'stopped'
+    this.#pieces = []
+    this.#have = 0
   }
 
   /** The frames that are complete with this chunk. Their payloads are parts of it: they are valid as long as it is. */

@@ -5,6 +5,7 @@ import { CLOSE } from '../close-codes.ts'
 import type { Message } from '../message.ts'
 import type { Answer } from '../outcome.ts'
 import { decodeUsers } from './announcement.ts'
+import type { IncompleteFrames } from './incomplete-frames.ts'
 import {
   ANSWER_BYTES,
   deliverBytes,
@@ -27,10 +28,11 @@ export interface LinkReceiverLimits {
   readonly windowBytes: number
 }
 
-/** Who dialled a link: the name that the process has made up for itself, and its member name. */
-export interface LinkPeerNames {
+/** Who dialled a link: the name that the process has made up for itself, its member name, and whether it has shown the token. */
+export interface LinkPeer {
   readonly sender: string
   readonly member: string
+  readonly proven: boolean
 }
 
 const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
@@ -51,6 +53,10 @@ export class LinkReceiver {
   readonly #member: string
   readonly #limits: LinkReceiverLimits
   readonly #decoder: LinkDecoder
+  readonly #incomplete: IncompleteFrames
+  /** What this link has of {@link IncompleteFrames}, and the time limit of the frame. */
+  #held = 0
+  #frameTimer: NodeJS.Timeout | undefined
   #answers: { id: number; answer: Answer }[] = []
   /** Bytes that the other end does not know to be read. */
   #unread = 0
@@ -64,16 +70,29 @@ export class LinkReceiver {
   #finish: (() => void) | undefined
   #finishTimer: NodeJS.Timeout | undefined
 
-  constructor(socket: WebSocket, inbox: Inbox, { sender, member }: LinkPeerNames, limits: LinkReceiverLimits) {
+  /** @param incomplete of all links of this process */
+  constructor(
+    socket: WebSocket,
+    inbox: Inbox,
+    { sender, member, proven }: LinkPeer,
+    limits: LinkReceiverLimits,
+    incomplete: IncompleteFrames,
+  ) {
     this.#socket = socket
     this.#inbox = inbox
     this.#inlet = inbox.from(sender)
     this.#member = member
     this.#limits = limits
     this.#decoder = new LinkDecoder(limits.maxMessageBytes)
+    this.#incomplete = incomplete
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
     // A sender that pings is there, and what is known of it must not be forgotten.
-    socket.on('ping', () => inbox.from(sender))
+    const meet = () => {
+      inbox.from(sender)
+      if (proven) inbox.met(member)
+    }
+    meet()
+    socket.on('ping', meet)
     socket.once('close', () => this.terminate())
     socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes, inbox.boot))
   }
@@ -84,7 +103,7 @@ export class LinkReceiver {
    */
   leave(code: number, reason: string): void {
     if (this.#ended) return
-    this.#ended = true
+    this.#stop()
     const bye = Buffer.allocUnsafe(ANSWER_BYTES.bye)
     writeBye(bye, 0, this.#taken)
     this.#write()
@@ -101,7 +120,7 @@ export class LinkReceiver {
 
   /** Ends the link at once: of what was sent on it, nothing more is read. */
   terminate(): void {
-    this.#ended = true
+    this.#stop()
     this.#finish = undefined
     clearTimeout(this.#finishTimer)
     clearImmediate(this.#flush)
@@ -111,8 +130,17 @@ export class LinkReceiver {
   #fail(code: number, problem: string): void {
     if (this.#ended) return
     this.#write()
-    this.#ended = true
+    this.#stop()
     closeLink(this.#socket, code, problem)
+  }
+
+  /** From here on nothing is read, and nothing is held of what was. */
+  #stop(): void {
+    this.#ended = true
+    this.#decoder.stop()
+    clearTimeout(this.#frameTimer)
+    this.#incomplete.change(-this.#held)
+    this.#held = 0
   }
 
   #read(data: Buffer, binary: boolean): void {
@@ -123,7 +151,8 @@ export class LinkReceiver {
     else if (this.#unread > Math.max(windowBytes, maxMessageBytes + LONGEST_HEADER_BYTES))
       this.#fail(CLOSE.POLICY_VIOLATION, 'more than the window')
     else {
-      for (const frame of this.#decoder.push(data)) {
+      const frames = this.#decoder.push(data)
+      for (const frame of frames) {
         if (frame.type === 'deliver') this.#take(frame)
         else if (frame.type === 'here') this.#hear(frame)
         else {
@@ -132,8 +161,30 @@ export class LinkReceiver {
         }
       }
       if (this.#decoder.problem !== undefined) this.#fail(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
+      else if (!this.#hold(frames.length > 0)) this.#fail(CLOSE.TRY_AGAIN_LATER, 'too much that is not complete')
       else this.#schedule()
     }
+  }
+
+  /**
+   * Accounts for what is kept of a frame that is not complete.
+   *
+   * @param another whether it is another one than before
+   * @returns whether there is room for it
+   */
+  #hold(another: boolean): boolean {
+    const { heldBytes } = this.#decoder
+    const more = heldBytes - this.#held
+    this.#held = heldBytes
+    if (another || heldBytes === 0) {
+      clearTimeout(this.#frameTimer)
+      this.#frameTimer = undefined
+    }
+    if (heldBytes > 0) {
+      const late = () => this.#fail(CLOSE.POLICY_VIOLATION, 'a frame that takes too long')
+      this.#frameTimer ??= setTimeout(late, this.#incomplete.frameMs)
+    }
+    return this.#incomplete.change(more)
   }
 
   #take(frame: Extract<LinkFrame, { type: 'deliver' }>): void {

@@ -8,6 +8,7 @@ import type { Answer } from '../outcome.ts'
 import { LinkDecoder, type LinkFrame, MAX_BATCH_BYTES } from './link-frames.ts'
 import { LinkParcel, type ParcelAnswer, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
+import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
 
 /**
@@ -119,13 +120,20 @@ export class LinkSender implements ParcelHolder {
   #dial(): void {
     const { member, headers, handshakeMs } = this.#options
     const { host, port } = member
-    const socket = new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
-      // Not every name of a member can be written in a URL.
-      createConnection: () => connect({ host, port }),
-      headers: { ...headers, host: member.name },
-      perMessageDeflate: false,
-      maxPayload: MAX_BATCH_BYTES,
-    })
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
+        // Not every name of a member can be written in a URL.
+        createConnection: () => connect({ host, port }),
+        headers: { ...headers, host: member.name },
+        perMessageDeflate: false,
+        maxPayload: MAX_BATCH_BYTES,
+      })
+    } catch {
+      // A header that cannot be written is said by an exception, which nobody here could catch: this is called by a timer.
+      this.#end('unreachable')
+      return
+    }
     this.#socket = socket
     this.#timer = setTimeout(() => this.#end('unreachable'), handshakeMs)
     // Who answers a handshake, but not as a link, is something else: a sidecar that knows none passes it to its app.
@@ -199,7 +207,7 @@ export class LinkSender implements ParcelHolder {
     this.#left = true
     this.#failure = 'left'
     for (const parcel of [...this.#sent.values(), ...this.#waiting]) {
-      if (this.#isSent(parcel) && parcel.position <= count) continue
+      if (this.#isSent(parcel) && !isBefore(count, parcel.position)) continue
       this.forget(parcel)
       parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
     }

@@ -36,7 +36,7 @@ export interface Transport {
    * Two messages for the same recipient keep their order if the first has its answer before the second is sent, or if
    * {@link pipelines} holds.
    *
-   * @param deadline ends the waiting; the answer is then `timeout`
+   * @param deadline ends the waiting; the answer is then `timeout`, or `no_owner` where nothing was sent
    */
   send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer>
   /**
@@ -78,6 +78,8 @@ export interface Inbox {
   from(sender: string): Inlet
   /** Delivers a message of somebody who keeps no lanes and repeats nothing. */
   receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer>
+  /** A sidecar that has shown the token says that this is its member name: what is said to be there may be sent there. */
+  met(member: string): void
   /** Learns that users are connected to a member. */
   announced(member: string, users: readonly string[]): void
 }

@@ -135,3 +135,15 @@ t.test('the real clock', async t => {
   history.record(set('a:1'))
   t.equal(history.changedWithin(60_000), true)
 })
+
+t.test('a member by its name, as long as a list that had it is remembered', async t => {
+  const { history, pass } = setUp(60_000)
+  t.equal(history.get('a:1'), undefined)
+  history.record(set('a:1,b:1'))
+  history.record(set('b:1=2'))
+  t.equal(history.get('b:1')?.weight, 2)
+  pass(60_000)
+  t.equal(history.get('a:1')?.name, 'a:1')
+  pass(1)
+  t.equal(history.get('a:1'), undefined)
+})

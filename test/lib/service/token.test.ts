@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { ownToken, readToken, tokenCheck } from '../../../lib/service/token.ts'
+import { ownToken, readToken, tokenCheck, tokenProblems } from '../../../lib/service/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
-  await t.resolves(tokenCheck('')({ headers: {} }))
-  await t.resolves(tokenCheck('')({ headers: { authorization: 'Bearer whatever' } }))
+  t.equal(await tokenCheck('')({ headers: {} }), false)
+  t.equal(await tokenCheck('')({ headers: { authorization: 'Bearer whatever' } }), false, 'that shows nothing')
   const check = tokenCheck('s3cret')
-  await t.resolves(check({ headers: { authorization: 'Bearer s3cret' } }))
+  t.equal(await check({ headers: { authorization: 'Bearer s3cret' } }), true)
   for (const authorization of ['', 's3cret', 'Bearer s3cre', 'Bearer s3crets', 'bearer s3cret', 'Bearer ']) {
     await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED', statusCode: 401 })
   }
@@ -31,10 +31,19 @@ t.test('of several tokens the first is shown, and each is taken', async t => {
   }
 })
 
+t.test('a setting that asks for a token must have one, and one that can be shown', async t => {
+  for (const good of ['', 's3cret', ' new, old ', 'one,', 'a b', 'schlüssel'])
+    t.strictSame(tokenProblems(good), [], good)
+  for (const blank of [',', ' ', '\n', ' , ,'])
+    t.match(tokenProblems(blank), ['has no token in it'], JSON.stringify(blank))
+  for (const bad of ['a\nb', 'good,b\u2013d', '\u0000'])
+    t.match(tokenProblems(bad), ['has a token with a character that no header can carry'], JSON.stringify(bad))
+})
+
 t.test('while not all have one, who shows none is let in, and who shows a wrong one is not', async t => {
   const check = tokenCheck('s3cret', false)
-  await t.resolves(check({ headers: {} }))
-  await t.resolves(check({ headers: { authorization: 'Bearer s3cret' } }))
+  t.equal(await check({ headers: {} }), false)
+  t.equal(await check({ headers: { authorization: 'Bearer s3cret' } }), true)
   for (const authorization of ['', 'Bearer ', 'Bearer wrong'])
     await t.rejects(check({ headers: { authorization } }), { code: 'WSO_ERR_UNAUTHORIZED' })
 })

@@ -1,122 +1,9 @@
-import { once } from 'node:events'
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
-import { WebSocket, WebSocketServer } from 'ws'
-import { loadBalancerConfig } from '../../../balancer/config.ts'
-import { createLogger } from '../../../lib/service/log.ts'
-import { Metrics } from '../../../lib/service/metrics.ts'
-import type { Bridge, HandedOver, Loss } from '../../../lib/wire/bridge.ts'
-import { type Answered, dial } from '../../../lib/wire/dial.ts'
-import { createProxy, type Opening } from '../../../lib/wire/proxy.ts'
-import { dialLimitsOf } from '../../../lib/wire/settings.ts'
-import type { Scope } from '../../helpers/stack.ts'
 import { waitFor } from '../../helpers/wait.ts'
-
-const until = (condition: () => boolean) => waitFor(condition, condition.toString())
-
-interface App {
-  readonly name: string
-  readonly port: number
-  readonly sockets: Set<WebSocket>
-  /** Close codes that it has seen. */
-  readonly closes: number[]
-  /** Payloads of pings that it has read. */
-  readonly pings: string[]
-  readonly server: WebSocketServer
-}
-
-/** An app that answers each message with its own name in front, after a pause where the message asks for one. */
-async function startApp(t: Scope, name: string): Promise<App> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-  await once(server, 'listening')
-  const app: App = {
-    name,
-    port: (server.address() as AddressInfo).port,
-    sockets: new Set(),
-    closes: [],
-    pings: [],
-    server,
-  }
-  server.on('connection', socket => {
-    app.sockets.add(socket)
-    socket.on('message', (data, binary) => {
-      const text = data.toString('latin1')
-      const answer = Buffer.concat([Buffer.from(`${name} `), data as Buffer])
-      if (text.startsWith('later')) setTimeout(() => socket.send(answer, { binary }), 100)
-      else socket.send(answer, { binary })
-    })
-    socket.on('ping', data => app.pings.push(data.toString('latin1')))
-    socket.on('close', code => {
-      app.closes.push(code)
-      app.sockets.delete(socket)
-    })
-  })
-  t.teardown(() => {
-    for (const socket of app.sockets) socket.terminate()
-    server.close()
-  })
-  return app
-}
-
-interface Connection {
-  readonly bridge: Bridge<unknown>
-  readonly opening: Opening
-}
-
-interface Chain {
-  readonly url: string
-  readonly connections: Connection[]
-  readonly losses: Loss[]
-  readonly ends: unknown[]
-}
-
-/** A server that passes everything to one app, until its connections are handed over. */
-async function startChain(t: Scope, app: App, keep = false): Promise<Chain> {
-  const log = createLogger('test', 'test', 'silent')
-  const config = loadBalancerConfig({ WS_OPERATOR_MEMBERS: `127.0.0.1:${app.port}` })
-  const chain = { connections: [] as Connection[], losses: [] as Loss[], ends: [] as unknown[] }
-  const proxy = createProxy({
-    log,
-    metrics: new Metrics(),
-    config,
-    plan: () => ({ host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, context: {} }),
-    opened: (bridge, opening) => void chain.connections.push({ bridge, opening }),
-    closed: (_bridge, end) => void chain.ends.push(end),
-    onLost(_bridge, loss) {
-      chain.losses.push(loss)
-      return keep
-    },
-  })
-  await proxy.app.listen({ port: 0, host: '127.0.0.1' })
-  t.teardown(async () => {
-    await proxy.drain(Date.now() + 100)
-    await proxy.app.close()
-  })
-  return { ...chain, url: `ws://127.0.0.1:${(proxy.app.server.address() as AddressInfo).port}/` }
-}
-
-async function dialAgain({ opening }: Connection, app: App): Promise<Answered> {
-  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 20_000, MAX_QUEUE_BYTES: 65_536 })
-  return dial('127.0.0.1', app.port, opening.handshake, limits).answered
-}
-
-const TIMES = { farewell: Buffer.from('farewell'), fenceMs: 20_000, boundaryMs: 1000, lingerMs: 300 }
-
-async function handOver(connection: Connection, app: App, times = TIMES): Promise<HandedOver> {
-  await connection.bridge.whenRetired(10_000)
-  return connection.bridge.handOver(await dialAgain(connection, app), times)
-}
-
-async function connect(t: Scope, url: string) {
-  const socket = new WebSocket(url)
-  const received: string[] = []
-  const closes: number[] = []
-  socket.on('message', data => received.push(data.toString('latin1')))
-  socket.on('close', code => closes.push(code))
-  await once(socket, 'open')
-  t.teardown(() => socket.terminate())
-  return { socket, received, closes }
-}
+import { type App, type Connection, connect, dialAgain, handOver, startApp, startChain, TIMES, until } from './chain.ts'
 
 t.test(
   'what was sent before goes to the old upstream, what follows to the new one; the old one sees a clean close',
@@ -222,6 +109,37 @@ t.test(
   },
 )
 
+t.test('a client that floods while it has no upstream is not read: it has to wait, and nothing is lost', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket, received, closes } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.terminate()
+  await until(() => chain.losses.length === 1)
+  const readBefore = chain.accepted[0]?.bytesRead as number
+  const payload = 'x'.repeat(65_536)
+  const count = 320
+  for (let n = 0; n < count; n++) socket.send(`${n} ${payload}`)
+  // 20 MiB are more than kernels keep: the rest waits in the client.
+  let last = -1
+  let unchanged = 0
+  await until(() => {
+    unchanged = socket.bufferedAmount === last ? unchanged + 1 : 0
+    last = socket.bufferedAmount
+    return unchanged === 20
+  })
+  t.ok(last > 0, 'it cannot write any more')
+  const held = (chain.accepted[0]?.bytesRead as number) - readBefore
+  t.ok(held <= 131_072, `what has been read of it is one read at most: ${held} bytes`)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  await until(() => received.length === count)
+  t.strictSame(
+    received.map(text => text.slice(0, -payload.length)),
+    Array.from({ length: count }, (_, n) => `b ${n} `),
+  )
+  t.strictSame(closes, [])
+})
+
 t.test('a close frame that is not for the client: the next upstream goes on', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
   const chain = await startChain(t, a, true)
@@ -260,6 +178,54 @@ t.test(
     t.strictSame(b.pings, ['welcome'])
   },
 )
+
+t.test('an app that answers no ping is waited for only so long; what it says late still comes', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a', { autoPong: false }), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received, closes } = await connect(t, chain.url)
+  socket.send('later')
+  await until(() => a.sockets.size === 1)
+  const began = performance.now()
+  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, fenceMs: 50, lingerMs: 1000 }), 'moved')
+  t.ok(performance.now() - began < 5000, 'not for as long as it goes on')
+  socket.send('now')
+  await until(() => received.length === 2)
+  t.strictSame(received.toSorted(), ['a later', 'b now'])
+  await until(() => a.closes.length === 1)
+  t.strictSame(a.closes, [1001])
+  t.strictSame(closes, [])
+})
+
+t.test('an old app that does not answer our close is cut off, and its client knows nothing of it', async t => {
+  let told: number | undefined
+  let cut: number | undefined
+  const deaf = createServer().on('upgrade', ({ headers }, stream) => {
+    const hash = createHash('sha1').update(`${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    stream.write(`${head}Sec-WebSocket-Accept: ${hash.digest('base64')}\r\n\r\n`)
+    stream.on('data', (chunk: Buffer) => {
+      if (chunk[0] === 0x88) told = performance.now()
+    })
+    stream.on('end', () => {
+      cut = performance.now()
+      stream.destroy()
+    })
+  })
+  await new Promise<void>(resolve => deaf.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => deaf.close())
+  const b = await startApp(t, 'b')
+  const chain = await startChain(t, deaf.address() as AddressInfo)
+  const { socket, received, closes } = await connect(t, chain.url)
+  const connection = chain.connections[0] as Connection
+  t.equal(await handOver(connection, b, { ...TIMES, fenceMs: 50, lingerMs: 50 }), 'moved')
+  await waitFor(() => cut !== undefined, 'it is cut off', 20_000)
+  const waited = (cut as number) - (told as number)
+  t.ok(waited < 9000, `${waited} ms after it was told`)
+  t.ok(await connection.bridge.whenRetired(0))
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.strictSame([received, closes], [['b x'], []])
+})
 
 t.test('giving up passes on how the upstream ended', async t => {
   const a = await startApp(t, 'a')

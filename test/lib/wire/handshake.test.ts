@@ -90,6 +90,22 @@ t.test('X-Forwarded fields add this hop to what proxies before it said', async t
   })
 })
 
+t.test('Forwarded is extended by an element of RFC 7239, where there is one', async t => {
+  const extended = (forwarded: string, address: string, host: string) =>
+    forwardedFields({ headers: { forwarded } }, address, host)['Forwarded']
+  t.equal(forwardedFields({ headers: {} }, '198.51.100.7', 'chat.example')['Forwarded'], undefined)
+  const ours = 'for=198.51.100.7;host=chat.example;proto=http'
+  for (const before of ['for=203.0.113.9', 'For="[2001:db8::17]:4711";by=_x, for=unknown', 'for="a\\"b"', 'for=a\\'])
+    t.equal(extended(before, '198.51.100.7', 'chat.example'), `${before}, ${ours}`, before)
+  t.equal(
+    extended('for=a', '2001:db8::1', 'chat.example:8080'),
+    'for=a, for="[2001:db8::1]";host="chat.example:8080";proto=http',
+  )
+  t.equal(extended('for=a', 'unknown', 'a"b\\c'), 'for=a, for=unknown;host="a\\"b\\\\c";proto=http')
+  for (const open of ['for="203.0.113.9', 'for="a", by="b', 'for="a\\"', '', ' '])
+    t.equal(extended(open, '198.51.100.7', 'chat.example'), ours, `what ours would be a part of is dropped: ${open}`)
+})
+
 t.test('opening handshakes are checked as RFC 6455 section 4.2.1 says', async t => {
   const headers = {
     upgrade: 'WebSocket',

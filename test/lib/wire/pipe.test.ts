@@ -13,6 +13,8 @@ import { Pipe } from '../../../lib/wire/pipe.ts'
 interface Run {
   readonly pipe: Pipe
   readonly out: () => Buffer
+  /** What the target was given in one piece each. */
+  readonly chunks: readonly Buffer[]
   readonly taken: string[]
   readonly closes: string[]
   readonly controls: (Control | undefined)[]
@@ -59,6 +61,7 @@ function run(direction: Direction, given: Given = {}): Run {
     },
   }) as unknown as Socket
   const result = {
+    chunks,
     taken: [] as string[],
     closes: [] as string[],
     controls: [] as (Control | undefined)[],
@@ -192,6 +195,32 @@ t.test('bytes pass as they came, whatever they are and however they are cut', as
     ),
     { seed: 11, numRuns: 200 },
   )
+})
+
+t.test('frames that come in one chunk leave in one write', async t => {
+  const text = '{"text":"nobody in particular"}'
+  for (const direction of ['inbound', 'outbound'] as const) {
+    const frame = encodeFrame(OPCODE.TEXT, Buffer.from(text), direction === 'inbound' ? 7 : undefined)
+    for (const find of [false, true]) {
+      const { pipe, chunks } = run(direction, { find })
+      const bytes = Buffer.concat(Array(100).fill(frame))
+      pipe.push(bytes)
+      t.equal(chunks.length, 1, `${direction}, addressed: ${find}`)
+      t.ok(chunks[0]?.equals(bytes))
+    }
+  }
+})
+
+t.test('a message is parsed only where the field of the recipient occurs in it', async t => {
+  const parse = t.capture(JSON, 'parse', JSON.parse)
+  const { pipe, taken } = run('inbound', { find: true })
+  const push = (text: string) => pipe.push(encodeFrame(OPCODE.TEXT, Buffer.from(text), 7))
+  for (const text of ['{"text":"hi"}', '{"recipientid":"bob"}', '{recipientId:1}', `{"a":"${'x'.repeat(70_000)}"}`])
+    push(text)
+  t.strictSame(parse(), [])
+  push('{"recipientId":"bob"}')
+  t.equal(parse().length, 1)
+  t.equal(taken.length, 1)
 })
 
 t.test('addressed messages are taken out; everything else passes, in order, as it came', async t => {
@@ -448,6 +477,22 @@ t.test('a close frame that is kept passes when it may', async t => {
   t.ok(out().equals(frame))
 })
 
+t.test('what comes after a close frame that is kept stays behind it, or is never seen', async t => {
+  const frame = encodeFrame(OPCODE.CLOSE, encodeClose(1001))
+  const late = encodeFrame(OPCODE.TEXT, Buffer.from('late'))
+  late[0] = OPCODE.TEXT
+  const bytes = Buffer.concat([frame, late, late])
+  for (let place = 0; place < bytes.length; place++) {
+    const { pipe, out } = run('outbound', { keepClose: true })
+    for (const chunk of cut(bytes, [place])) pipe.push(chunk)
+    t.equal(out().length, 0)
+    t.ok(pipe.betweenMessages, 'whoever takes over can begin here')
+    pipe.passClose()
+    pipe.go()
+    t.ok(out().equals(bytes))
+  }
+})
+
 t.test('the pong to a ping of ours does not pass, other pongs do', async t => {
   const { pipe, out, pongs } = run('outbound')
   const ours = encodeFrame(OPCODE.PONG, Buffer.from('ours'))
@@ -472,4 +517,17 @@ t.test('the first text message is recorded, whole, within its limit, and everyth
     }),
     { seed: 17, numRuns: 200 },
   )
+})
+
+t.test('a ping of ours goes between two fragments of a message that is under way', async t => {
+  const { pipe, out } = run('outbound')
+  const first = encodeFrame(OPCODE.TEXT, Buffer.from('a'.repeat(1000)))
+  first[0] = OPCODE.TEXT
+  const last = encodeFrame(0, Buffer.from('b'))
+  pipe.push(first.subarray(0, 500))
+  const written = pipe.control(OPCODE.PING, Buffer.from('here?'))
+  pipe.push(first.subarray(500))
+  t.equal(await written, true)
+  pipe.push(last)
+  t.strictSame(out(), Buffer.concat([first, encodeFrame(OPCODE.PING, Buffer.from('here?')), last]))
 })

@@ -59,13 +59,14 @@ export function kubeClient(
     const [token, ca] = await Promise.all([readFile(config.tokenFile, 'utf8'), readFile(config.caFile, 'utf8')])
     const headers = { accept: 'application/json', authorization: `Bearer ${token.trim()}` }
     // A connection for each request: there are few, and one that has been idle may be dead.
-    const options = { host: config.host, port: config.port, path, headers, ca, signal, agent: false }
+    const { host, port } = config
+    // As an option the time limit holds from the first packet on; `setTimeout` begins to count when there is a connection.
+    const options = { host, port, path, headers, ca, signal, agent: false, timeout: responseTimeoutMs }
     let response: IncomingMessage | undefined
     response = await new Promise<IncomingMessage>((resolve, reject) => {
       const call = request(options, resolve)
       call.on('error', reject)
       call.on('socket', socket => socket.setKeepAlive(true, KEEP_ALIVE_MS))
-      call.setTimeout(responseTimeoutMs)
       call.on('timeout', () => {
         if (response) response.destroy(new IdleError(`silent for ${idleTimeoutMs} ms`))
         else call.destroy(new Error(`no answer within ${responseTimeoutMs} ms`))

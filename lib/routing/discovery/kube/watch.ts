@@ -31,10 +31,13 @@ const WATCH_JITTER_SECONDS = 60
 /** A watch that ends by itself before this is treated like a failure, else a broken server would be asked in a tight loop. */
 const SHORT_WATCH_MS = 1000
 
+/** After so many failures in a row the version is not trusted any more: not every server says 410 of one that it cannot serve. */
+const FAILURES_TO_LIST = 3
+
 /**
  * Keeps a copy of a collection: list, then watch from the list's resource version, again from the last version seen when a
- * watch ends (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It lists again only where
- * the version is too old (410) or what came cannot be trusted. Failures are told and tried again with a back-off; the
+ * watch ends (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It lists again where the
+ * version is too old (410), where what came cannot be trusted, and where watches keep failing. Failures are told and tried again with a back-off; the
  * copy stays until the next list.
  */
 export class CollectionWatch<T extends KubeObject> {
@@ -43,6 +46,8 @@ export class CollectionWatch<T extends KubeObject> {
   #items = new Map<string, T>()
   /** Where the next watch goes on; `undefined`: list first. */
   #version: string | undefined
+  /** Of the watches since the last one from which anything came. */
+  #failures = 0
 
   constructor(collection: Collection<T>) {
     this.#collection = collection
@@ -58,8 +63,11 @@ export class CollectionWatch<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) return
         const stale = error instanceof KubeError && error.status === GONE
-        if (stale) this.#version = undefined
-        else this.#collection.onError(error as Error)
+        if (!stale) this.#collection.onError(error as Error)
+        if (stale || ++this.#failures >= FAILURES_TO_LIST) {
+          this.#version = undefined
+          this.#failures = 0
+        }
         await this.#backoff.wait(signal)
       }
     }
@@ -95,7 +103,7 @@ export class CollectionWatch<T extends KubeObject> {
       if (!(error instanceof IdleError)) throw error
     }
     if (timing.now() - started < SHORT_WATCH_MS) await this.#backoff.wait(signal)
-    else this.#backoff.reset()
+    else this.#worked()
   }
 
   async #follow(response: IncomingMessage): Promise<void> {
@@ -126,8 +134,13 @@ export class CollectionWatch<T extends KubeObject> {
     else if (type === 'ADDED' || type === 'MODIFIED') this.#items.set(name, object)
     else if (type !== 'BOOKMARK') throw new Error(`the watch sent an event of unknown type ${JSON.stringify(type)}`)
     this.#version = object.metadata.resourceVersion ?? version
-    this.#backoff.reset()
+    this.#worked()
     return type !== 'BOOKMARK'
+  }
+
+  #worked(): void {
+    this.#failures = 0
+    this.#backoff.reset()
   }
 
   #get(params: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {

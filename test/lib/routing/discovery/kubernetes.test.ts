@@ -197,6 +197,28 @@ t.test('after any other error event, and after what cannot be read, it lists aga
   }
 })
 
+t.test('a watch that keeps failing from one version: after three in a row it lists again', async t => {
+  const { api, answered, failed } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  for (let n = 0; n < 2; n++) {
+    const watch = await watchFrom(t, api, 10)
+    watch.reply(500, 'no')
+  }
+  const good = await watchFrom(t, api, 10)
+  good.event('BOOKMARK', bookmark(11))
+  good.response.end()
+  for (let n = 0; n < 3; n++) {
+    const watch = await watchFrom(t, api, 11)
+    watch.reply(500, 'no')
+  }
+  const again = await expectList(t, api)
+  again.reply(200, list(20, slice('a', 19, '10.0.0.2')))
+  await answered('10.0.0.2:3000')
+  await watchFrom(t, api, 20)
+  await failed(5)
+})
+
 t.test('a list that cannot be read, is refused or does not come is tried again', async t => {
   const { api, answers, failures, failed, answered } = await follow(t)
   for (const [status, body, message] of [

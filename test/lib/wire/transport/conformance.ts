@@ -5,6 +5,7 @@ import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import type { Answer, Outcome } from '../../../../lib/wire/outcome.ts'
 import { takeUsers } from '../../../../lib/wire/transport/announcement.ts'
 import type { Transport, TransportIdentity } from '../../../../lib/wire/transport/transport.ts'
+import { startBlackHole } from '../../../helpers/black-hole.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 import { identity, inOrder, letter, patience, startPeer, text } from './peer.ts'
 
@@ -86,12 +87,24 @@ export function conformance(
     t.equal(await send(start(t, 's3cret'), member), 'delivered')
   })
 
+  t.test('no_owner: with a token that no header can carry, which ends nothing else', async t => {
+    const { member } = await startPeer(t)
+    const transport = start(t, 's\u2013cret')
+    t.equal(await send(transport, member), 'no_owner')
+    t.equal(await transport.announce(member, ['ann'], patience()), false)
+  })
+
   t.test('no_owner: nobody listens there', async t => {
     const peer = await startPeer(t)
     await peer.close()
     const transport = start(t)
     t.equal(await send(transport, peer.member), 'no_owner')
     t.equal(await send(transport, peer.member), 'no_owner', 'and again')
+  })
+
+  t.test('no_owner: at a host that has vanished, where nothing could be sent', async t => {
+    const member = createMember('127.0.0.1', await startBlackHole(t))
+    t.equal(await start(t).send(member, letter('x'), patience(50)), 'no_owner')
   })
 
   t.test(

@@ -135,6 +135,7 @@ t.test('the bytes of docs/protocol.md', async t => {
   t.equal(hex({ type: 'moved', id: 7, member: 'a:1' }), '05000000070003613a31')
   t.equal(hex({ type: 'moved', id: 7, member: undefined }), '05000000070000')
   t.equal(hex({ type: 'bye', count: 3 }), '0600000003')
+  t.equal(hex({ type: 'bye', count: 2 ** 32 + 3 }), '0600000003', 'counted on modulo 2³²')
   t.equal(hex({ type: 'outcome', id: 7, outcome: 'slow_consumer' }), '020500000007')
   t.equal(hex({ type: 'window', bytes: 17 }), '0300000011')
   t.strictSame(

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Answer, Outcome } from '../../../../lib/wire/outcome.ts'
+import { IncompleteFrames } from '../../../../lib/wire/transport/incomplete-frames.ts'
 import {
   deliverBytes,
   encodeHello,
@@ -22,8 +23,14 @@ type Receive = (user: string, arrival: Arrival) => Promise<Answer>
 const BOOT = Buffer.alloc(16, 7)
 
 /** A link whose dialling end the test plays. */
-async function start(t: Scope, receive: Receive, limits = LIMITS) {
+async function start(
+  t: Scope,
+  receive: Receive,
+  limits = LIMITS,
+  { proven = false, incomplete = new IncompleteFrames(0) } = {},
+) {
   const announced: string[] = []
+  const met: string[] = []
   const inlet = {
     receive: (arrival: Arrival) => receive(arrival.user, arrival),
     receiveLoose: () => 'rejected' as const,
@@ -32,13 +39,14 @@ async function start(t: Scope, receive: Receive, limits = LIMITS) {
     boot: BOOT,
     from: () => inlet,
     receive: () => 'rejected',
+    met: member => void met.push(member),
     announced: (member, users) => void announced.push(`${member}: ${users.join(' ')}`),
   }
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
   const accepted = new Promise<LinkReceiver>(resolve =>
     server.once('connection', socket =>
-      resolve(new LinkReceiver(socket, inbox, { sender: 'pod-a', member: 'a:1' }, limits)),
+      resolve(new LinkReceiver(socket, inbox, { sender: 'pod-a', member: 'a:1', proven }, limits, incomplete)),
     ),
   )
   const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`)
@@ -57,7 +65,7 @@ async function start(t: Scope, receive: Receive, limits = LIMITS) {
   })
   const receiver = await accepted
   await waitFor(() => frames.length === 1, 'hello')
-  return { socket, frames, batches, closed, receiver, announced }
+  return { socket, frames, batches, closed, receiver, announced, met }
 }
 
 function deliver(id: number, content: string | Buffer, user = 'bob', binary = false): Buffer {
@@ -193,4 +201,69 @@ t.test('closing tells what is known, and takes nothing any more', async t => {
     frames.filter(({ type }) => type === 'outcome'),
     [{ id: 1, outcome: 'delivered' }],
   )
+})
+
+t.test('who has shown the token is met, and with each ping again; who has not is not', async t => {
+  const proven = await start(t, async () => 'delivered', LIMITS, { proven: true })
+  t.strictSame(proven.met, ['a:1'])
+  proven.socket.ping()
+  await once(proven.socket, 'pong')
+  t.strictSame(proven.met, ['a:1', 'a:1'])
+  const other = await start(t, async () => 'delivered')
+  other.socket.ping()
+  await once(other.socket, 'pong')
+  t.strictSame(other.met, [])
+})
+
+const LARGE: LinkReceiverLimits = { maxMessageBytes: 6_000_000, windowBytes: 262_144 }
+
+t.test('links together hold a bounded part of messages that are not complete; who goes beyond is closed', async t => {
+  const incomplete = new IncompleteFrames(LARGE.maxMessageBytes)
+  const receive = async (_user: string, { message }: Arrival): Promise<Answer> =>
+    message.data.length === LARGE.maxMessageBytes ? 'delivered' : 'rejected'
+  const links = await Promise.all(Array.from({ length: 5 }, () => start(t, receive, LARGE, { incomplete })))
+  const message = deliver(1, Buffer.alloc(LARGE.maxMessageBytes), 'bob', true)
+  const part = message.subarray(0, 5_900_000)
+  let expected = 0
+  for (const { socket } of links.slice(0, 4)) {
+    socket.send(part)
+    expected += part.length
+    await waitFor(() => incomplete.bytes >= expected, 'it is held')
+  }
+  const [first, second, , , last] = links
+  last?.socket.send(part)
+  t.equal(await last?.closed, '1013 too much that is not complete')
+  first?.socket.send(message.subarray(part.length))
+  const answer = () => first?.frames.find(({ type }) => type === 'outcome')
+  await waitFor(() => answer() !== undefined, 'it has its outcome')
+  t.match(answer(), { id: 1, outcome: 'delivered' })
+  second?.socket.terminate()
+  await waitFor(() => incomplete.bytes < 2 * part.length + 1000, 'what has ended holds nothing')
+  for (const { socket } of links) socket.terminate()
+  await waitFor(() => incomplete.bytes === 0, 'nor do the others')
+})
+
+t.test('a message that comes byte by byte costs more than its bytes', async t => {
+  const incomplete = new IncompleteFrames(0)
+  const { socket } = await start(t, async () => 'delivered', LIMITS, { incomplete })
+  const message = deliver(1, 'x'.repeat(900))
+  for (const byte of message.subarray(0, 500)) socket.send(Buffer.of(byte))
+  await waitFor(() => incomplete.bytes > 50_000, 'each piece counts')
+})
+
+t.test('a frame has its time: one that does not end closes the link, and those that end do not', async t => {
+  const incomplete = new IncompleteFrames(0, 200)
+  const { socket, frames, closed } = await start(t, async () => 'delivered', LIMITS, { incomplete })
+  const until = performance.now() + 400
+  let id = 0
+  while (performance.now() < until) {
+    const count = frames.length
+    const message = deliver(++id, 'hello')
+    socket.send(message.subarray(0, 20))
+    socket.send(message.subarray(20))
+    await waitFor(() => frames.length > count, 'it is answered')
+  }
+  socket.send(deliver(++id, 'hello').subarray(0, 20))
+  t.equal(await closed, '1008 a frame that takes too long')
+  t.equal(incomplete.bytes, 0)
 })

@@ -40,6 +40,7 @@ export interface PeerOptions {
   readonly token?: string
   readonly maxMessageBytes?: number
   readonly windowBytes?: number
+  readonly maxLinks?: number
   /** A peer of a version that knows only HTTP takes none. */
   readonly links?: boolean
   /** Whether link handshakes are refused at the moment. */
@@ -52,6 +53,7 @@ export interface PeerOptions {
 /** The receiving ends as a sidecar has them, with deliveries that a test decides on. */
 export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Peer> {
   const { outcome = () => 'delivered', token = '', maxMessageBytes = 1_000_000, windowBytes = 262_144 } = options
+  const { maxLinks = 2000 } = options
   const arrivals: Arrival[] = []
   const announced: string[] = []
   const requests: string[] = []
@@ -75,9 +77,10 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
       void announced.push(...users.map(user => `${user} ${member}`)),
   }
   const metrics = new Metrics()
-  const inbox = new Intake({ delivery, whereabouts, metrics })
+  const inbox = new Intake({ delivery, whereabouts, acquaintances: { met: () => {} }, windowBytes, metrics })
   await messageRoute(app, inbox, tokenCheck(token), maxMessageBytes)
-  if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), { maxMessageBytes, windowBytes }, metrics)
+  const limits = { maxMessageBytes, windowBytes, maxLinks }
+  if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), limits, metrics)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()

@@ -8,6 +8,7 @@ import {
   kubeClient,
   readText,
 } from '../../../../../lib/routing/discovery/kube/client.ts'
+import { startBlackHole } from '../../../../helpers/black-hole.ts'
 import { selfSigned } from '../../../../helpers/self-signed.ts'
 import { StandInApi } from './stand-in-api.ts'
 
@@ -81,6 +82,13 @@ t.test('every wait has a limit: for the answer, for its next part, and by the si
   await api.next()
   abort.abort()
   await t.rejects(aborted, { name: 'AbortError' })
+})
+
+t.test('the limit for the answer holds for connecting too', async t => {
+  const port = await startBlackHole(t)
+  const { config } = await StandInApi.start(t)
+  const get = kubeClient({ ...config, host: '127.0.0.1', port }, { responseTimeoutMs: 50 })
+  await t.rejects(get('/', AbortSignal.timeout(10_000)), { message: 'no answer within 50 ms' })
 })
 
 t.test('an answer that is too long is not read to its end', async t => {
