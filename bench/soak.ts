@@ -7,7 +7,7 @@ import { Program, startApp } from './soak/program.ts'
 import { SAMPLE_HEADER, sampleLine, summary } from './soak/report.ts'
 import { growth, leftovers, type Sample } from './soak/verdict.ts'
 
-const HELP = `node bench/soak.ts [--minutes 10] [--rate 200] [--moving]
+const HELP = `node scripts/with-deps.mjs bench/soak.ts [--minutes 10] [--rate 200] [--moving]
 
 Clients come and go through a balancer and two sidecars, each a process of its own, in every way there is: RATE of them a second
 for that many minutes. Prints what the programs hold every 10 s. Exit code 0: after the last client nothing is left, and memory

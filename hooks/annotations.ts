@@ -1,7 +1,9 @@
 import { parseRoutingKey } from '../lib/routing/routing-key.ts'
 import { LOG_LEVELS } from '../lib/service/log.ts'
 import {
+  ALTERNATIVE_ADMIN_PORT,
   ALTERNATIVE_SIDECAR_PORT,
+  DEFAULT_ADMIN_PORT,
   DEFAULT_APP_PORT,
   DEFAULT_DRAIN_SECONDS,
   DEFAULT_PORT,
@@ -31,6 +33,9 @@ export const DEFAULTS = {
   'drain-seconds': DEFAULT_DRAIN_SECONDS,
   'balancer-replicas': 2,
 } as const
+
+/** The first Kubernetes whose EndpointSlices have the named ports of native sidecars (kubernetes/kubernetes#127958). */
+export const NATIVE_SINCE = '1.33'
 
 /** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
 export const SHUTDOWN_SECONDS = 5
@@ -67,13 +72,13 @@ export const ANNOTATIONS = {
   'sidecar-port': {
     values: '1024–65535',
     fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} where the pod already uses ${DEFAULT_PORT}`,
-    description: 'Where the sidecar listens in the pod.',
+    description: `Where the sidecar listens in the pod. Its probes and metrics are on ${DEFAULT_ADMIN_PORT} besides, or on ${ALTERNATIVE_ADMIN_PORT} where the pod declares ${DEFAULT_ADMIN_PORT}.`,
     parse: integer(1024, 65_535),
   },
   'sidecar-mode': choice(
     ['native', 'classic'],
     'native',
-    '`native`: an init container with `restartPolicy: Always` (Kubernetes 1.29 or later). `classic`: an ordinary container.',
+    `\`native\`: an init container with \`restartPolicy: Always\`, for Kubernetes ${NATIVE_SINCE} or later; before, its port is not in the EndpointSlices, and nobody finds the pods. \`classic\`: an ordinary container, for older ones.`,
   ),
   'sidecar-image': {
     values: 'image reference',
@@ -84,7 +89,8 @@ export const ANNOTATIONS = {
   'sidecar-cpu-request': {
     values: 'cpu quantity',
     fallback: DEFAULTS['sidecar-cpu-request'],
-    description: 'CPU request of the sidecar; there is no CPU limit.',
+    description:
+      'CPU request of the sidecar; there is no CPU limit. Where a ResourceQuota counts `limits.cpu`, the namespace needs a LimitRange with a default.',
     parse: cpu,
   },
   'sidecar-memory-request': {

@@ -8,11 +8,13 @@ import {
 } from '../lib/service/names.ts'
 import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
 import { DEFAULT_SERVICE_PORT } from './balancer/service-spec.ts'
+import { refuseCoOwned } from './co-owned.ts'
 import type { Rendering } from './config.ts'
 import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasInjected } from './ownership.ts'
 import { tokenSecret } from './pod-token.ts'
+import { portsOf } from './ports.ts'
 import type { Pin } from './revision.ts'
 import { rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 import type { DecoratorRequest, Deployment, ObservedObjects } from './schemas.ts'
@@ -55,7 +57,7 @@ const AGAIN_SECONDS = 1
 const PENDING_SECONDS = 5
 
 const PENDING =
-  'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply.'
+  'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply. Or the API server refuses the change: see Events (SyncError).'
 
 /** Sync hook of the decorator: what a labelled Deployment shall have. Pure. */
 export function syncDeployment({ object, attachments }: DecoratorRequest, rendering: Rendering): DecoratorResult {
@@ -63,12 +65,17 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: 'deleting', response: { attachments: [] } }
   const found = findSidecar(object)
   const present = found !== undefined && isOurs(object, found)
+  // Everything stays as it is, also where the sidecar is missing at this moment, as after kubectl replace: its pods go on, and clients
+  // come through what is kept. A Deployment that never had one has nothing that could be kept.
+  const refuse = (message: string): DecoratorResult => ({
+    outcome: 'refused',
+    response: { ...say(object, 'Refused', message), attachments: keep(attachments, object.metadata.uid) },
+  })
   const decision = decide(object, rendering)
-  if (!decision.inject) {
-    const kept = present ? keep(attachments, object.metadata.uid) : []
-    return { outcome: 'refused', response: { ...say(object, 'Refused', decision.message), attachments: kept } }
-  }
+  if (!decision.inject) return refuse(decision.message)
   const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
+  const inTheWay = present && !pin.kept ? refuseCoOwned(object, found, decision) : undefined
+  if (inTheWay) return refuse(inTheWay.message)
   const desired = [
     // What is not applied again stays as it is, with everything that is on record about it.
     ...(pin.kept ? [] : [selfAttachment(object, decision)]),
@@ -80,7 +87,7 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
     ? {
         outcome: pin.kept ? 'pinned' : 'injected',
         response: {
-          ...say(object, 'Injected', describe(object, decision, pin, attachments), pin),
+          ...say(object, 'Injected', describe(object, decision, pin.kept ? found : undefined, attachments), pin),
           attachments: desired,
         },
       }
@@ -140,10 +147,11 @@ function blocked(object: Deployment, found: FoundSidecar, owners: readonly strin
   }
 }
 
+/** @param kept the sidecar that stays, where today's is not applied */
 function describe(
   deployment: Deployment,
-  { settings, ports, sidecar, advice }: Injection,
-  { kept }: Pin,
+  { settings, ports: todays, sidecar, advice }: Injection,
+  kept: FoundSidecar | undefined,
   { [`${BALANCER_KIND}.${API_VERSION}`]: balancers }: ObservedObjects,
 ): string {
   const { name } = deployment.metadata
@@ -154,9 +162,10 @@ function describe(
       : made
         ? `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
         : `${BALANCER_KIND} ${name} is not made yet. If this stays, there is one that ws-operator did not make for this Deployment: delete it, or keep it and set ws.operator/balancer to none.`
+  const ports = kept ? portsOf(kept.container) : todays
   return [
     ...rolloutAdvice(deployment),
-    `Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`,
+    ...(ports ? [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`] : []),
     entry,
     ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
     ...advice,

@@ -10,7 +10,7 @@ import {
 import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
 import type { Rendering } from './config.ts'
 import { type ContainerList, findSidecar, isOurs } from './ownership.ts'
-import { choosePorts, neighbours, type Ports, tcpPorts } from './ports.ts'
+import { choosePorts, neighbours, type Ports, type PortsFound, tcpPorts } from './ports.ts'
 import type { Deployment } from './schemas.ts'
 import { readSettings } from './settings.ts'
 import { headlessService, sidecarContainer } from './sidecar.ts'
@@ -21,12 +21,16 @@ export const REFUSALS = {
   'managed-by': 'The Deployment belongs to ws-operator itself.',
   controlled: 'Another controller owns the Deployment and would undo the injection.',
   annotations: 'An annotation cannot be used; the message names all of them.',
+  'host-network':
+    "The pods have the network of their node (`hostNetwork: true`), so the sidecar's ports would be the node's.",
   'container-name': `A container named \`${SIDECAR_CONTAINER}\` exists that ws-operator did not make.`,
   'port-name': `A container of the app has a port named \`${SIDECAR_PORT_NAME}\`.`,
   selector: "The Deployment's selector is more than labels, which a Service cannot express.",
   name: "The Deployment's name makes no valid name of a Service.",
   'app-port': 'No container port has the name that `ws.operator/app-port` gives.',
   'port-taken': 'No port is free for the sidecar.',
+  'co-owned':
+    'Another field manager also owns the sidecar, which is to get another port or mode; the API server would refuse that. The message names the manager.',
 } as const
 
 export type Refusal = { readonly reason: keyof typeof REFUSALS; readonly message: string }
@@ -61,7 +65,7 @@ export function decide(deployment: Deployment, rendering: Rendering): Decision {
     ports: chosen.ports,
     list: settings['sidecar-mode'] === 'classic' ? 'containers' : 'initContainers',
     sidecar: sidecarContainer(deployment, settings, chosen.ports, rendering),
-    advice: advise(deployment, settings, chosen.ports),
+    advice: advise(deployment, settings, chosen),
   }
 }
 
@@ -80,6 +84,10 @@ function refuse(deployment: Deployment, settings: Settings): Refusal | undefined
   if (controller) {
     const message = `${controller.kind} ${controller.name} controls this Deployment and would undo the injection. Let it make a Deployment with the sidecar, or remove the label ${ENABLE_LABEL}.`
     return { reason: 'controlled', message }
+  }
+  if (spec.template.spec.hostNetwork) {
+    const message = `The pod template has hostNetwork: true, so the sidecar would take ports of the node, and sidecars could not find each other. Remove hostNetwork, or the label ${ENABLE_LABEL}.`
+    return { reason: 'host-network', message }
   }
   const found = findSidecar(deployment)
   if (found && !isOurs(deployment, found)) {
@@ -120,9 +128,18 @@ function refuseName(deployment: Deployment, settings: Settings): Refusal | undef
   return { reason: 'name', message }
 }
 
-function advise({ metadata, spec }: Deployment, settings: Settings, ports: Ports): string[] {
+function advise(
+  { metadata, spec }: Deployment,
+  settings: Settings,
+  { ports, guessed }: Pick<PortsFound, 'ports' | 'guessed'>,
+): string[] {
   const pod = spec.template.spec
   const advice: string[] = []
+  if (guessed) {
+    advice.push(
+      `No container declares a TCP port: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
+    )
+  }
   const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
   const needed = drain + SHUTDOWN_SECONDS
   const { terminationGracePeriodSeconds: grace = 30 } = pod

@@ -50,12 +50,14 @@ export function ownsTemplate(deployment: Deployment): boolean {
   return ours !== undefined && at(ours, 'f:spec') !== undefined
 }
 
-/** Names of the field managers, other than us, that own a part of the sidecar container; sorted. */
-export function otherOwners(deployment: Deployment, { list }: FoundSidecar): string[] {
+/** Names of the field managers, other than us, that own a part of the sidecar container, or of what is at a path in it; sorted. */
+export function otherOwners(deployment: Deployment, { list }: FoundSidecar, ...path: string[]): string[] {
   const ours = appliedByUs(deployment, deployment.metadata.uid)
   const names = new Set<string>()
   for (const { manager = 'unknown', fieldsV1 } of deployment.metadata.managedFields ?? []) {
-    if (fieldsV1 && fieldsV1 !== ours && containerFields(fieldsV1 as FieldSet, list)) names.add(manager)
+    if (!fieldsV1 || fieldsV1 === ours) continue
+    const container = containerFields(fieldsV1 as FieldSet, list)
+    if (container && at(container, ...path)) names.add(manager)
   }
   return [...names].sort()
 }

@@ -1,15 +1,15 @@
 import {
+  ALTERNATIVE_ADMIN_PORT,
   ALTERNATIVE_SIDECAR_PORT,
   DEFAULT_ADMIN_PORT,
   DEFAULT_APP_PORT,
   DEFAULT_PORT,
+  ENV_PREFIX,
   SIDECAR_CONTAINER,
+  SIDECAR_PORT_NAME,
 } from '../lib/service/names.ts'
 import { APP_PORT_NAMES, type Settings } from './annotations.ts'
 import type { Container, PodSpec } from './schemas.ts'
-
-/** Where the admin server goes when a container of the pod has its usual port. */
-export const ALTERNATIVE_ADMIN_PORT = 19_090
 
 export interface Ports {
   readonly app: number
@@ -17,8 +17,15 @@ export interface Ports {
   readonly admin: number
 }
 
+export interface PortsFound {
+  readonly ok: true
+  readonly ports: Ports
+  /** Whether nothing says where the app listens, neither an annotation nor a container. */
+  readonly guessed: boolean
+}
+
 export type PortsResult =
-  | { readonly ok: true; readonly ports: Ports }
+  | PortsFound
   | { readonly ok: false; readonly reason: 'app-port' | 'port-taken'; readonly message: string }
 
 /** The containers that run beside the sidecar: all but itself and init containers that end. */
@@ -62,7 +69,16 @@ export function choosePorts(pod: PodSpec, settings: Settings): PortsResult {
       message: `The pod already uses port ${DEFAULT_ADMIN_PORT} and ${ALTERNATIVE_ADMIN_PORT}; the sidecar needs one of them for its probes. Free one.`,
     }
   }
-  return { ok: true, ports: { app, sidecar, admin } }
+  const guessed = settings['app-port'] === undefined && declared.length === 0
+  return { ok: true, ports: { app, sidecar, admin }, guessed }
+}
+
+/** The ports of a sidecar that is there, as far as its container says both; it may be of another version. */
+export function portsOf({ ports = [], env = [] }: Container): Pick<Ports, 'app' | 'sidecar'> | undefined {
+  const sidecar = ports.find(({ name }) => name === SIDECAR_PORT_NAME)?.containerPort
+  const { value } = (env.find(({ name }) => name === `${ENV_PREFIX}APP_PORT`) ?? {}) as { value?: unknown }
+  const app = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : undefined
+  return sidecar === undefined || app === undefined ? undefined : { sidecar, app }
 }
 
 function defaultAppPort(declared: ReturnType<typeof tcpPorts>): number {

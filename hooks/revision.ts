@@ -30,7 +30,8 @@ const UNKNOWN = 'unknown'
  * Decides whether what is there stays or today's is applied, and what to write down about it. Nothing is remembered but the
  * revision: `<version>-<rendered>-<seen>`, hashes of what was applied, and of that together with all that users decide.
  *
- * - What would be applied is what was applied last: it is applied again, which repairs what somebody changed.
+ * - What would be applied is what was applied last: it is applied again, which repairs what somebody changed. The version stays that
+ *   by which it came, until somebody has changed something or an upgrade is asked for.
  * - It is something else, and nobody has changed anything: only ws-operator has, so what is there stays.
  * - Somebody has changed something: today's is applied, with their rollout.
  */
@@ -43,14 +44,16 @@ export function pin({ recorded, today, applied, inputs, upgrade, version }: Pinn
   if (applied === undefined) return take(today)
   const last = parse(recorded)
   // What was seen counts, not what was sent: an admission policy may have changed it on its way.
-  if (last?.rendered === rendered) return take(applied, last.version)
+  const unchanged = last?.seen === hash([inputs, applied])
+  // The balancer goes by the version: where a user has chosen the image of the sidecar, nothing else tells that it may follow.
+  if (last?.rendered === rendered) return take(applied, unchanged && !upgrade ? last.version : version)
   if (upgrade) return take(today)
   if (!last) {
     const there = hash(applied)
     if (there === rendered) return take(applied)
     return { kept: true, revision: format(UNKNOWN, there, hash([inputs, applied])) }
   }
-  if (last.seen === hash([inputs, applied])) return { kept: true, revision: recorded as string }
+  if (unchanged) return { kept: true, revision: recorded as string }
   return take(today)
 }
 

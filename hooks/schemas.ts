@@ -57,6 +57,7 @@ const podSpec = open({
   containers: Type.Array(container),
   initContainers: Type.Optional(Type.Array(container)),
   serviceAccountName: Type.Optional(Type.String()),
+  hostNetwork: Type.Optional(Type.Boolean()),
   terminationGracePeriodSeconds: Type.Optional(Type.Integer()),
 })
 

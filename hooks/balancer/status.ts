@@ -1,3 +1,5 @@
+import { DOMAIN } from '../../lib/service/names.ts'
+import { NATIVE_SINCE } from '../annotations.ts'
 import type { Balancer, ObservedObject } from '../schemas.ts'
 import { type Condition, conditionsOf, type Finding } from './conditions.ts'
 import type { ObservedPods } from './observed.ts'
@@ -69,7 +71,7 @@ function ready({ obstacle, pods, members, backend, address }: Observed): Finding
   if (members === 0) {
     return no(
       'NoMembers',
-      `No sidecar is ready behind Service ${backend}. Is the Deployment labelled, has it pods, and does its app accept connections?`,
+      `No sidecar is ready behind Service ${backend}. Is the Deployment labelled, has it pods, and does its app accept connections? Before Kubernetes ${NATIVE_SINCE} it also needs ${DOMAIN}/sidecar-mode: classic.`,
     )
   }
   const message = `${pods.ready} of ${pods.wanted} balancer pods are ready.`

@@ -108,6 +108,7 @@ export const DRAIN_PATH = '/drain'
 export const DEFAULT_PORT = 3000
 export const ALTERNATIVE_SIDECAR_PORT = 13_000
 export const DEFAULT_ADMIN_PORT = 9090
+export const ALTERNATIVE_ADMIN_PORT = 19_090
 export const DEFAULT_APP_PORT = 3001
 /** Longest time for a sidecar to hand its users over, in seconds. */
 export const DEFAULT_DRAIN_SECONDS = 20

@@ -34,8 +34,10 @@ metadata:
 spec:
   target: chat
   autoscaling: {minReplicas: 2, maxReplicas: 10}
-  service: {type: LoadBalancer, port: 443}
+  service: {type: LoadBalancer, port: 80}
 \`\`\`
+
+It speaks plain HTTP. TLS ends before it: in the cloud's load balancer (\`service.annotations\` and \`port: 443\`), an Ingress or a Gateway.
 
 \`kubectl get wsb\` shows where clients connect and how many pods serve them, \`kubectl describe wsb\` why not, and
 \`kubectl explain wsb.spec --recursive\` what is in here.
@@ -50,9 +52,10 @@ ${messages(spec)
   .map(message => `- ${message}`)
   .join('\n')}
 
-To the object that a label makes, fields that the annotations do not set can be added: \`kubectl patch wsb chat --type=merge -p …\`.
-They stay, because the hooks own no others. \`targetUID\` cannot be added to an object of yours: by that an object that you wrote is
-never taken over where a label would make one of the same name. The status message of the Deployment says so.
+To the object that a label makes, fields that the annotations do not set can be added, for example
+\`kubectl patch wsb chat --type=merge -p '{"spec":{"rebalance":{"maxMovesPerSecond":20}}}'\`. They stay, because the hooks own no
+others. \`targetUID\` cannot be added to an object of yours: by that an object that you wrote is never taken over where a label would
+make one of the same name. The status message of the Deployment says so.
 
 ## What it makes
 

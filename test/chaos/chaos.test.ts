@@ -40,7 +40,7 @@ t.test('a run in which something is wrong says so, how to run it again, and keep
   t.match(stdout, /doubled +[1-9]/)
   t.match(
     stdout,
-    'again: node test/chaos/main.ts --seed 1 --schedule pause --seconds 2 --users 10 --pause 50 --pre-stop 4000 --fault double',
+    'again: node scripts/with-deps.mjs test/chaos/main.ts --seed 1 --schedule pause --seconds 2 --users 10 --pause 50 --pre-stop 4000 --fault double',
   )
   const folder = /what each end saw: (.*)/.exec(stdout)?.[1] ?? ''
   t.ok(existsSync(join(folder, 'story.txt')), 'what happened is kept')

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { FAULTS, type Fault } from './app.ts'
 import { KINDS, type Kind, PRE_STOP_MS } from './schedule.ts'
 
-export const HELP = `node test/chaos/main.ts [OPTION ...]
+export const HELP = `node scripts/with-deps.mjs test/chaos/main.ts [OPTION ...]
 
 Users write to an app and to each other, by way of two balancers, while pods come, go, stand still and die as a seed says. Then it counts what
 was lost, doubled, reordered or misrouted. All programs are processes of this machine, at 127.0.x.y.
@@ -70,7 +70,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
 /** The command that runs the same again. */
 export function commandOf({ seed, schedule, seconds, users, pauseMs, preStopMs, fault }: Options): string {
   const extra = fault === 'none' ? '' : ` --fault ${fault}`
-  return `node test/chaos/main.ts --seed ${seed} --schedule ${schedule} --seconds ${seconds} --users ${users} --pause ${pauseMs} --pre-stop ${preStopMs}${extra}`
+  return `node scripts/with-deps.mjs test/chaos/main.ts --seed ${seed} --schedule ${schedule} --seconds ${seconds} --users ${users} --pause ${pauseMs} --pre-stop ${preStopMs}${extra}`
 }
 
 function number(name: string, text: string, least: number, most: number): number {

@@ -40,7 +40,7 @@ t.test('a note is only one if no byte of it is changed', async t => {
 t.test('options: defaults, a command that runs the same again, and what is wrong with others', async t => {
   const options = parseOptions(['--seed', '9', '--schedule', 'mixed', '--users', '7'])
   t.match(options, { seed: 9, schedule: 'mixed', users: 7, seconds: 20, fault: 'none' })
-  t.strictSame(parseOptions(commandOf(options!).split(' ').slice(2)), options)
+  t.strictSame(parseOptions(commandOf(options!).split(' ').slice(3)), options)
   t.equal(parseOptions(['--help']), undefined)
   t.throws(() => parseOptions(['--seed', 'x']), { message: /--seed x: expected a whole number/ })
   t.throws(() => parseOptions(['--schedule', 'x']), { message: /--schedule x: expected one of rolling, / })

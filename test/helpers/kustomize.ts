@@ -14,6 +14,12 @@ export type Manifest = any
 export const noKubectl =
   spawnSync('kubectl', ['version', '--client'], { timeout: LIMIT_MS }).status !== 0 && 'no kubectl to build them with'
 
+/** What a kustomization may have besides: other images, and names below manifests/transformers. */
+interface More {
+  readonly images?: readonly { name: string; newName?: string; newTag?: string; digest?: string }[]
+  readonly transformers?: readonly string[]
+}
+
 /**
  * A kustomization as a user writes one: a base with components.
  *
@@ -21,7 +27,11 @@ export const noKubectl =
  * @param components names below manifests/components
  * @returns its folder, and how to remove it
  */
-export function overlay(base: string, components: readonly string[]): { folder: string; remove(): void } {
+export function overlay(
+  base: string,
+  components: readonly string[],
+  { images = [], transformers = [] }: More = {},
+): { folder: string; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'ws-operator-overlay-'))
   const path = (...names: string[]) => relative(folder, join(MANIFESTS, ...names))
   const kustomization = {
@@ -29,14 +39,19 @@ export function overlay(base: string, components: readonly string[]): { folder: 
     kind: 'Kustomization',
     resources: [path(base)],
     components: components.map(name => path('components', name)),
+    images,
+    transformers: transformers.map(name => path('transformers', name)),
   }
   writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization))
   return { folder, remove: () => rmSync(folder, { recursive: true }) }
 }
 
 /** What kustomize makes of a base with components. @throws what it says where it cannot */
-export function build(base: string, ...components: string[]): Manifest[] {
-  const { folder, remove } = overlay(base, components)
+export const build = (base: string, ...components: string[]): Manifest[] => buildWith({}, base, ...components)
+
+/** The same with more in the kustomization. @throws what kustomize says where it cannot */
+export function buildWith(more: More, base: string, ...components: string[]): Manifest[] {
+  const { folder, remove } = overlay(base, components, more)
   try {
     const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], {
       encoding: 'utf8',

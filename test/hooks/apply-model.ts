@@ -8,7 +8,8 @@ import { type Fields, isFields, listKeys, mergeApplied } from '../../local/apply
  * annotations are set or removed; attachments that are no longer wanted are deleted; the rest is applied by server-side apply
  * with one field manager. Of server-side apply it has: maps merge by key; the lists of `listKeys` merge by their keys, new items
  * at the end; other values are replaced; what this manager applied before and does not apply now is removed unless another
- * manager owns a part of it; `managedFields` says what was applied.
+ * manager owns a part of it; `managedFields` says what was applied. A pod template with two containers, or two ports, of one name is
+ * refused.
  */
 export interface AnswerParts {
   readonly annotations?: Readonly<Record<string, string | null>>
@@ -32,8 +33,10 @@ export function applyAnswer(
   const wanted: DecoratorRequest['attachments'] = {}
   for (const attachment of attachments) {
     const desired = structuredClone(attachment) as Fields & { metadata: Fields & { name: string } }
-    if (desired['kind'] === next.object.kind) apply(next.object as unknown as Fields, desired)
-    else {
+    if (desired['kind'] === next.object.kind) {
+      apply(next.object as unknown as Fields, desired)
+      assertAccepted(next.object)
+    } else {
       const group = `${desired['kind']}.${desired['apiVersion']}`
       const live = (next.attachments[group]?.[desired.metadata.name] ?? { metadata: { uid: `uid-${group}` } }) as Fields
       // Metacontroller ties what it makes to the parent.
@@ -46,6 +49,16 @@ export function applyAnswer(
   }
   next.attachments = wanted
   return next
+}
+
+/** @throws where the API server would answer 422 */
+function assertAccepted({ spec }: DecoratorRequest['object']): void {
+  const { containers, initContainers = [] } = spec.template.spec
+  const all = [...initContainers, ...containers]
+  for (const names of [all.map(({ name }) => name), ...all.map(({ ports = [] }) => ports.flatMap(p => p.name ?? []))]) {
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    if (twice !== undefined) throw new Error(`422: Duplicate value: ${twice}`)
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { balancerObjects } from '../../hooks/balancer-objects.ts'
 import { balancerSpec } from '../../hooks/balancer-spec.ts'
 import { decide } from '../../hooks/inject.ts'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import { membersAt } from '../../lib/routing/discovery/endpoints.ts'
 import { loadSidecarConfig } from '../../sidecar/config.ts'
 import { config, recorded } from './helper.ts'
 
@@ -13,23 +14,32 @@ type Variable = { name: string; value?: string; valueFrom?: { fieldRef?: { field
 const POD: Record<string, string> = { 'status.podIP': '10.1.2.3', 'metadata.name': 'chat-abc' }
 
 /** The environment of a container as the kubelet makes it: fields of the pod, then `$(NAME)` and `$$`. */
-function environment(variables: readonly Variable[]): Record<string, string> {
+function environment(variables: readonly Variable[], address = POD['status.podIP']!): Record<string, string> {
+  const pod: Record<string, string> = { ...POD, 'status.podIP': address }
   const env: Record<string, string> = {}
   for (const { name, value = '', valueFrom } of variables) {
     env[name] = valueFrom
-      ? (POD[valueFrom.fieldRef?.fieldPath ?? ''] ?? '')
+      ? (pod[valueFrom.fieldRef?.fieldPath ?? ''] ?? '')
       : value.replace(/\$\$|\$\((\w+)\)/g, (text, key) => (text === '$$' ? '$' : (env[key] ?? text)))
   }
   return env
 }
 
-function sidecarEnv(annotations: Record<string, string>) {
+function sidecarEnv(annotations: Record<string, string>, address?: string) {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   object.metadata.annotations = annotations
   const decision = decide(object, config)
   if (!decision.inject) throw new Error(decision.message)
-  return environment(decision.sidecar.env as Variable[])
+  return environment(decision.sidecar.env as Variable[], address)
 }
+
+t.test('a sidecar knows its own name as others know it, or says at once that it cannot', async t => {
+  const self = (address: string) =>
+    loadSidecarConfig({ ...sidecarEnv({}), WS_OPERATOR_SELF: sidecarEnv({}, address)['WS_OPERATOR_SELF'] }).SELF
+  t.equal(self('10.1.2.3'), '10.1.2.3:3000')
+  t.equal(self('FD00:0::5'), membersAt([{ address: 'fd00::5', port: 3000 }])[0]?.name)
+  t.throws(() => self(''), { message: /^WS_OPERATOR_SELF: bad member ":3000": expected host:port/ })
+})
 
 t.test('a sidecar starts with what it is given', async t => {
   const plain = loadSidecarConfig(sidecarEnv({}))

@@ -75,6 +75,15 @@ t.test('advises a pause before the app ends exactly where there is none', async 
   t.equal(advice({}, app({ preStop: { exec: { command: ['sleep', '5'] } } })), '')
 })
 
+t.test('says where an app is taken to listen that nobody has said', async t => {
+  const silent = { containers: [{ name: 'app', lifecycle: { preStop: {} } }] }
+  t.match(
+    advice({}, silent),
+    'No container declares a TCP port: the app is taken to listen on 3001, and nothing on 3000 and 9090, which the sidecar takes.',
+  )
+  t.equal(advice({ 'ws.operator/app-port': '8080' }, silent), '')
+})
+
 t.test('the grace period is never written: it is the user who says how long the app takes', async t => {
   const response = JSON.stringify(injection({ 'ws.operator/drain-seconds': '3600' }).sidecar)
   t.notMatch(response, 'terminationGracePeriodSeconds')

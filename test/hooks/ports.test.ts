@@ -16,6 +16,13 @@ t.test('the port of the app', async t => {
   t.match(choosePorts(pod(at(80, 'web')), { 'app-port': 'www' }), { ok: false, reason: 'app-port' })
 })
 
+t.test('whether the port of the app is guessed', async t => {
+  t.match(choosePorts(pod(), {}), { guessed: true })
+  t.match(choosePorts(pod({ containerPort: 53, protocol: 'UDP' }), {}), { guessed: true })
+  t.match(choosePorts(pod(), { 'app-port': 8080 }), { guessed: false })
+  t.match(choosePorts(pod(at(8080)), {}), { guessed: false })
+})
+
 t.test('no port is given twice', async t => {
   t.match(choosePorts(pod(at(80)), {}), { ports: { sidecar: 3000, admin: 9090 } })
   t.match(choosePorts(pod(at(3000)), {}), { ports: { app: 3000, sidecar: 13_000 } })

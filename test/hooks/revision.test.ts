@@ -53,6 +53,53 @@ t.test('without a revision, or with one that cannot be read, what is there stays
   }
 })
 
+/** Every way out of pin(), by what leads there: version B renders `today`, version A has made what is there. */
+const EXITS: Readonly<Record<string, readonly [given: Partial<Pinnable>, kept: boolean, version: string]>> = {
+  'nothing there is on record as ours: today’s is applied': [{ recorded: first.revision }, false, 'B'],
+  'the same is rendered, and nobody has changed anything: it keeps its version': [{ today: A, applied: A }, false, 'A'],
+  'the same is rendered, and an upgrade is asked for: it gets this version': [
+    { today: A, applied: A, upgrade: true },
+    false,
+    'B',
+  ],
+  'the same is rendered, and the user has changed something: it gets this version': [
+    { today: A, applied: A, inputs: { template: 2 } },
+    false,
+    'B',
+  ],
+  'the same is rendered, and somebody has changed what was applied: it is repaired, and gets this version': [
+    { today: A, applied: { image: 'other' } },
+    false,
+    'B',
+  ],
+  'an upgrade is asked for: today’s is applied': [{ applied: A, upgrade: true }, false, 'B'],
+  'no revision, and what is there is what would be rendered: it is ours after all': [
+    { recorded: undefined, applied: B },
+    false,
+    'B',
+  ],
+  'no revision, and something else is there: it stays, of an unknown version': [
+    { recorded: undefined, applied: A },
+    true,
+    'unknown',
+  ],
+  'only ws-operator has changed: what is there stays': [{ applied: A }, true, 'A'],
+  'somebody has changed something: today’s is applied': [{ applied: A, inputs: { template: 2 } }, false, 'B'],
+}
+
+for (const [name, [given, kept, version]] of Object.entries(EXITS)) {
+  t.test(name, async t => {
+    const request = by('B', { recorded: first.revision, ...given })
+    const answer = pin(request)
+    t.match(answer, { kept, revision: new RegExp(`^${version}-`) })
+    if (kept) return t.strictSame(pin({ ...request, recorded: answer.revision }), answer, 'and stays')
+    // What is applied is seen, and written down.
+    const seen = pin({ ...request, applied: request.today, recorded: answer.revision })
+    t.strictSame(pin({ ...request, applied: request.today, recorded: seen.revision }), seen, 'and then nothing changes')
+    t.equal(renderedPart(seen.revision), renderedPart(answer.revision), 'the balancer is told once')
+  })
+}
+
 t.test('hashes do not depend on the order of keys and variables, or on nulls', async t => {
   const one = { a: 1, b: { env: [{ name: 'x', value: '1' }, { name: 'y' }] }, c: null, d: undefined }
   const two = { b: { env: [{ name: 'y' }, { value: '1', name: 'x' }] }, a: 1 }

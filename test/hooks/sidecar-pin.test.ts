@@ -6,6 +6,7 @@ import { loadHooksConfig } from '../../hooks/config.ts'
 import { finalizeDeployment, syncDeployment } from '../../hooks/decorator.ts'
 import { decide } from '../../hooks/inject.ts'
 import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import manifest from '../../package.json' with { type: 'json' }
 import { applyAnswer } from './apply-model.ts'
 import { fresh, holds } from './deployments.ts'
 import { mergePatch } from './helper.ts'
@@ -119,6 +120,35 @@ t.test('`now` takes each new version at once; a share of a namespace does, too, 
   t.equal(sidecar(later).image, 'ws-operator:c')
   t.equal(sidecar(settle(set('now'), A)).image, 'ws-operator:a', 'where nothing is newer, nothing happens')
 })
+
+t.test(
+  'with an image of the user’s own the balancer takes a new version when any other would, and no sooner',
+  async t => {
+    const own = settle(fresh({ 'ws.operator/sidecar-image': 'theirs:1' }))
+    // Another default image and nothing else: of the sidecar nothing is new.
+    const newer = image('b')
+    const version = (request: DecoratorRequest) => balancer(request)!.replace(/-.*/, '')
+    const older = change(own, ({ object, attachments }) => {
+      for (const { metadata } of [object, attachments['WebSocketBalancer.ws.operator/v1alpha1']!['chat']!]) {
+        metadata.annotations![REVISION] = metadata.annotations![REVISION]!.replace(/^[^-]+/, '0.0.9')
+      }
+    })
+    t.strictSame(settle(older, newer), older, 'a new version by itself is nothing')
+    t.equal(version(older), '0.0.9')
+    const { version: now } = manifest
+    const eager = change(older, next => Object.assign(annotations(next), { 'ws.operator/sidecar-upgrade': 'now' }))
+    for (const [way, request, rendering] of [
+      ['its rollout', restart(older), newer],
+      ['now', eager, newer],
+      ['its wave', older, image('b', { WS_OPERATOR_SIDECAR_UPGRADE_PERCENT: '*=100' })],
+    ] as const) {
+      const taken = settle(request, rendering)
+      t.equal(version(taken), now, way)
+      t.strictSame(template(taken), template(request), `${way}: the sidecar is what it was`)
+      t.equal(balancer(once(request, rendering)), balancer(taken), `${way}: at once, and once`)
+    }
+  },
+)
 
 t.test('a setting of the sidecar takes it, one of the balancer alone does not', async t => {
   const samples = new Map<string, string>()

@@ -20,7 +20,7 @@ import {
 } from '../../lib/service/names.ts'
 import { crd } from '../../scripts/docs/crd.ts'
 import { EXAMPLE_IMAGE } from '../../scripts/image.ts'
-import { build, type Manifest, noKubectl } from '../helpers/kustomize.ts'
+import { build, buildWith, type Manifest, noKubectl } from '../helpers/kustomize.ts'
 import { config, recorded, startHooks } from '../hooks/helper.ts'
 
 const folder = join(import.meta.dirname, '../../manifests')
@@ -34,7 +34,7 @@ const load = (file: string): Manifest[] =>
 
 /** What is installed without components, and the examples. */
 const all: Manifest[] = files
-  .filter(file => !file.endsWith('kustomization.yaml') && !file.startsWith('components/'))
+  .filter(file => !file.endsWith('kustomization.yaml') && !/^(components|transformers)\//.test(file))
   .flatMap(load)
 const find = (kind: string, name: string): Manifest =>
   all.find(object => object.kind === kind && object.metadata.name === name)
@@ -195,6 +195,7 @@ t.test('the hooks run without any right, with settings that exist', async t => {
   const pod = spec.template.spec
   const [container] = pod.containers
   t.equal(spec.replicas, 2)
+  t.strictSame(spec.strategy, { type: 'Recreate' }, 'two versions never answer in turn')
   t.equal(pod.automountServiceAccountToken, false)
   t.equal(pod.enableServiceLinks, false)
   t.strictSame(container.args, PROGRAM_ARGS.hooks)
@@ -215,6 +216,24 @@ t.test('images have the version of this package', async t => {
   t.equal(find('Deployment', 'chat').spec.template.spec.containers[0].image.split(':')[0], EXAMPLE_IMAGE.split(':')[0])
 })
 
+t.test('the example app is taken from a registry as the guides say', { skip: noKubectl }, async t => {
+  const root = join(folder, '..')
+  for (const page of ['README.md', 'docs/guides/install.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    const [, command = '', image = ''] =
+      /^(kubectl set image --local .*chat=(\S+) -o yaml) \| kubectl apply -f -$/m.exec(text) ?? []
+    t.match(text, `docker build --target ${EXAMPLE_IMAGE} -t ${image} .`, `${page} says how it is made`)
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    t.equal(status, 0, `${page}: ${command}`, { stderr })
+    const [{ spec }] = parseAllDocuments(stdout).map(document => document.toJS())
+    t.equal(spec.template.spec.containers[0].image, image)
+  }
+})
+
 t.test('no Service is called ws-operator: its variables would be taken for settings', async t => {
   const services = all.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name)
   t.ok(services.length > 0)
@@ -232,6 +251,33 @@ t.test('kustomize builds both, and everything runs the image that is set', { ski
       built.some(({ metadata }) => metadata.name === 'ws-operator-metacontroller'),
       target !== '.',
     )
+  }
+})
+
+t.test('an image that is set beside it is that of everything, with the transformer', { skip: noKubectl }, async t => {
+  const component = 'admission-policy'
+  for (const [image, given] of [
+    [
+      'registry.example:5000/team/ws-operator:1.2.3',
+      { newName: 'registry.example:5000/team/ws-operator', newTag: '1.2.3' },
+    ],
+    [`ws-operator@sha256:${'a'.repeat(64)}`, { digest: `sha256:${'a'.repeat(64)}` }],
+  ] as const) {
+    const more = { images: [{ name: 'ws-operator', ...given }], transformers: ['image'] }
+    for (const [base, ...components] of [['.'], ['with-metacontroller', component]] as const) {
+      const built = buildWith(more, base, ...components)
+      const hooks = built.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === HOOKS_NAME)
+      const [container] = hooks.spec.template.spec.containers
+      t.equal(container.image, image)
+      t.equal(container.env.find(({ name }: Manifest) => name === 'WS_OPERATOR_IMAGE').value, image, base)
+      const texts = built
+        .filter(({ metadata }) => metadata.name === 'ws-operator-inject.ws.operator')
+        .flatMap(({ spec }) => spec.variables ?? [])
+        .flatMap(({ name, expression }: Manifest) => (name === 'sidecarImage' ? expression : []))
+      t.strictSame(texts, components.length > 0 ? [JSON.stringify(image)] : [])
+      t.notMatch(JSON.stringify(built), `"${DEFAULT_IMAGE}"`)
+      t.notOk(built.some(({ kind }) => kind === 'ReplacementTransformer'))
+    }
   }
 })
 

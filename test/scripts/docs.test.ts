@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { NATIVE_SINCE } from '../../hooks/annotations.ts'
 import { stale, writeDocs } from '../../scripts/docs.ts'
 
 /** All that a generated part needs to be there already: the README's marks. */
@@ -34,6 +35,13 @@ t.test('of the README only the table is written', async t => {
     /^by hand\n[\s\S]*ws\.operator\/app-port[\s\S]*\nby hand too\n$/,
   )
   t.throws(() => stale(t.testdir({ 'README.md': 'no marks' })), /has lost its marks/)
+})
+
+t.test('what is written by hand names the Kubernetes from which native sidecars are found', async t => {
+  for (const page of ['README.md', 'docs/guides/install.md', 'docs/guides/operate.md', 'docs/annotations.md']) {
+    const versions = readFileSync(join(root, page), 'utf8').match(/(?<=Kubernetes |before )1\.3[34]\b/g)
+    t.strictSame([...new Set(versions)], [NATIVE_SINCE], page)
+  }
 })
 
 t.test('tables survive bars in their cells', async t => {

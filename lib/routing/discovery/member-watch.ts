@@ -23,6 +23,8 @@ export class MemberWatch implements Discovery {
   #members = MemberSet.empty
   #leaving: ReadonlySet<string> = new Set()
   #synced = false
+  /** Whether the newest answer named nobody, whoever is still known from an older one; so it is until there is an answer. */
+  #empty = true
   /** What was wrong with the last answer: told once, not at each attempt. */
   #problem: string | undefined
   #running: Promise<void> | undefined
@@ -44,6 +46,16 @@ export class MemberWatch implements Discovery {
         this.set(watch.members.size)
       },
     })
+    metrics?.gauge(
+      'discovery_empty',
+      '1 while the last answer of the discovery named no member that takes users, or none has come yet; else 0.',
+      {
+        aggregator: 'min',
+        collect() {
+          this.set(watch.#empty ? 1 : 0)
+        },
+      },
+    )
     const ignored = metrics?.counter(
       'discovery_ignored_total',
       'Answers of the discovery that changed nothing because they were empty or failed, by reason.',
@@ -91,6 +103,7 @@ export class MemberWatch implements Discovery {
   #answer(members: readonly Member[], leaving?: ReadonlySet<string>): void {
     if (this.#abort.signal.aborted) return
     this.#synced = true
+    this.#empty = members.length === 0
     if (members.length === 0) {
       this.#ignore('empty', 'it knows no member')
       // Those that leave are known to leave, even if there is nobody else, and who has left does not come back by being kept.

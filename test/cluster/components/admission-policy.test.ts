@@ -66,6 +66,7 @@ const CASES: Record<string, [injects: boolean, Manifest]> = {
     false,
     labelled((_, { spec }) => (spec.selector.matchExpressions = [{ key: 'app', operator: 'Exists' }])),
   ],
+  'the network of its node': [false, labelled(pod => (pod.hostNetwork = true))],
   'a name that makes no name of a Service': [false, labelled((_, { metadata }) => (metadata.name = '1-chat'))],
   'a long name': [false, labelled((_, { metadata }) => (metadata.name = 'c'.repeat(46)))],
   'made by ws-operator': [

@@ -103,6 +103,27 @@ t.test(
   },
 )
 
+t.test('a gauge says that the last answer named nobody, while the list that is known stays', async t => {
+  const { watch, answer, fail, metrics } = setUp()
+  const gauges = async () =>
+    (await metrics.registry.metrics()).match(/(?<=^ws_operator_(?:members|discovery_empty) )\d+$/gm)?.join()
+  void watch.start()
+  t.equal(await gauges(), '0,1', 'no answer yet')
+  fail('no route')
+  t.equal(await gauges(), '0,1')
+  answer('a:1,b:1')
+  t.equal(await gauges(), '2,0')
+  fail('API server: 503')
+  t.equal(await gauges(), '2,0', 'a failure says nothing of the members')
+  answer('', 'a:1,b:1')
+  t.equal(await gauges(), '2,1', 'the app is scaled to zero')
+  fail('API server: 503')
+  t.equal(await gauges(), '2,1')
+  answer('c:1')
+  t.equal(await gauges(), '1,0')
+  await watch.stop()
+})
+
 t.test('an empty first answer is an answer', async t => {
   const { watch, answer } = setUp()
   const started = watch.start()
