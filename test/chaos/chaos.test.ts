@@ -3,13 +3,10 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Kind } from './schedule.ts'
+import { runsOf, SECONDS } from './seeds.ts'
 
 /** How many seeds are run; CI runs more. */
 const SEEDS = Number(process.env['CHAOS_SEEDS'] || 3)
-/** Taken in turns. The first ones say most. */
-const ORDER: readonly Kind[] = ['mixed', 'rolling', 'kill', 'stale', 'scale', 'cut', 'pause']
-const SECONDS = 10
 const USERS = 40
 const RUN_LIMIT_MS = 120_000
 
@@ -50,15 +47,25 @@ t.test('a run in which something is wrong says so, how to run it again, and keep
   await rm(folder, { recursive: true, force: true })
 })
 
-for (let n = 0; n < SEEDS; n++) {
-  const kind = ORDER[n % ORDER.length] as Kind
-  t.test(`seed ${n + 1}, ${kind}`, async t => {
-    const numbers = ['--seed', n + 1, '--seconds', SECONDS, '--users', USERS].map(String)
+/** What a run says of how users got to other pods. */
+interface Moves {
+  readonly moves?: readonly { readonly added: readonly string[]; readonly arrived: number }[]
+}
+
+for (const { kind, seed } of runsOf(SEEDS)) {
+  t.test(`seed ${seed}, ${kind}`, async t => {
+    const numbers = ['--seed', seed, '--seconds', SECONDS, '--users', USERS].map(String)
     const { code, stdout, stderr } = await chaos(...numbers, '--schedule', kind, '--json')
     const result = JSON.parse(stdout || '{}')
     t.equal(result.violations, 0, 'nothing that must not happen', { run: (stderr + stdout).split('\n') })
     t.equal(code, 0)
     t.ok(result.sent?.ups > 0 && result.sent?.directs > 0 && result.sent?.pushes > 0, 'there was traffic')
+    const { moves = [] }: Moves = result
+    if (kind === 'scale')
+      t.ok(
+        moves.some(({ added, arrived }) => added.length > 0 && arrived > 0),
+        'users were moved to new pods',
+      )
     t.notOk(existsSync(result.folder ?? '/'), 'nothing is left behind')
   })
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { KINDS, type Plan, planOf } from './schedule.ts'
+import { KINDS, type Plan, planOf, type Step } from './schedule.ts'
+import { ALL_AT_ONCE, runsOf, SECONDS } from './seeds.ts'
 
 const plans = KINDS.flatMap(kind => Array.from({ length: 40 }, (_, seed) => planOf(kind, seed, 30)))
 
@@ -81,4 +82,40 @@ t.test('a rolling restart takes each pod after its successor is there', async t 
     )
     t.ok(drains.every(step => step.act === 'drain' && step.after))
   }
+})
+
+t.test('the runs that tests make begin with a seed in which drains, scale-ups and kills coincide', async t => {
+  t.strictSame(runsOf(1), [{ kind: 'mixed', seed: ALL_AT_ONCE }])
+  t.strictSame(new Set(runsOf(KINDS.length).map(({ kind }) => kind)), new Set(KINDS))
+  const { steps } = planOf('mixed', ALL_AT_ONCE, SECONDS)
+  const some = (is: (step: Step, others: Step[]) => boolean) =>
+    steps.some(step =>
+      is(
+        step,
+        steps.filter(other => other !== step),
+      ),
+    )
+  const together = (step: Step, act: Step['act'], others: Step[]) =>
+    others.filter(other => other.act === act && other.at === step.at)
+  t.ok(
+    some(
+      (step, others) =>
+        step.act === 'drain' && step.after !== undefined && together(step, 'drain', others).length === 1,
+    ),
+    'two drains at once',
+  )
+  t.ok(
+    some(
+      (step, others) =>
+        step.act === 'drain' && step.after === undefined && together(step, 'start', others).length === 2,
+    ),
+    'a drain during a scale-up',
+  )
+  t.ok(
+    some(
+      ({ act, at }, others) =>
+        act === 'kill' && others.some(other => other.act === 'drain' && other.at < at && other.at >= at - 1200),
+    ),
+    'a kill during a drain',
+  )
 })

@@ -203,6 +203,8 @@ export class Stage {
       INSTANCE: name,
       LOG_LEVEL: 'debug',
       WORKERS: 1,
+      // A run is short: with the default, nobody would be moved to a new pod within it.
+      REBALANCE_DELAY_SECONDS: 1,
       DISCOVERY: 'file',
       MEMBERS_FILE: await this.#view(name),
     })

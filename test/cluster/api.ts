@@ -70,11 +70,16 @@ export interface WatchEvent {
 /** A client of a Kubernetes API server behind `kubectl proxy`. */
 export class Api {
   readonly #address: string
+  readonly #headers: Readonly<Record<string, string>>
   readonly #discovered = new Map<string, Resource[]>()
 
-  /** @param address host:port of the proxy */
-  constructor(address: string) {
+  /**
+   * @param address host:port of the proxy
+   * @param as whose rights it has; by default those of the proxy's user
+   */
+  constructor(address: string, as?: string) {
     this.#address = address
+    this.#headers = as === undefined ? {} : { 'Impersonate-User': as }
   }
 
   /** Looks a resource up by its plural name or its kind. @throws when the API server does not have it */
@@ -151,7 +156,10 @@ export class Api {
   /** Changes of all objects of a resource since a list, until the API server or `signal` ends it. */
   async *watch(resource: Resource, resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent> {
     const query = new URLSearchParams({ watch: 'true', allowWatchBookmarks: 'true', resourceVersion })
-    const response = await fetch(`http://${this.#address}${path(resource)}?${query}`, { signal })
+    const response = await fetch(`http://${this.#address}${path(resource)}?${query}`, {
+      headers: this.#headers,
+      signal,
+    })
     if (!response.ok) throw new ApiError(response.status, await response.text())
     const body = Readable.fromWeb(response.body as ReadableStream, { signal })
     for await (const line of createInterface({ input: body })) yield JSON.parse(line) as WatchEvent
@@ -168,7 +176,8 @@ export class Api {
     for (;;) {
       const response = await fetch(`http://${this.#address}${target}`, {
         method,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': type } }),
+        headers: { ...this.#headers, ...(body !== undefined && { 'content-type': type }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
       })
       const answer = (await response.json()) as { message?: string }

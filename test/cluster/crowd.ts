@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { RECEIPT_TYPE } from '../../lib/service/names.ts'
+import { Random } from '../chaos/random.ts'
 import { waitFor } from './wait.ts'
 
 /** What went wrong since the last look; the texts say with whom. */
@@ -14,7 +15,10 @@ export interface Wrongs {
 
 /** A message that did not arrive. */
 export interface Lost {
-  readonly what: string
+  readonly from: string
+  readonly to: string
+  /** Its place in the lane between the two. */
+  readonly n: number
   /** Time of sending, in ms since the epoch. */
   readonly at: number
   /** What its sender was told of it; `none`: nothing, as of a message to oneself. */
@@ -35,6 +39,8 @@ interface Received {
 
 /** One way of messages: from one user to another, or to themselves by way of the app. */
 interface Lane {
+  readonly from: string
+  readonly to: string
   readonly sentAt: number[]
   readonly received: Set<number>
   /** By the number of the message. */
@@ -47,6 +53,7 @@ interface Lane {
  * missing, comes again or comes too late. Nobody connects again.
  */
 export class Crowd {
+  readonly #random: Random
   readonly #sockets = new Map<string, WebSocket>()
   readonly #lanes = new Map<string, Lane>()
   #timer: NodeJS.Timeout | undefined
@@ -56,11 +63,23 @@ export class Crowd {
   #reordered: string[] = []
   #closing = false
 
-  /** @param address host:port of the balancer */
-  static async connect(address: string, count: number): Promise<Crowd> {
-    const crowd = new Crowd()
+  private constructor(seed: number) {
+    this.#random = new Random(seed)
+  }
+
+  /**
+   * @param address host:port of the balancer
+   * @param seed of who writes to whom
+   */
+  static async connect(address: string, count: number, seed: number): Promise<Crowd> {
+    const crowd = new Crowd(seed)
     for (let n = 0; n < count; n++) await crowd.#join(address, `user-${n}`)
     return crowd
+  }
+
+  /** The names of all users. */
+  get users(): string[] {
+    return [...this.#sockets.keys()]
   }
 
   /** Messages that were written since the last look. */
@@ -70,14 +89,14 @@ export class Crowd {
 
   /** Begins to write: so many messages a second, all users together. */
   talk(perSecond: number): void {
-    const names = [...this.#sockets.keys()]
-    const pick = () => names[Math.floor(Math.random() * names.length)] as string
+    const { users } = this
+    const random = this.#random
     const everyMs = 20
     let due = 0
     this.#timer = setInterval(() => {
       for (due += (perSecond * everyMs) / 1000; due >= 1; due--) {
-        const from = pick()
-        this.#send(from, Math.random() < 0.4 ? from : pick())
+        const from = random.pick(users)
+        this.#send(from, random.chance(0.4) ? from : random.pick(users))
       }
     }, everyMs)
   }
@@ -87,9 +106,9 @@ export class Crowd {
     clearInterval(this.#timer)
     const missing = () => {
       const lost: Lost[] = []
-      for (const [name, { sentAt, received, outcomes }] of this.#lanes) {
+      for (const { from, to, sentAt, received, outcomes } of this.#lanes.values()) {
         for (const [n, at] of sentAt.entries()) {
-          if (!received.has(n)) lost.push({ what: `${name} ${n}`, at, outcome: outcomes.get(n) ?? 'none' })
+          if (!received.has(n)) lost.push({ from, to, n, at, outcome: outcomes.get(n) ?? 'none' })
         }
       }
       return lost
@@ -134,7 +153,7 @@ export class Crowd {
   #send(from: string, to: string): void {
     const socket = this.#sockets.get(from)
     if (socket?.readyState !== WebSocket.OPEN) return
-    const lane = this.#lane(`${from} to ${to}`)
+    const lane = this.#lane(from, to)
     socket.send(JSON.stringify({ recipientId: to, from, id: lane.sentAt.length }))
     lane.sentAt.push(Date.now())
     this.#sent++
@@ -143,11 +162,11 @@ export class Crowd {
   #receive(to: string, text: string): void {
     const { type, from, id: n, outcome, recipientId } = JSON.parse(text) as Received
     if (type === RECEIPT_TYPE) {
-      this.#lane(`${to} to ${recipientId}`).outcomes.set(n, outcome)
+      this.#lane(to, recipientId).outcomes.set(n, outcome)
       return
     }
     const name = `${from} to ${recipientId}`
-    const lane = this.#lane(name)
+    const lane = this.#lane(from, recipientId)
     if (recipientId !== to) this.#doubled.push(`${name} ${n} came to ${to}`)
     else if (lane.received.has(n)) this.#doubled.push(`${name} ${n}`)
     else if (n < lane.highest) this.#reordered.push(`${name} ${n} after ${lane.highest}`)
@@ -155,10 +174,11 @@ export class Crowd {
     lane.highest = Math.max(lane.highest, n)
   }
 
-  #lane(name: string): Lane {
+  #lane(from: string, to: string): Lane {
+    const name = `${from} to ${to}`
     let lane = this.#lanes.get(name)
     if (!lane) {
-      lane = { sentAt: [], received: new Set(), outcomes: new Map(), highest: -1 }
+      lane = { from, to, sentAt: [], received: new Set(), outcomes: new Map(), highest: -1 }
       this.#lanes.set(name, lane)
     }
     return lane

@@ -49,9 +49,14 @@ export interface Forwarder {
   close(): Promise<void>
 }
 
-/** The API server on a loopback port, with the credentials of KUBECONFIG. */
-export function startProxy(): Promise<Forwarder> {
-  return startForwarder(['proxy', '--port=0'], /Starting to serve on (127\.0\.0\.1:\d+)/)
+/**
+ * The API server on a loopback port, with the credentials of KUBECONFIG.
+ *
+ * @param server another one than KUBECONFIG names
+ */
+export function startProxy(server?: string): Promise<Forwarder> {
+  const other = server === undefined ? [] : ['--server', server]
+  return startForwarder(['proxy', '--port=0', ...other], /Starting to serve on (127\.0\.0\.1:\d+)/)
 }
 
 /** A port of a Service or pod on a loopback port. */

@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
-import type { Cluster } from './cluster.ts'
-import { end, kubectl } from './kubectl.ts'
+import { Api } from './api.ts'
+import { end, kubectl, startProxy } from './kubectl.ts'
 import { startStandIn } from './metacontroller-stand-in/stand-in.ts'
 
 /** Who plays Metacontroller's part. */
@@ -19,25 +19,39 @@ export interface Metacontroller {
 }
 
 /**
- * Starts what METACONTROLLER_BIN names, else the stand-in, with the flags of manifests/with-metacontroller.
+ * Starts what METACONTROLLER_BIN names, else the stand-in, with the flags and the rights of manifests/with-metacontroller.
  *
  * @param recorder address of an API server, without credentials, that the program is to use, with leader election as users have it
  */
-export async function startMetacontroller(cluster: Cluster, recorder?: string): Promise<Metacontroller> {
+export async function startMetacontroller(recorder?: string): Promise<Metacontroller> {
   const flags = await manifestFlags()
   const program = process.env['METACONTROLLER_BIN']
-  return program ? startProgram(program, flags, recorder) : startStandInWith(cluster, flags)
+  return program ? startProgram(program, flags, recorder) : startStandInWith(flags, recorder)
 }
 
-async function startStandInWith(cluster: Cluster, flags: readonly string[]): Promise<Metacontroller> {
+async function startStandInWith(flags: readonly string[], recorder?: string): Promise<Metacontroller> {
   const said: string[] = []
-  const { resync, stop } = await startStandIn({
-    api: cluster.api,
+  const proxy = recorder === undefined ? await startProxy() : undefined
+  const close = async () => proxy?.close()
+  const options = {
+    api: new Api(recorder ?? proxy?.address ?? '', ACCOUNT),
     fieldManager: value(flags, 'apply-strategy-ssa-field-manager'),
     labelSelector: value(flags, 'target-label-selector'),
-    report: line => said.push(line),
+    report: (line: string) => void said.push(line),
+  }
+  const standIn = await startStandIn(options).catch(async error => {
+    await close()
+    throw error
   })
-  return { name: 'the stand-in for Metacontroller', resync, stop, log: async () => said.join('\n') }
+  return {
+    name: `the stand-in for Metacontroller, as ${ACCOUNT}`,
+    resync: standIn.resync,
+    async stop() {
+      await standIn.stop()
+      await close()
+    },
+    log: async () => said.join('\n'),
+  }
 }
 
 /** Whom manifests/with-metacontroller runs it as. */

@@ -41,7 +41,7 @@ export async function install(
     `Metacontroller runs outside of the cluster, without its DNS: the controllers' hook URLs are patched to ${await callHooks(cluster)}`,
   )
   await kubectl(['apply', '-f', METACONTROLLER_RIGHTS])
-  const metacontroller = await startMetacontroller(cluster, recorder)
+  const metacontroller = await startMetacontroller(recorder)
   cluster.undo(metacontroller.stop)
   say(`Metacontroller's part is played by: ${metacontroller.name}`)
   return {

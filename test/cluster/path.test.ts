@@ -84,6 +84,9 @@ t.test('from the label to a routed message, and back', async t => {
     t.same(spec.template.spec.containers, original['spec'].template.spec.containers, 'the app’s container is as it was')
     const statuses = Object.keys(metadata.annotations ?? {}).filter(key => key === STATUS_ANNOTATION)
     t.equal(statuses.length, 1)
+    const described = await inNamespace('describe', 'deployment', 'chat')
+    t.match(described, `${STATUS_ANNOTATION}: Injected`, 'kubectl describe shows the status')
+    t.match(described, /status-message:\s+Sidecar on port 3000, app on port 3001/, 'and the message')
   })
 
   await step('once settled, a sync changes nothing', async t => {

@@ -1,18 +1,25 @@
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { DOMAIN, ENABLE_LABEL, STATUS_ANNOTATION } from '../../lib/service/names.ts'
 import type { Manifest } from '../helpers/kustomize.ts'
-import { connect, deleteAndWait, kubectlApply } from './cluster.ts'
+import { AUDIT_POLICY, auditedCalls } from './audit-log.ts'
+import { type Cluster, connect, deleteAndWait, kubectlApply } from './cluster.ts'
 import { kubectl, startProxy } from './kubectl.ts'
+import { ACCOUNT } from './metacontroller.ts'
 import { noMetacontroller } from './metacontroller-image.ts'
 import { install, MANIFESTS } from './operator.ts'
-import { parse, startRecorder } from './recorder.ts'
+import { type Call, parse, startRecorder } from './recorder.ts'
 import { rolledOut } from './rollout.ts'
+import { ownServerCommand, startSecondServer } from './second-server.ts'
 import { waitFor } from './wait.ts'
 
 const say = (line: string) => console.error(line)
+
+const NO_AUDIT = 'the flags of this API server cannot be set; what was asked for is what a recorder before it saw'
 
 /** Rights that no request shows, and what they are for. */
 const JUSTIFIED: [why: string, right: RegExp][] = [
@@ -62,10 +69,31 @@ t.test('requests are told apart as RBAC does', async t => {
   }
 })
 
-t.test('Metacontroller asks for what it may, and may what it asks for', { skip: noMetacontroller }, async t => {
+/** An API server that writes an audit log, where the cluster lets us start one. */
+interface Audited {
+  readonly url: string
+  calls(): Promise<Call[]>
+}
+
+async function startAudited(cluster: Cluster): Promise<Audited | undefined> {
+  const command = ownServerCommand()
+  if (!command) return undefined
+  const folder = await mkdtemp(join(tmpdir(), 'audit-'))
+  cluster.undo(() => rm(folder, { recursive: true, force: true }))
+  const [policy, log] = [join(folder, 'policy.json'), join(folder, 'log')]
+  await writeFile(policy, JSON.stringify(AUDIT_POLICY))
+  const server = await startSecondServer(command, ['--audit-policy-file', policy, '--audit-log-path', log])
+  cluster.undo(server.close)
+  return { url: server.url, calls: () => auditedCalls(log, ACCOUNT) }
+}
+
+const rightsIn = (calls: readonly Call[]) => new Set(calls.map(({ verb, resource }) => `${verb} ${resource}`))
+
+t.test('Metacontroller asks for what it may, and may what it asks for', async t => {
   const cluster = await connect()
   t.teardown(() => cluster.close())
-  const proxy = await startProxy()
+  const audited = await startAudited(cluster)
+  const proxy = await startProxy(audited?.url)
   cluster.undo(proxy.close)
   const recorder = await startRecorder(proxy.address)
   cluster.undo(recorder.close)
@@ -123,17 +151,28 @@ t.test('Metacontroller asks for what it may, and may what it asks for', { skip: 
 
   const forbidden = recorder.calls.filter(({ status }) => status === 403).map(({ path }) => path)
   t.same([...new Set(forbidden)], [], 'nothing that it asked for was forbidden')
-  const used = new Set(recorder.calls.map(({ verb, resource }) => `${verb} ${resource}`))
+  const used = rightsIn(recorder.calls)
   t.ok(used.has('patch deployments.apps'), 'it was recorded')
-  const unused = granted.filter(right => !used.has(right)).sort()
-  t.same(
-    unused.filter(right => !JUSTIFIED.some(([, pattern]) => pattern.test(right))),
-    [],
-    'every right is used, or it is said above what it is for',
-  )
-  for (const [why, pattern] of JUSTIFIED)
-    t.ok(
-      granted.some(right => pattern.test(right)),
-      why,
+  await t.test('the audit log says the same', { skip: audited ? false : NO_AUDIT }, async t => {
+    // Watches are in it when they end.
+    await metacontroller.stop()
+    const all = async () => rightsIn((await audited?.calls()) ?? [])
+    await waitFor('all is in it', async () => {
+      const audit = await all()
+      return [...used].every(right => audit.has(right))
+    })
+    t.same([...(await all())].sort(), [...used].sort())
+  })
+  await t.test('every right is used, or it is said above what it is for', { skip: noMetacontroller }, async t => {
+    const unused = granted.filter(right => !used.has(right)).sort()
+    t.same(
+      unused.filter(right => !JUSTIFIED.some(([, pattern]) => pattern.test(right))),
+      [],
     )
+    for (const [why, pattern] of JUSTIFIED)
+      t.ok(
+        granted.some(right => pattern.test(right)),
+        why,
+      )
+  })
 })

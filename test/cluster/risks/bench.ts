@@ -43,7 +43,7 @@ export async function setUp(t: Test): Promise<Bench> {
     metacontroller = undefined
   }
   const start = async () => {
-    metacontroller = await startMetacontroller(cluster)
+    metacontroller = await startMetacontroller()
   }
   cluster.undo(stop)
   await start()

@@ -1,15 +1,10 @@
-import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { connect, kubectlApply } from '../cluster.ts'
-import { end, kubectl } from '../kubectl.ts'
+import { kubectl } from '../kubectl.ts'
 import { ACCOUNT } from '../metacontroller.ts'
 import { METACONTROLLER_RIGHTS } from '../operator.ts'
-import { waitFor } from '../wait.ts'
+import { ownServerCommand, startSecondServer } from '../second-server.ts'
 import { app } from './place.ts'
-
-const PORT = 16_543
 
 t.test('R19 our rights are enough where Kubernetes enforces OwnerReferencesPermissionEnforcement', async t => {
   const cluster = await connect()
@@ -28,38 +23,18 @@ t.test('R19 our rights are enough where Kubernetes enforces OwnerReferencesPermi
     t.equal(await can('delete', 'pods'), 'no', 'and not what it does not ask for')
   })
 
-  const flags = ownServerFlags()
-  const skip = flags ? false : 'the flags of this API server cannot be set; only the ClusterRole is looked at'
+  const command = ownServerCommand()
+  const skip = command ? false : 'the flags of this API server cannot be set; only the ClusterRole is looked at'
   await t.test('a second API server with the plugin takes our apply', { skip }, async t => {
-    await enforced(t, flags ?? [], await cluster.namespace())
+    await enforced(t, command ?? [], await cluster.namespace())
   })
 })
 
-/** The command line of the cluster's API server, where it is a process of this machine whose program we may start too. */
-function ownServerFlags(): string[] | undefined {
-  const state = dirname(process.env['KUBECONFIG'] ?? '')
-  const [pidFile, program] = ['/run/test-cluster/kube-apiserver.pid', join(state, 'bin/kube-apiserver')]
-  if (!existsSync(pidFile) || !existsSync(program)) return undefined
-  const [, ...args] = readFileSync(`/proc/${readFileSync(pidFile, 'utf8').trim()}/cmdline`, 'utf8')
-    .split('\0')
-    .filter(Boolean)
-  return [program, ...args]
-}
-
-async function enforced(t: Test, [program = '', ...flags]: string[], namespace: string): Promise<void> {
-  // It shares the other's store, and must not announce itself to the cluster.
-  const own = ['--secure-port', String(PORT), '--endpoint-reconciler-type', 'none']
+async function enforced(t: Test, command: string[], namespace: string): Promise<void> {
   const plugin = ['--enable-admission-plugins', 'OwnerReferencesPermissionEnforcement']
-  const cwd = dirname(process.env['KUBECONFIG'] ?? '')
-  const server = spawn(program, [...flags, ...own, ...plugin], { cwd, stdio: 'ignore' })
+  const server = await startSecondServer(command, plugin)
   try {
-    const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--minify', '-o', 'json']))
-    const address = new URL(config.clusters[0].cluster.server)
-    address.port = String(PORT)
-    const there = ['--server', address.href, '-n', namespace]
-    await waitFor('the second API server is ready', () =>
-      kubectl(['get', '--raw', '/readyz', '--server', address.href]),
-    )
+    const there = ['--server', server.url, '-n', namespace]
     const send = (object: object, ...args: string[]) =>
       kubectl([...args, '-f', '-', ...there], { input: JSON.stringify(object) })
     // Not by kubectl apply, whose fields a server-side apply by kubectl would take over.
@@ -105,6 +80,6 @@ async function enforced(t: Test, [program = '', ...flags]: string[], namespace: 
     await apply(owned({ controller: true, blockOwnerDeletion: true }), ACCOUNT)
     t.pass('a reference that blocks, as Metacontroller makes it for other attachments')
   } finally {
-    await end(server)
+    await server.close()
   }
 }

@@ -22,6 +22,7 @@ t.test('others who write to a labelled Deployment', async t => {
   await secondManager(t, here)
   await userContainers(t, here)
   await nameCollision(t, here)
+  await serviceCollision(t, here)
   await order(t, here)
   await paused(t, here)
 })
@@ -162,6 +163,37 @@ async function nameCollision(t: Test, place: Place): Promise<void> {
       await place.unlabel(name)
       t.same((await place.released(name))['spec'], spec, 'and without the label nothing changes')
     }
+  })
+}
+
+async function serviceCollision(t: Test, place: Place): Promise<void> {
+  await t.test('R14 a user’s Service of the name of ours, with an address, stays what it is', async t => {
+    const name = 'served-ws-proxy-headless'
+    const selector = { app: 'somebody-else' }
+    await place.create({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name },
+      spec: { selector, ports: [{ port: 80 }] },
+    })
+    await place.send(app('served'))
+    const service = async () => (await place.list('v1', 'Service')).find(({ metadata }) => metadata.name === name)
+    const before = (await service())?.['spec']
+    t.match(before, { selector })
+    const seen = await place.until('served', 'seen', now => status(now) !== undefined)
+    say(`R14 with such a Service: ${status(seen)}: ${message(seen)}`)
+    t.ok(await stays('their Service is theirs', async () => (await service())?.['spec'], before))
+    say(
+      await place.kubectl(
+        'get',
+        'events',
+        '-o',
+        'custom-columns=REASON:.reason,ABOUT:.involvedObject.name,MESSAGE:.message',
+      ),
+    )
+    await place.unlabel('served')
+    await place.released('served')
+    t.same((await service())?.['spec'], before)
   })
 }
 
