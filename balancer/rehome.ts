@@ -16,7 +16,7 @@ export interface RehomeOptions {
   /** Of the control pings. */
   readonly secret: Buffer
   readonly dialLimits: DialLimits
-  /** Longest time for all attempts together, in milliseconds. */
+  /** Longest time for all attempts together, and for an orphan from its loss on, in milliseconds. */
   readonly timeoutMs: number
   /** How long the old upstream may still answer, in milliseconds. */
   readonly lingerMs: number
@@ -55,41 +55,42 @@ export class Rehome {
   async move(connection: Connection, reason: Reason): Promise<Result> {
     const { members, timeoutMs } = this.#options
     const { context } = connection
-    const deadline = performance.now() + timeoutMs
+    const begun = performance.now()
+    // Asked each time: it may become an orphan on the way.
+    const left = () => (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now()
     const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
     for (let pauseMs = FIRST_PAUSE_MS; ; ) {
       if (connection.state !== 'open') return 'gone'
+      if (left() <= 0) return 'timeout'
       // Before anybody is dialled: an app should not have the client long before it hears of it.
-      if (!(await connection.whenRetired(deadline - performance.now()))) return 'timeout'
+      if (!(await connection.whenRetired(left()))) continue
       const target = members.choose(context.key, tried)
       if (target && target.name === context.member && !connection.orphaned) return 'stayed'
       if (target) {
         tried.add(target.name)
-        const result = await this.#attempt(connection, target, reason, deadline)
+        const result = await this.#attempt(connection, target, reason, left)
         if (result !== 'next') return result
       } else {
         // Whoever refused may be ready by then; and who waits here must not be a burden.
-        await sleep(pauseMs * (0.5 + Math.random() / 2))
+        await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
         tried.clear()
         if (!connection.orphaned) tried.add(context.member)
       }
-      if (performance.now() >= deadline) return 'timeout'
     }
   }
 
-  async #attempt(connection: Connection, target: Member, reason: Reason, deadline: number): Promise<Attempt> {
+  async #attempt(connection: Connection, target: Member, reason: Reason, left: () => number): Promise<Attempt> {
     const { members, secret, dialLimits, lingerMs, log } = this.#options
     const { context } = connection
-    const left = deadline - performance.now()
     let answered: Answered
     try {
-      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left))
+      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left()))
       const limits = { ...dialLimits, handshakeTimeoutMs }
       answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {
-      // An app that takes its time says nothing about its pod.
-      if ((error as { code?: string }).code === UNREACHABLE) members.suspect(target.name)
+      // An app that takes its time says nothing about its pod; nor does a pod that was given next to none.
+      if ((error as { code?: string }).code === UNREACHABLE && left() > 0) members.suspect(target.name)
       return 'next'
     }
     const verdict = judge(answered.head, context.protocol)
@@ -107,7 +108,7 @@ export class Rehome {
       recall: encodeControl(secret, { type: 'stay' }),
       welcome: encodeControl(secret, { type: 'take' }),
       fenceMs: FENCE_MS,
-      boundaryMs: BOUNDARY_MS,
+      boundaryMs: connection.orphaned ? Math.min(BOUNDARY_MS, left()) : BOUNDARY_MS,
       lingerMs,
     })
     if (result === 'gone') return 'gone'
