@@ -48,6 +48,11 @@ export class MoveQueue<K> {
     this.#advance()
   }
 
+  /** Whether one with this key waits. */
+  has(key: K): boolean {
+    return this.#waiting.has(key)
+  }
+
   delete(key: K): void {
     this.#waiting.delete(key)
   }

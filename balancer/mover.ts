@@ -207,7 +207,11 @@ export class Mover {
       key => this.members.choose(key),
       name => this.members.isMember(name),
     )
-    for (const connection of wrong) this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
+    for (const connection of wrong) {
+      // It gets another upstream already, or the app is about to say whether it may.
+      if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
+      this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
+    }
   }
 
   async #move(connection: Connection, reason: Reason): Promise<void> {
