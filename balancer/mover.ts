@@ -120,7 +120,8 @@ export class Mover {
       this.#count.count(reason, 'passed_on', 0)
       return false
     }
-    if (reason === 'restart' && !leaving) this.#expect(connection)
+    // One that is being moved goes on with that: it would be over before the news.
+    if (reason === 'restart' && !leaving && !this.#moving.has(connection)) this.#expect(connection)
     else this.#start(connection, reason)
     return true
   }
@@ -165,6 +166,7 @@ export class Mover {
 
   /** The app said that it restarts: either it does, and then its member leaves or takes nobody, or it meant this client. */
   #expect(connection: Connection): void {
+    this.#unqueue(connection)
     const timer = setTimeout(() => {
       this.#expecting.delete(connection)
       if (!this.members.isMember(connection.context.member)) {
@@ -192,7 +194,7 @@ export class Mover {
     else this.#leaving.add(connection, move)
   }
 
-  /** Takes one that still has an upstream out of where it waits to be moved. */
+  /** Takes a connection out of where those wait that have an upstream. */
   #unqueue(connection: Connection): void {
     this.#leaving.delete(connection)
     this.#gradual.delete(connection)

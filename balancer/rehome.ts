@@ -115,6 +115,8 @@ export class Rehome {
     if (result !== 'moved') return 'next'
     log.debug({ user: context.user, from: context.member, to: target.name, reason }, 'moved')
     context.member = target.name
+    // That was about the upstream before.
+    context.endedByApp = false
     return 'moved'
   }
 }

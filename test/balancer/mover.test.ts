@@ -24,3 +24,54 @@ t.test('what is being moved because its pod leaves is not moved for balance at t
   t.equal(await metric('rehomes_total', { reason: 'drain', result: 'moved' }), 1)
   t.equal(await metric('rehomes_total', { reason: 'rebalance', result: 'moved' }), 1)
 })
+
+t.test('an app that says goodbye to a client meant it, if its pod stays: also to one that was to be moved', async t => {
+  // The first of them may begin at once, the second a second later.
+  const { mover, connect, ownerOf, metric } = await start(t, { MAX_MOVES_PER_SECOND: 1 })
+  const [ann, bob] = ['ann', 'bob'].map(name => connect(userOn(ownerOf, 0, name), 1)) as [Puppet, Puppet]
+  mover.settle()
+  await waitFor(() => ann.begun.length === 1, 'the first is being moved')
+  t.equal(await metric('moves_waiting'), 2)
+  t.ok(bob.lose(1001))
+  t.equal(await metric('moves_waiting'), 1, 'it waits for news, and not to be moved')
+  await waitFor(() => bob.givenUp, 'no news')
+  t.equal(await metric('rehomes_total', { reason: 'restart', result: 'passed_on' }), 1)
+})
+
+t.test('no move for balance begins while it is not known whether the app meant this client', async t => {
+  const { mover, connect, ownerOf, apps } = await start(t)
+  const ann = connect(userOn(ownerOf, 0), 1)
+  t.ok(ann.lose(1012))
+  mover.settle()
+  await waitFor(() => ann.givenUp, 'no news')
+  t.strictSame(apps[0].handshakes, [])
+})
+
+t.test('an app that says goodbye to a client that is being moved: it has moved, and is counted once', async t => {
+  const { mover, connect, ownerOf, metric } = await start(t)
+  const [ann, bob] = [connect(userOn(ownerOf, 0), 1), connect(userOn(ownerOf, 0, 'other'), 0)]
+  mover.settle()
+  await waitFor(() => ann.begun.length === 1, 'it is being moved')
+  t.ok(ann.lose(1001))
+  ann.begun.shift()?.('moved')
+  await waitFor(async () => (await metric('moves_waiting')) === 0, 'it has moved')
+  t.equal(await metric('rehomes_total', { reason: 'rebalance', result: 'moved' }), 1)
+  t.ok(bob.lose(1001))
+  await waitFor(() => bob.givenUp, 'what was said to it is passed on, so late that the other would have been')
+  t.notOk(ann.givenUp)
+  t.equal(await metric('rehomes_total', { reason: 'restart', result: 'passed_on' }), 1)
+})
+
+t.test("an app's will to end a client does not outlive the upstream that it was said on", async t => {
+  const { mover, connect, ownerOf, metric } = await start(t)
+  const ann = connect(userOn(ownerOf, 0), 1)
+  mover.settle()
+  await waitFor(() => ann.begun.length === 1, 'it is being moved')
+  ann.say('ended')
+  ann.begun.shift()?.('moved')
+  await waitFor(async () => (await metric('moves_waiting')) === 0, 'it has moved')
+  t.ok(ann.lose(1006), 'it is moved again')
+  await waitFor(() => ann.begun.length === 1, 'to the other pod')
+  ann.begun.shift()?.('moved')
+  await waitFor(async () => (await metric('rehomes_total', { reason: 'crash', result: 'moved' })) === 1, 'it has moved')
+})
