@@ -36,8 +36,8 @@ const BOUNDARY_MS = 5000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 800
 
-/** What one attempt came to: an end, or a reason to try the next member. */
-type Attempt = Result | 'next'
+/** What one attempt came to: an end, or a reason to try the next member, or that no member can have the client just now. */
+type Attempt = Result | 'next' | 'busy'
 
 /**
  * Gives a connection another upstream: the member that the key belongs to now, or the next one that takes it. An orphan may not stay
@@ -69,14 +69,16 @@ export class Rehome {
       if (target) {
         tried.add(target.name)
         const result = await this.#attempt(connection, target, reason, left)
-        if (result !== 'next') return result
-      } else {
-        // Whoever refused may be ready by then; and who waits here must not be a burden.
-        await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
-        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
-        tried.clear()
-        if (!connection.orphaned) tried.add(context.member)
+        if (result === 'next') continue
+        if (result !== 'busy') return result
+        // It stays where it is well served; the caller tries again.
+        if (reason === 'rebalance' && !connection.orphaned) return 'stayed'
       }
+      // Whoever refused may be ready by then; and who waits here must not be a burden.
+      await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      tried.clear()
+      if (!connection.orphaned && reason !== 'rebalance') tried.add(context.member)
     }
   }
 
@@ -111,8 +113,8 @@ export class Rehome {
       boundaryMs: connection.orphaned ? Math.min(BOUNDARY_MS, left()) : BOUNDARY_MS,
       lingerMs,
     })
-    if (result === 'gone') return 'gone'
-    if (result !== 'moved') return 'next'
+    if (result === 'failed') return 'next'
+    if (result !== 'moved') return result
     log.debug({ user: context.user, from: context.member, to: target.name, reason }, 'moved')
     context.member = target.name
     // That was about the upstream before.

@@ -5,7 +5,7 @@ import { type Scope, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 async function start(t: Scope, env: Record<string, string | number> = {}) {
-  const apps = (await Promise.all([startApp(t), startApp(t)])) as [App, App]
+  const apps = (await Promise.all([0, 1, 2].map(() => startApp(t)))) as [App, App, App]
   return { ...startMover(t, apps, env), apps }
 }
 
@@ -17,7 +17,7 @@ t.test('what is being moved because its pod leaves is not moved for balance at t
   mover.settle()
   await waitFor(() => bob.begun.length === 1, 'the other is moved for balance, for their pod leaves')
   t.equal(await metric('moves_waiting'), 2)
-  t.equal(apps[1].handshakes.length, 2)
+  t.equal(apps.flatMap(({ handshakes }) => handshakes).length, 2)
   ann.begun.shift()?.('moved')
   bob.begun.shift()?.('moved')
   await waitFor(async () => (await metric('moves_waiting')) === 0, 'both have moved')
@@ -74,4 +74,33 @@ t.test("an app's will to end a client does not outlive the upstream that it was 
   await waitFor(() => ann.begun.length === 1, 'to the other pod')
   ann.begun.shift()?.('moved')
   await waitFor(async () => (await metric('rehomes_total', { reason: 'crash', result: 'moved' })) === 1, 'it has moved')
+})
+
+t.test('no place between two messages: no other pod is dialled, the same one again after a pause', async t => {
+  const { connect, ownerOf, apps, metric } = await start(t)
+  const ann = connect(userOn(ownerOf, 0), 0)
+  const dialled = () => apps.map(({ handshakes }) => handshakes.length).sort()
+  ann.say('drain')
+  for (let n = 1; n <= 3; n++) {
+    await waitFor(() => ann.begun.length === 1, `hand-over ${n}`)
+    t.strictSame(dialled(), [0, 0, n])
+    ann.begun.shift()?.(n < 3 ? 'busy' : 'moved')
+  }
+  await waitFor(async () => (await metric('rehomes_total', { reason: 'drain', result: 'moved' })) === 1, 'it has moved')
+})
+
+t.test('no place between two messages in a move for balance: it stays for now', async t => {
+  const { mover, connect, ownerOf, apps, metric } = await start(t)
+  const ann = connect(userOn(ownerOf, 0), 1)
+  mover.settle()
+  await waitFor(() => ann.begun.length === 1, 'it is being moved')
+  ann.begun.shift()?.('busy')
+  await waitFor(
+    async () => (await metric('rehomes_total', { reason: 'rebalance', result: 'stayed' })) === 1,
+    'it stays',
+  )
+  t.strictSame(
+    apps.map(({ handshakes }) => handshakes.length),
+    [1, 0, 0],
+  )
 })
