@@ -58,6 +58,8 @@ export class Mover {
   readonly #expecting = new Map<Connection, NodeJS.Timeout>()
   /** Those that are being moved, and whether there was another reason meanwhile. */
   readonly #moving = new Map<Connection, Reason | undefined>()
+  /** Those that the app would not have a second time: asking again for balance is of no use while the members are the same. */
+  #refused = new WeakSet<Connection>()
   #settling: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -96,6 +98,7 @@ export class Mover {
   settle(): void {
     const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
     if (REBALANCE !== 'gradual' || this.#stopped) return
+    this.#refused = new WeakSet()
     clearTimeout(this.#settling)
     this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
   }
@@ -212,6 +215,7 @@ export class Mover {
     for (const connection of wrong) {
       // It gets another upstream already, or the app is about to say whether it may.
       if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
+      if (this.#refused.has(connection)) continue
       this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
     }
   }
@@ -231,7 +235,8 @@ export class Mover {
     }
     if (result !== 'closed' && !connection.orphaned) {
       // Where it has not moved, its upstream still serves it. When that ends too, there is another attempt.
-      if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
+      if (result === 'refused' || result === 'differs') this.#refused.add(connection)
+      else if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
       return
     }
     this.#options.log.info({ user: connection.context.user, reason, result }, 'a client has to connect again')

@@ -104,3 +104,24 @@ t.test('no place between two messages in a move for balance: it stays for now', 
     [1, 0, 0],
   )
 })
+
+t.test('whom the app does not take a second time is not offered again and again for balance', async t => {
+  const { mover, connect, ownerOf, apps, metric } = await start(t)
+  apps[0].server.shouldHandle = ({ headers }) => !String(headers['ws-user-id']).startsWith('once')
+  const dialled = (name: string) =>
+    apps.flatMap(({ handshakes }) => handshakes).filter(({ headers }) => String(headers['ws-user-id']).startsWith(name))
+  connect(userOn(ownerOf, 0, 'once'), 1)
+  const ann = connect(userOn(ownerOf, 0, 'ann'), 1)
+  mover.settle()
+  await waitFor(() => ann.begun.length === 1, 'the other is being moved')
+  const refused = () => metric('rehomes_total', { reason: 'rebalance', result: 'refused' })
+  await waitFor(async () => (await refused()) === 1, 'it is refused')
+  ann.begun.shift()?.('busy')
+  await waitFor(() => ann.begun.length === 1, 'who could not be moved is tried again')
+  t.strictSame([await metric('moves_waiting'), dialled('once').length], [1, 1])
+  mover.settle()
+  await waitFor(async () => (await refused()) === 2, 'the members have changed: so is who was refused')
+  t.equal(dialled('ann').length, 2)
+  ann.begun.shift()?.('moved')
+  await waitFor(async () => (await metric('moves_waiting')) === 0, 'it has moved')
+})
