@@ -56,12 +56,12 @@ export class Rehome {
     const { members, timeoutMs } = this.#options
     const { context } = connection
     const begun = performance.now()
-    // Asked each time: it may become an orphan on the way.
-    const left = () => (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now()
+    // Asked each time: it may become an orphan on the way. Never negative, for there are timers that are set to it.
+    const left = () => Math.max(0, (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now())
     const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
     for (let pauseMs = FIRST_PAUSE_MS; ; ) {
       if (connection.state !== 'open') return 'gone'
-      if (left() <= 0) return 'timeout'
+      if (left() === 0) return 'timeout'
       // Before anybody is dialled: an app should not have the client long before it hears of it.
       if (!(await connection.whenRetired(left()))) continue
       const target = members.choose(context.key, tried)

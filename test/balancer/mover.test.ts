@@ -125,3 +125,18 @@ t.test('whom the app does not take a second time is not offered again and again 
   ann.begun.shift()?.('moved')
   await waitFor(async () => (await metric('moves_waiting')) === 0, 'it has moved')
 })
+
+t.test('who has lost its pod does not wait for those whose pod still serves them', async t => {
+  const { connect, ownerOf } = await start(t)
+  const served = Array.from({ length: 65 }, (_, n) => connect(userOn(ownerOf, 0, `served-${n}`), 0))
+  for (const puppet of served) puppet.say('drain')
+  const moving = () => served.filter(({ begun }) => begun.length > 0).length
+  await waitFor(() => moving() === 64, 'as many are moved as may be at a time')
+  const ann = connect(userOn(ownerOf, 0, 'ann'), 0)
+  t.ok(ann.lose(1006))
+  await waitFor(() => ann.begun.length === 1, 'it is moved')
+  t.equal(moving(), 64)
+  for (const { begun } of [ann, ...served]) begun.shift()?.('moved')
+  await waitFor(() => served.at(-1)?.begun.length === 1, 'the last has its turn')
+  served.at(-1)?.begun.shift()?.('moved')
+})
