@@ -1,6 +1,12 @@
 /** A thing to do, when its turn has come. Never throws. */
 type Work = () => Promise<unknown>
 
+interface Waiting {
+  readonly work: Work
+  /** When it begins whatever the limits, in ms of `performance.now()`. */
+  readonly latest: number
+}
+
 interface Options {
   /** Most of them under way at a time. */
   readonly concurrency: number
@@ -8,7 +14,7 @@ interface Options {
   readonly perSecond: number
 }
 
-/** How often a second's share is given out, in milliseconds. */
+/** How often a second's share is given out, and looked for what is late, in milliseconds. */
 const TICK_MS = 50
 
 /**
@@ -17,7 +23,7 @@ const TICK_MS = 50
  */
 export class MoveQueue<K> {
   readonly #options: Options
-  readonly #waiting = new Map<K, Work>()
+  readonly #waiting = new Map<K, Waiting>()
   #running = 0
   /** How many may begin now. */
   #credit: number
@@ -32,10 +38,19 @@ export class MoveQueue<K> {
     return this.#waiting.size + this.#running
   }
 
-  /** Puts a thing at the end of the queue; one with the same key that still waits is replaced. */
-  add(key: K, work: Work): void {
-    this.#waiting.set(key, work)
+  /**
+   * Puts a thing at the end of the queue; one with the same key that still waits is replaced.
+   *
+   * @param latest when its time is up (ms of `performance.now()`): then it begins, whatever the limits
+   */
+  add(key: K, work: Work, latest = Number.POSITIVE_INFINITY): void {
+    this.#waiting.set(key, { work, latest })
     this.#advance()
+  }
+
+  /** Whether one with this key waits. */
+  has(key: K): boolean {
+    return this.#waiting.has(key)
   }
 
   delete(key: K): void {
@@ -50,24 +65,26 @@ export class MoveQueue<K> {
   }
 
   #advance(): void {
-    for (const [key, work] of this.#waiting) {
-      if (this.#running >= this.#options.concurrency) return
-      if (this.#credit < 1) {
-        this.#timer ??= setInterval(() => this.#earn(), TICK_MS)
-        return
-      }
+    for (const [key, { work }] of this.#waiting) {
+      if (this.#running >= this.#options.concurrency || this.#credit < 1) break
       this.#credit--
-      this.#waiting.delete(key)
-      this.#running++
-      void work().then(() => {
-        this.#running--
-        this.#advance()
-      })
+      this.#begin(key, work)
     }
-    this.#timer ??= setInterval(() => this.#earn(), TICK_MS)
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS)
   }
 
-  #earn(): void {
+  #begin(key: K, work: Work): void {
+    this.#waiting.delete(key)
+    this.#running++
+    void work().then(() => {
+      this.#running--
+      this.#advance()
+    })
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    for (const [key, { work, latest }] of this.#waiting) if (latest <= now) this.#begin(key, work)
     const share = Math.max(1, (this.#options.perSecond * TICK_MS) / 1000)
     this.#credit = Math.min(share, this.#credit + (this.#options.perSecond * TICK_MS) / 1000)
     if (this.#waiting.size > 0) this.#advance()

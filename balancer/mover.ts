@@ -25,8 +25,8 @@ export interface MoverOptions {
   readonly connections: () => Iterable<Connection>
 }
 
-/** Connections that are moved at a time because they must be. */
-const URGENT_AT_A_TIME = 64
+/** Connections of one kind that are moved at a time. */
+const AT_A_TIME = 64
 
 /**
  * Longest time for the news that a member is shutting down to come after its app has told a client so, in milliseconds. Without
@@ -48,13 +48,18 @@ export class Mover {
   readonly #options: MoverOptions
   readonly #rehome: Rehome
   readonly #count
-  readonly #urgent: MoveQueue<Connection>
+  /** Those without an upstream, whose time is short: they do not wait for those that are still served. */
+  readonly #lost: MoveQueue<Connection>
+  /** Those whose upstream leaves. */
+  readonly #leaving: MoveQueue<Connection>
   readonly #gradual: MoveQueue<Connection>
   readonly #unsubscribe: () => void
   /** Those that wait to know whether their member leaves. */
   readonly #expecting = new Map<Connection, NodeJS.Timeout>()
   /** Those that are being moved, and whether there was another reason meanwhile. */
   readonly #moving = new Map<Connection, Reason | undefined>()
+  /** Those that the app would not have a second time: asking again for balance is of no use while the members are the same. */
+  #refused = new WeakSet<Connection>()
   #settling: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -74,9 +79,10 @@ export class Mover {
     const perSecond = config.MAX_MOVES_PER_SECOND
     // Who is only told to connect again would come back at once, with all the others.
     const urgentPerSecond = config.REHOME === 'close' ? perSecond : Number.POSITIVE_INFINITY
-    this.#urgent = new MoveQueue({ concurrency: URGENT_AT_A_TIME, perSecond: urgentPerSecond })
-    this.#gradual = new MoveQueue({ concurrency: URGENT_AT_A_TIME, perSecond })
-    const queues = [this.#urgent, this.#gradual]
+    this.#lost = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond })
+    this.#leaving = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond })
+    this.#gradual = new MoveQueue({ concurrency: AT_A_TIME, perSecond })
+    const queues = [this.#lost, this.#leaving, this.#gradual]
     metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are getting one.', {
       collect() {
         this.set(queues.reduce((sum, { size }) => sum + size, 0))
@@ -92,6 +98,7 @@ export class Mover {
   settle(): void {
     const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
     if (REBALANCE !== 'gradual' || this.#stopped) return
+    this.#refused = new WeakSet()
     clearTimeout(this.#settling)
     this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
   }
@@ -116,7 +123,8 @@ export class Mover {
       this.#count.count(reason, 'passed_on', 0)
       return false
     }
-    if (reason === 'restart' && !leaving) this.#expect(connection)
+    // One that is being moved goes on with that: it would be over before the news.
+    if (reason === 'restart' && !leaving && !this.#moving.has(connection)) this.#expect(connection)
     else this.#start(connection, reason)
     return true
   }
@@ -132,8 +140,8 @@ export class Mover {
 
   /** A connection has ended. */
   forget(connection: Connection): void {
-    this.#urgent.delete(connection)
-    this.#gradual.delete(connection)
+    this.#lost.delete(connection)
+    this.#unqueue(connection)
     clearTimeout(this.#expecting.get(connection))
     this.#expecting.delete(connection)
   }
@@ -143,7 +151,8 @@ export class Mover {
     this.#stopped = true
     this.#unsubscribe()
     clearTimeout(this.#settling)
-    this.#urgent.clear()
+    this.#lost.clear()
+    this.#leaving.clear()
     this.#gradual.clear()
     for (const [connection, timer] of this.#expecting) {
       clearTimeout(timer)
@@ -160,6 +169,7 @@ export class Mover {
 
   /** The app said that it restarts: either it does, and then its member leaves or takes nobody, or it meant this client. */
   #expect(connection: Connection): void {
+    this.#unqueue(connection)
     const timer = setTimeout(() => {
       this.#expecting.delete(connection)
       if (!this.members.isMember(connection.context.member)) {
@@ -176,12 +186,21 @@ export class Mover {
     if (this.#stopped || connection.state !== 'open') return
     clearTimeout(this.#expecting.get(connection))
     this.#expecting.delete(connection)
-    this.#gradual.delete(connection)
+    this.#unqueue(connection)
     if (this.#moving.has(connection)) {
       this.#moving.set(connection, reason)
       return
     }
-    this.#urgent.add(connection, () => this.#move(connection, reason))
+    const move = () => this.#move(connection, reason)
+    const { REHOME_TIMEOUT_MS } = this.#options.config
+    if (connection.orphaned) this.#lost.add(connection, move, connection.context.lostAt + REHOME_TIMEOUT_MS)
+    else this.#leaving.add(connection, move)
+  }
+
+  /** Takes a connection out of where those wait that have an upstream. */
+  #unqueue(connection: Connection): void {
+    this.#leaving.delete(connection)
+    this.#gradual.delete(connection)
   }
 
   #rebalance(): void {
@@ -193,7 +212,12 @@ export class Mover {
       key => this.members.choose(key),
       name => this.members.isMember(name),
     )
-    for (const connection of wrong) this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
+    for (const connection of wrong) {
+      // It gets another upstream already, or the app is about to say whether it may.
+      if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
+      if (this.#refused.has(connection)) continue
+      this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
+    }
   }
 
   async #move(connection: Connection, reason: Reason): Promise<void> {
@@ -205,14 +229,16 @@ export class Mover {
     this.#count.count(reason, result, (performance.now() - start) / 1000)
     if (connection.state !== 'open') return
     // Where it has come to meanwhile may be no better.
-    if (next && (connection.orphaned || this.members.isLeaving(connection.context.member))) {
+    if (next && (connection.orphaned ? result !== 'timeout' : this.members.isLeaving(connection.context.member))) {
       this.#start(connection, next)
       return
     }
-    if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
-    if (result === 'moved' || result === 'stayed') return
-    // Its upstream still serves it. When that ends too, there is another attempt.
-    if (result !== 'closed' && !connection.orphaned) return
+    if (result !== 'closed' && !connection.orphaned) {
+      // Where it has not moved, its upstream still serves it. When that ends too, there is another attempt.
+      if (result === 'refused' || result === 'differs') this.#refused.add(connection)
+      else if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
+      return
+    }
     this.#options.log.info({ user: connection.context.user, reason, result }, 'a client has to connect again')
     connection.close('rehome', CLOSE.SERVICE_RESTART, RESTART)
   }

@@ -17,6 +17,8 @@ export interface Placement {
   /** Times it lost its upstream, since `losingSince` (ms of `performance.now()`). */
   losses: number
   losingSince: number
+  /** When it lost the last one: an orphan's time begins there, however long it waits for its turn. */
+  lostAt: number
 }
 
 /** A client's connection through the balancer. */
@@ -35,10 +37,12 @@ export const newPlacement = (user: string | undefined, key: string, member: stri
   endedByApp: false,
   losses: 0,
   losingSince: 0,
+  lostAt: 0,
 })
 
-/** Counts the loss of an upstream; `false` when there were too many. */
+/** Notes the loss of an upstream; `false` when there were too many. */
 export function mayLose(placement: Placement, now: number): boolean {
+  placement.lostAt = now
   if (now - placement.losingSince > LOSSES_MS) {
     placement.losses = 0
     placement.losingSince = now

@@ -5,9 +5,10 @@ export const REASONS = ['crash', 'restart', 'drain', 'rebalance'] as const
 export type Reason = (typeof REASONS)[number]
 
 /**
- * What became of it. `moved`; `gone`: the client left meanwhile; `stayed`: nothing was better than where it is; `refused`: the app
- * refused the handshake; `differs`: the app answered it differently; `timeout`: nobody took it in time; `passed_on`: the client was told
- * that its upstream has ended, because the app wanted it so or nothing else was possible; `closed`: by policy.
+ * What became of it. `moved`; `gone`: the client left meanwhile; `stayed`: nothing was better than where it is, or for balance there
+ * was no place between two messages; `refused`: the app refused the handshake; `differs`: the app answered it differently; `timeout`:
+ * nobody took it in time; `passed_on`: the client was told that its upstream has ended, because the app wanted it so or nothing
+ * else was possible; `closed`: by policy.
  */
 export const RESULTS = ['moved', 'gone', 'stayed', 'refused', 'differs', 'timeout', 'passed_on', 'closed'] as const
 export type Result = (typeof RESULTS)[number]

@@ -16,7 +16,7 @@ export interface RehomeOptions {
   /** Of the control pings. */
   readonly secret: Buffer
   readonly dialLimits: DialLimits
-  /** Longest time for all attempts together, in milliseconds. */
+  /** Longest time for all attempts together, and for an orphan from its loss on, in milliseconds. */
   readonly timeoutMs: number
   /** How long the old upstream may still answer, in milliseconds. */
   readonly lingerMs: number
@@ -36,8 +36,8 @@ const BOUNDARY_MS = 5000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 800
 
-/** What one attempt came to: an end, or a reason to try the next member. */
-type Attempt = Result | 'next'
+/** What one attempt came to: an end, or a reason to try the next member, or that no member can have the client just now. */
+type Attempt = Result | 'next' | 'busy'
 
 /**
  * Gives a connection another upstream: the member that the key belongs to now, or the next one that takes it. An orphan may not stay
@@ -55,41 +55,44 @@ export class Rehome {
   async move(connection: Connection, reason: Reason): Promise<Result> {
     const { members, timeoutMs } = this.#options
     const { context } = connection
-    const deadline = performance.now() + timeoutMs
+    const begun = performance.now()
+    // Asked each time: it may become an orphan on the way. Never negative, for there are timers that are set to it.
+    const left = () => Math.max(0, (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now())
     const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
     for (let pauseMs = FIRST_PAUSE_MS; ; ) {
       if (connection.state !== 'open') return 'gone'
+      if (left() === 0) return 'timeout'
       // Before anybody is dialled: an app should not have the client long before it hears of it.
-      if (!(await connection.whenRetired(deadline - performance.now()))) return 'timeout'
+      if (!(await connection.whenRetired(left()))) continue
       const target = members.choose(context.key, tried)
       if (target && target.name === context.member && !connection.orphaned) return 'stayed'
       if (target) {
         tried.add(target.name)
-        const result = await this.#attempt(connection, target, reason, deadline)
-        if (result !== 'next') return result
-      } else {
-        // Whoever refused may be ready by then; and who waits here must not be a burden.
-        await sleep(pauseMs * (0.5 + Math.random() / 2))
-        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
-        tried.clear()
-        if (!connection.orphaned) tried.add(context.member)
+        const result = await this.#attempt(connection, target, reason, left)
+        if (result === 'next') continue
+        if (result !== 'busy') return result
+        // It stays where it is well served; the caller tries again.
+        if (reason === 'rebalance' && !connection.orphaned) return 'stayed'
       }
-      if (performance.now() >= deadline) return 'timeout'
+      // Whoever refused may be ready by then; and who waits here must not be a burden.
+      await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      tried.clear()
+      if (!connection.orphaned && reason !== 'rebalance') tried.add(context.member)
     }
   }
 
-  async #attempt(connection: Connection, target: Member, reason: Reason, deadline: number): Promise<Attempt> {
+  async #attempt(connection: Connection, target: Member, reason: Reason, left: () => number): Promise<Attempt> {
     const { members, secret, dialLimits, lingerMs, log } = this.#options
     const { context } = connection
-    const left = deadline - performance.now()
     let answered: Answered
     try {
-      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left))
+      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left()))
       const limits = { ...dialLimits, handshakeTimeoutMs }
       answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {
-      // An app that takes its time says nothing about its pod.
-      if ((error as { code?: string }).code === UNREACHABLE) members.suspect(target.name)
+      // An app that takes its time says nothing about its pod; nor does a pod that was given next to none.
+      if ((error as { code?: string }).code === UNREACHABLE && left() > 0) members.suspect(target.name)
       return 'next'
     }
     const verdict = judge(answered.head, context.protocol)
@@ -107,13 +110,15 @@ export class Rehome {
       recall: encodeControl(secret, { type: 'stay' }),
       welcome: encodeControl(secret, { type: 'take' }),
       fenceMs: FENCE_MS,
-      boundaryMs: BOUNDARY_MS,
+      boundaryMs: connection.orphaned ? Math.min(BOUNDARY_MS, left()) : BOUNDARY_MS,
       lingerMs,
     })
-    if (result === 'gone') return 'gone'
-    if (result !== 'moved') return 'next'
+    if (result === 'failed') return 'next'
+    if (result !== 'moved') return result
     log.debug({ user: context.user, from: context.member, to: target.name, reason }, 'moved')
     context.member = target.name
+    // That was about the upstream before.
+    context.endedByApp = false
     return 'moved'
   }
 }

@@ -55,3 +55,22 @@ t.test('what waits can be replaced, taken back, or all of it dropped', async t =
   await waitFor(() => queue.size === 0, 'all are done')
   t.strictSame(done, ['b, second'])
 })
+
+t.test('what has waited until its time is up begins, however much is under way', async t => {
+  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: 1 })
+  const begun: string[] = []
+  let end: () => void = () => {}
+  queue.add('a', () => new Promise<void>(resolve => (end = resolve)))
+  const work = (name: string) => async () => void begun.push(name)
+  const latest = performance.now() + 200
+  queue.add('b', work('b'))
+  queue.add('c', work('c'), latest)
+  queue.add('d', work('d'), latest)
+  queue.delete('d')
+  await waitFor(() => begun.length > 0, 'one begins')
+  t.ok(performance.now() >= latest)
+  t.strictSame(begun, ['c'])
+  end()
+  await waitFor(() => queue.size === 0, 'the other has its turn')
+  t.strictSame(begun, ['c', 'b'])
+})
