@@ -22,6 +22,17 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 const isRepeatable = ({ method = '', headers }: IncomingMessage): boolean =>
   SAFE.has(method) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 
+/** Whether a body has a transfer coding that is not ours to take off and put on again. */
+const isForeign = (coding: string | undefined): coding is string =>
+  coding !== undefined && coding.trim().toLowerCase() !== 'chunked'
+
+/**
+ * What tells the next hop where a body ends, if no `Content-Length` does. It has to be said: for methods that seldom have a body,
+ * such as GET and DELETE, Node would write it behind the head as it is, and the next hop would read it as another request.
+ */
+const framing = ({ headers }: IncomingMessage): [string, string][] =>
+  headers['transfer-encoding'] === undefined ? [] : [['Transfer-Encoding', 'chunked']]
+
 /**
  * Passes plain HTTP requests on, body and answer as streams.
  *
@@ -36,11 +47,15 @@ export class PlainHttp {
   }
 
   /**
-   * Resolves when the answer has passed.
+   * Resolves when the answer has passed, or has ended too early.
    *
-   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502) or `WSO_ERR_UPSTREAM_TIMEOUT` (504), while nothing has been answered yet
+   * @throws `WSO_ERR_UNSUPPORTED_CODING` (501), `WSO_ERR_UPSTREAM_UNREACHABLE` or `WSO_ERR_UPSTREAM_FAILED` (502) or
+   * `WSO_ERR_UPSTREAM_TIMEOUT` (504), while nothing has been answered yet
    */
   async pass(request: IncomingMessage, response: ServerResponse, target: PlainTarget): Promise<void> {
+    // The parser takes off `chunked` and leaves other codings on the body, which would go on without their names.
+    const coding = request.headers['transfer-encoding']
+    if (isForeign(coding)) throw serviceError('UNSUPPORTED_CODING', coding)
     try {
       await this.#send(request, response, target, isRepeatable(request) ? this.#agent : false)
     } catch (error) {
@@ -65,7 +80,7 @@ export class PlainHttp {
         method: request.method,
         path: request.url,
         setHost: false,
-        headers: [...passedFields(request, drop), ...Object.entries(set)].flat(),
+        headers: [...passedFields(request, drop), ...framing(request), ...Object.entries(set)].flat(),
         timeout: this.#timeoutMs,
       })
       let failed = false
