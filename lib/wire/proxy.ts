@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -113,14 +113,12 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
     const path = request.url ?? '/'
     const work = async () => plainHttp.pass(request, response, options.plan(request, path))
-    work().then(
-      () => counters.plain('passed'),
-      (error: ServiceError) => {
-        counters.plain('failed')
-        const { status, body, fields } = answerOf(error, path, log)
-        response.writeHead(status, { ...fields, Connection: 'close' }).end(body)
-      },
-    )
+    work().then(counters.plain, (error: ServiceError) => {
+      counters.plain('failed')
+      const { status, body, fields } = answerOf(error, path, log)
+      // With its reason: otherwise that of an answer which could not be passed on would be left.
+      response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
+    })
     return true
   }
   const app = createServer(config, passPlain)
