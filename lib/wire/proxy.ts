@@ -12,6 +12,7 @@ import { CLOSE } from './close-codes.ts'
 import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { fieldOf, type ResponseHead } from './head.ts'
+import { InFlight } from './in-flight.ts'
 import { PlainHttp } from './plain-http.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
@@ -71,9 +72,12 @@ export interface Proxy<C> {
   /** The server; it does not listen yet. */
   readonly app: FastifyInstance
   readonly bridges: ReadonlySet<Bridge<C>>
-  /** Takes no more handshakes from now on. */
+  /** Takes no more handshakes from now on; plain requests pass. */
   refuse(): void
-  /** Takes no more handshakes, closes every client with 1012, and ends what is left at `deadline` (ms since the epoch). */
+  /**
+   * Takes no more handshakes, closes every client with 1012, and waits for the answers to plain requests, each the last on its
+   * connection; then nothing new is taken. What is left at `deadline` (ms since the epoch) is ended.
+   */
   drain(deadline: number): Promise<void>
 }
 
@@ -109,7 +113,9 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   let draining = false
 
   const counters = proxyMetrics(metrics, bridges)
+  const inFlight = new InFlight()
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
+    inFlight.add(response)
     if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
     const path = request.url ?? '/'
     const work = async () => plainHttp.pass(request, response, options.plan(request, path))
@@ -235,6 +241,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
 
   const refuse = () => {
     draining = true
+    inFlight.endConnections()
     for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
   }
   return {
@@ -244,14 +251,19 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     async drain(deadline) {
       refuse()
       for (const bridge of bridges) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
+      const late = Promise.withResolvers<void>()
       const timer = setTimeout(
         () => {
-          log.warn({ connections: bridges.size }, 'clients that did not answer the close are cut off')
+          log.warn({ connections: bridges.size, requests: inFlight.size }, 'clients that have not ended are cut off')
           for (const bridge of bridges) bridge.terminate()
+          late.resolve()
         },
         Math.max(0, deadline - Date.now()),
       )
       await Promise.all(Array.from(bridges, bridge => bridge.closed))
+      // Who comes again and again must not hold this up: nobody new from here on, and idle connections end.
+      app.server.close()
+      await Promise.race([inFlight.ended(), late.promise])
       clearTimeout(timer)
     },
   }
