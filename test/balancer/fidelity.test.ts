@@ -59,6 +59,8 @@ t.test('a client’s own claim of what is between us reaches neither sidecar nor
     'X-Ws-Operator-Client-Request': 'forged',
     'X-Ws-Operator-Control': 'Zm9yZ2VkIHNlY3JldCEhIQ',
     'X-Ws-Operator-Arriving': 'forged',
+    ws_user_id: 'mallory',
+    X_Forwarded_For: '203.0.113.9',
   }
   const asSidecar = await startApp(t)
   const ROUTING_KEY = 'query:user'
@@ -71,6 +73,7 @@ t.test('a client’s own claim of what is between us reaches neither sidecar nor
   t.equal(seen['x-ws-operator-control']?.length, 1)
   t.strictNotSame(seen['x-ws-operator-control'], [claims['X-Ws-Operator-Control']], 'it is the balancer’s own')
   t.equal(seen['x-ws-operator-arriving'], undefined)
+  t.match(Object.keys(seen).join(), /^[^_]*$/, 'nor under a name that an app may take for the same')
 
   const app = await startApp(t)
   const { balancer, sidecars } = await startStack(t, [app], { balancer: { ROUTING_KEY } })
