@@ -94,6 +94,9 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'handshake_timeout',
 }
 
+/** Errors of a connection, not of what came on it: probes and clients that are done reset theirs, too. */
+const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+
 /** The settings of what a sweep looks at are in seconds. */
 const SWEEP_INTERVAL_MS = 1000
 
@@ -110,6 +113,8 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<Dialling>()
+  /** Clients whose handshake is not accepted, or not yet. */
+  const outside = new Set<Socket>()
   let draining = false
 
   const counters = proxyMetrics(metrics, bridges)
@@ -200,6 +205,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const answer = repeatAnswer(answered.head, plan.answer)
     const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
+    outside.delete(client)
     options.opened?.(bridge, { handshake, answer: answered.head })
     bridge.start()
   }
@@ -209,20 +215,26 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     clock.now++
     for (const bridge of bridges) bridge.sweep()
   }, SWEEP_INTERVAL_MS)
+  // A server waits for each of its connections, however long a client that was refused keeps its own open.
+  app.addHook('preClose', async () => {
+    for (const client of outside) client.destroy()
+  })
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     plainHttp.close()
   })
 
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
-  app.server.on('clientError', (error: Error & { code?: string }) =>
-    counters.refused(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
-  )
+  app.server.on('clientError', ({ code = '' }: Error & { code?: string }) => {
+    if (!GONE.has(code)) counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')
+  })
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     if (options.claims?.(request)) return
     const client = stream as Socket
     // Node takes its own listener away before this event; without one, a reset would end the process.
     client.on('error', ignore)
+    outside.add(client)
+    client.once('close', () => outside.delete(client))
     client.setNoDelay(true)
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
