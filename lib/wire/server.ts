@@ -33,6 +33,8 @@ export function createServer(config: WireConfig, claim: Claim): FastifyInstance 
           // Node's limit for a whole request would end long uploads; one from which nothing comes ends with its upstream's.
           requestTimeout: 0,
           keepAliveTimeout: KEEP_ALIVE_MS,
+          // Any other offer, such as h2c, may be ignored (RFC 9110 §7.8): a plain request. Before Node 24.9 it gets 400.
+          shouldUpgradeCallback: ({ headers }) => /websocket/i.test(headers.upgrade ?? ''),
           connectionsCheckingInterval: Math.min(config.HANDSHAKE_TIMEOUT_MS, CHECK_INTERVAL_MS),
           // Finds peers that vanished without a word, at no cost to those that did not.
           keepAlive: true,

@@ -77,6 +77,25 @@ t.test('the app’s own /message is the app’s; nobody reaches the sidecars’ 
   t.strictSame(bodies, ['\x01hi'])
 })
 
+t.test('an offer of another protocol is not taken, and not passed on', async t => {
+  const seen: IncomingMessage['headers'][] = []
+  const app = await startHttp(t, (request, response) => {
+    seen.push(request.headers)
+    request.pipe(response)
+  })
+  const { balancer } = await startStack(t, [app])
+  const headers = {
+    Connection: 'Upgrade, HTTP2-Settings',
+    Upgrade: 'h2c',
+    'HTTP2-Settings': 'AAMAAABkAAQCAAAAAAIAAAAA',
+  }
+  t.match(await ask(balancer.port, { headers }), { status: 200, body: '' })
+  t.match(await ask(balancer.port, { method: 'POST', headers, body: Buffer.from('hi') }), { status: 200, body: 'hi' })
+  for (const { upgrade, 'http2-settings': settings } of seen)
+    t.strictSame({ upgrade, settings }, { upgrade: undefined, settings: undefined })
+  t.equal(await balancer.metric('upgrades_total', { result: 'refused' }), 0)
+})
+
 t.test('answers without a body, and chunked ones', async t => {
   const app = await startHttp(t, (request, response) => {
     if (request.method === 'HEAD') response.writeHead(200, { 'Content-Length': '5' }).end()
