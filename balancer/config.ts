@@ -3,7 +3,7 @@ import { checkRouting, routingParsers, routingSettings } from '../lib/routing/se
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_PORT, REBALANCES, REHOME_HELLOS, REHOMES } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
-import { wireSettings } from '../lib/wire/settings.ts'
+import { checkWire, wireSettings } from '../lib/wire/settings.ts'
 
 /** Largest first message that is repeated. */
 export const MAX_HELLO_BYTES = 16_384
@@ -63,6 +63,6 @@ export const balancerSchema = Type.Object({
 
 /** @throws {ConfigError} naming every bad variable */
 export const loadBalancerConfig = (env: NodeJS.ProcessEnv) =>
-  loadConfig(balancerSchema, routingParsers, env, checkRouting)
+  loadConfig(balancerSchema, routingParsers, env, config => [...checkRouting(config), ...checkWire(config)])
 
 export type BalancerConfig = ReturnType<typeof loadBalancerConfig>

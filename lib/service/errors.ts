@@ -47,6 +47,12 @@ export const ERRORS = {
     status: 426,
     retryable: false,
   },
+  UNSUPPORTED_CODING: {
+    code: 'WSO_ERR_UNSUPPORTED_CODING',
+    message: 'a body with the transfer coding %s cannot be passed on',
+    status: 501,
+    retryable: false,
+  },
   FULL: {
     code: 'WSO_ERR_FULL',
     message: 'this instance has as many connections as it takes (%s)',

@@ -43,7 +43,10 @@ const LINGER_MS = 5000
 
 /** Ends our side of a connection, reads what still comes, and cuts it off if the other side does not end too. */
 export function endSoon(client: Socket): void {
+  if (client.destroyed) return
   client.end()
   client.resume()
-  client.setTimeout(LINGER_MS, () => client.destroy())
+  // Not the socket's own timeout, which begins anew with each byte that still comes.
+  const timer = setTimeout(() => client.destroy(), LINGER_MS)
+  client.once('close', () => clearTimeout(timer))
 }

@@ -71,19 +71,22 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
     const onEnd = () => broken('it ended the connection')
     const onData = (chunk: Buffer) => {
       received = received ? Buffer.concat([received, chunk]) : Buffer.from(chunk)
-      const end = received.indexOf(END_OF_HEAD)
-      if (end < 0) {
-        if (received.length > MAX_HEAD_BYTES) broken(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
-        return
+      for (let end = received.indexOf(END_OF_HEAD); end >= 0; end = received.indexOf(END_OF_HEAD)) {
+        const head = parseResponseHead(received.toString('latin1', 0, end))
+        if (!head) {
+          broken('its answer is not HTTP/1')
+          return
+        }
+        received = received.subarray(end + END_OF_HEAD.length)
+        // Others of 1xx, such as 103 (Early Hints), come before the answer (RFC 9110 §15.2).
+        if (head.status >= 200 || head.status === 101) {
+          socket.pause()
+          stop()
+          resolve({ socket, head, rest: received })
+          return
+        }
       }
-      const head = parseResponseHead(received.toString('latin1', 0, end))
-      if (!head) {
-        broken('its answer is not HTTP/1')
-        return
-      }
-      socket.pause()
-      stop()
-      resolve({ socket, head, rest: received.subarray(end + END_OF_HEAD.length) })
+      if (received.length > MAX_HEAD_BYTES) broken(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
     }
     const timer = setTimeout(
       () =>

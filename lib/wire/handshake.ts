@@ -27,7 +27,8 @@ const NOT_OF_A_HANDSHAKE: ReadonlySet<string> = new Set(['sec-websocket-extensio
 /**
  * The fields of a request or an answer that go on to the next hop, in their order and spelling.
  *
- * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged
+ * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged; nor do
+ *   they with `_` instead of `-`, for apps that find both under one name (CGI, RFC 3875 §4.1.18, and what is made like it)
  */
 export function passedFields(
   { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
@@ -39,7 +40,7 @@ export function passedFields(
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
-    if (PER_CONNECTION.has(lower) || drop.has(lower)) continue
+    if (PER_CONNECTION.has(lower) || drop.has(lower.replaceAll('_', '-'))) continue
     // Whoever lists a field in Connection takes it back from us; what the message cannot be without cannot be taken back.
     if (listed.includes(lower) && !ESSENTIAL.test(lower)) continue
     fields.push([name, rawHeaders[i + 1] as string])

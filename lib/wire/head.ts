@@ -17,6 +17,8 @@ export interface ResponseHead {
  */
 export function parseResponseHead(text: string): ResponseHead | undefined {
   const [statusLine = '', ...lines] = text.split('\r\n')
+  // What one reader takes for the end of a line and another does not could hide a field.
+  if (/[\r\n\0]/.test(lines.join('') + statusLine)) return undefined
   const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: |$)/.exec(statusLine)?.[1]
   if (status === undefined) return undefined
   const fields: [string, string][] = []
@@ -24,11 +26,21 @@ export function parseResponseHead(text: string): ResponseHead | undefined {
     const colon = line.indexOf(':')
     const name = line.slice(0, colon)
     // A field that continues on the next line is obsolete and, in a proxy, a way to smuggle (RFC 9112 §5.2).
-    if (colon < 1 || !/^[!#$%&'*+\-.^_`|~\w]+$/.test(name) || /[\r\n\0]/.test(line)) return undefined
-    fields.push([name, line.slice(colon + 1).trim()])
+    if (colon < 1 || !/^[!#$%&'*+\-.^_`|~\w]+$/.test(name)) return undefined
+    fields.push([name, trimBlanks(line.slice(colon + 1))])
   }
   return { status: Number(status), statusLine, fields }
 }
+
+/** Without the blanks around a value: only these two (RFC 9110 §5.6.3). Others are bytes of its last or first character. */
+function trimBlanks(value: string): string {
+  let [start, end] = [0, value.length]
+  while (isBlank(value[start])) start++
+  while (end > start && isBlank(value[end - 1])) end--
+  return value.slice(start, end)
+}
+
+const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
 /** The first value of a field, its name in lower case. */
 export function fieldOf({ fields }: Pick<ResponseHead, 'fields'>, name: string): string | undefined {

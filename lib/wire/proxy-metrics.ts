@@ -1,5 +1,6 @@
 import type { Metrics } from '../service/metrics.ts'
 import type { Bridge, EndCause } from './bridge.ts'
+import type { PlainResult } from './plain-http.ts'
 
 /** What a proxy counts. */
 export interface ProxyMetrics {
@@ -7,7 +8,7 @@ export interface ProxyMetrics {
   /** A handshake that came to nothing, and why. */
   refused(reason: string): void
   ended(cause: EndCause): void
-  plain(result: 'passed' | 'failed'): void
+  plain(result: PlainResult): void
 }
 
 /** Registers a proxy's metrics; gauges look at its connections when they are asked for. */

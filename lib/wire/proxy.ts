@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -12,6 +12,7 @@ import { CLOSE } from './close-codes.ts'
 import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { fieldOf, type ResponseHead } from './head.ts'
+import { InFlight } from './in-flight.ts'
 import { PlainHttp } from './plain-http.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
@@ -71,9 +72,12 @@ export interface Proxy<C> {
   /** The server; it does not listen yet. */
   readonly app: FastifyInstance
   readonly bridges: ReadonlySet<Bridge<C>>
-  /** Takes no more handshakes from now on. */
+  /** Takes no more handshakes from now on; plain requests pass. */
   refuse(): void
-  /** Takes no more handshakes, closes every client with 1012, and ends what is left at `deadline` (ms since the epoch). */
+  /**
+   * Takes no more handshakes, closes every client with 1012, and waits for the answers to plain requests, each the last on its
+   * connection; then nothing new is taken. What is left at `deadline` (ms since the epoch) is ended.
+   */
   drain(deadline: number): Promise<void>
 }
 
@@ -89,6 +93,9 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: 'header_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'handshake_timeout',
 }
+
+/** Errors of a connection, not of what came on it: probes and clients that are done reset theirs, too. */
+const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
 /** The settings of what a sweep looks at are in seconds. */
 const SWEEP_INTERVAL_MS = 1000
@@ -106,21 +113,23 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<Dialling>()
+  /** Clients whose handshake is not accepted, or not yet. */
+  const outside = new Set<Socket>()
   let draining = false
 
   const counters = proxyMetrics(metrics, bridges)
+  const inFlight = new InFlight()
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
+    inFlight.add(response)
     if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
     const path = request.url ?? '/'
     const work = async () => plainHttp.pass(request, response, options.plan(request, path))
-    work().then(
-      () => counters.plain('passed'),
-      (error: ServiceError) => {
-        counters.plain('failed')
-        const { status, body, fields } = answerOf(error, path, log)
-        response.writeHead(status, { ...fields, Connection: 'close' }).end(body)
-      },
-    )
+    work().then(counters.plain, (error: ServiceError) => {
+      counters.plain('failed')
+      const { status, body, fields } = answerOf(error, path, log)
+      // With its reason: otherwise that of an answer which could not be passed on would be left.
+      response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
+    })
     return true
   }
   const app = createServer(config, passPlain)
@@ -196,6 +205,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const answer = repeatAnswer(answered.head, plan.answer)
     const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
+    outside.delete(client)
     options.opened?.(bridge, { handshake, answer: answered.head })
     bridge.start()
   }
@@ -205,20 +215,26 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     clock.now++
     for (const bridge of bridges) bridge.sweep()
   }, SWEEP_INTERVAL_MS)
+  // A server waits for each of its connections, however long a client that was refused keeps its own open.
+  app.addHook('preClose', async () => {
+    for (const client of outside) client.destroy()
+  })
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     plainHttp.close()
   })
 
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
-  app.server.on('clientError', (error: Error & { code?: string }) =>
-    counters.refused(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'),
-  )
+  app.server.on('clientError', ({ code = '' }: Error & { code?: string }) => {
+    if (!GONE.has(code)) counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')
+  })
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     if (options.claims?.(request)) return
     const client = stream as Socket
     // Node takes its own listener away before this event; without one, a reset would end the process.
     client.on('error', ignore)
+    outside.add(client)
+    client.once('close', () => outside.delete(client))
     client.setNoDelay(true)
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
@@ -237,6 +253,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
 
   const refuse = () => {
     draining = true
+    inFlight.endConnections()
     for (const attempt of dialling) attempt.abort(serviceError('DRAINING'))
   }
   return {
@@ -246,14 +263,19 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     async drain(deadline) {
       refuse()
       for (const bridge of bridges) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
+      const late = Promise.withResolvers<void>()
       const timer = setTimeout(
         () => {
-          log.warn({ connections: bridges.size }, 'clients that did not answer the close are cut off')
+          log.warn({ connections: bridges.size, requests: inFlight.size }, 'clients that have not ended are cut off')
           for (const bridge of bridges) bridge.terminate()
+          late.resolve()
         },
         Math.max(0, deadline - Date.now()),
       )
       await Promise.all(Array.from(bridges, bridge => bridge.closed))
+      // Who comes again and again must not hold this up: nobody new from here on, and idle connections end.
+      app.server.close()
+      await Promise.race([inFlight.ended(), late.promise])
       clearTimeout(timer)
     },
   }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { ENV_PREFIX } from '../service/names.ts'
 import { openFilesLimit } from '../service/open-files.ts'
 import type { DialLimits } from './dial.ts'
 
@@ -82,6 +83,17 @@ export type WireConfig = Readonly<
     PLAIN_HTTP: (typeof PLAIN_HTTP_POLICIES)[number]
   }
 >
+
+/** Limits that exclude each other, a line for each: who is not asked before it is given up need not be gone. */
+export function checkWire(config: WireConfig): string[] {
+  return (['CLIENT', 'UPSTREAM'] as const).flatMap(side => {
+    const ping = config[`${side}_PING_SECONDS`]
+    const idle = config[`${side}_IDLE_SECONDS`]
+    if (idle === 0 || (ping > 0 && ping < idle)) return []
+    const name = `${ENV_PREFIX}${side}_PING_SECONDS`
+    return [`${name} must be above 0 and below ${ENV_PREFIX}${side}_IDLE_SECONDS, which is ${idle} (it is ${ping})`]
+  })
+}
 
 /** Open files that are not connections: listening sockets, discovery, peers, logs. */
 const OTHER_FILES = 256

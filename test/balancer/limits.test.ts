@@ -42,6 +42,20 @@ t.test('a client that does not finish its handshake: 408', async t => {
   t.equal(await balancer.metric('rejected_total', { reason: 'handshake_timeout' }), 1)
 })
 
+t.test('a connection that is reset is no handshake that was refused', async t => {
+  const { balancer } = await startStack(t, [await startApp(t)])
+  const reset = connectTcp(balancer.port, '127.0.0.1')
+  await once(reset, 'connect')
+  const gone = new Promise(resolve => balancer.service.app.server.once('clientError', resolve))
+  reset.resetAndDestroy()
+  t.match(await gone, { code: 'ECONNRESET' })
+  t.equal(await balancer.metric('upgrades_total', { result: 'refused' }), 0)
+  const bad = connectTcp(balancer.port, '127.0.0.1')
+  bad.write('what is this\r\n\r\n')
+  await once(bad, 'data')
+  t.equal(await balancer.metric('rejected_total', { reason: 'bad_request' }), 1)
+})
+
 t.test('a message above the limit is counted as the end of its connection', async t => {
   const { balancer } = await startStack(t, [await startApp(t)], { balancer: { MAX_PAYLOAD_BYTES: 100 } })
   const client = await connect(t, balancer.port, { user: 'a' })
@@ -126,3 +140,26 @@ t.test('a handshake that is refused for a while says when to come again', async 
   t.equal(status, 503)
   t.equal(headers['retry-after'], '1')
 })
+
+t.test(
+  'a refused client that goes on sending keeps its connection for some seconds, and nobody’s end waits for it',
+  async t => {
+    const { balancer } = await startStack(t, [await startApp(t)])
+    const refuse = async () => {
+      const client = connectTcp({ host: '127.0.0.1', port: balancer.port, allowHalfOpen: true })
+      client.on('error', () => {})
+      t.teardown(() => client.destroy())
+      client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      t.match(String((await once(client, 'data'))[0]), /^HTTP\/1\.1 426 /)
+      return client
+    }
+    const trickling = await refuse()
+    const sending = setInterval(() => trickling.write('x'), 100)
+    t.teardown(() => clearInterval(sending))
+    await waitFor(() => trickling.destroyed, 'it is cut off')
+    await refuse()
+    await balancer.service.drain(Date.now() + 60_000)
+    await balancer.service.app.close()
+    t.equal(balancer.service.app.server.listening, false)
+  },
+)

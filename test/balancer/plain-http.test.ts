@@ -1,51 +1,10 @@
 import { once } from 'node:events'
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import t from 'tap'
-import { type Scope, startStack, userOn } from '../helpers/stack.ts'
+import { ask, startHttp } from '../helpers/plain.ts'
+import { startStack, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
-
-/** An app's plain side: what it answers is up to the test. */
-async function startHttp(t: Scope, answer: (request: IncomingMessage, response: ServerResponse) => void) {
-  const server = createServer(answer)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { port: (server.address() as AddressInfo).port }
-}
-
-interface Answer {
-  readonly status: number | undefined
-  readonly message: string | undefined
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-
-/** A request as it is, without what `fetch` would add or normalise. */
-function ask(
-  port: number,
-  options: { method?: string; path?: string; headers?: Record<string, string | string[]>; body?: Buffer } = {},
-): Promise<Answer> {
-  const { body, ...rest } = options
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({ host: '127.0.0.1', port, ...rest }, response => {
-      response.toArray().then(
-        chunks =>
-          resolve({
-            status: response.statusCode,
-            message: response.statusMessage,
-            headers: response.headers,
-            body: Buffer.concat(chunks as Buffer[]).toString(),
-          }),
-        reject,
-      )
-    })
-    outgoing.on('error', reject)
-    outgoing.end(body)
-  })
-}
 
 t.test('a request goes to the pod that owns its user, as it came, and the answer comes back as it was', async t => {
   const seen: IncomingMessage[] = []
@@ -116,6 +75,25 @@ t.test('the app’s own /message is the app’s; nobody reaches the sidecars’ 
   })
   t.match(answer, { status: 200, body: 'app: /message' })
   t.strictSame(bodies, ['\x01hi'])
+})
+
+t.test('an offer of another protocol is not taken, and not passed on', async t => {
+  const seen: IncomingMessage['headers'][] = []
+  const app = await startHttp(t, (request, response) => {
+    seen.push(request.headers)
+    request.pipe(response)
+  })
+  const { balancer } = await startStack(t, [app])
+  const headers = {
+    Connection: 'Upgrade, HTTP2-Settings',
+    Upgrade: 'h2c',
+    'HTTP2-Settings': 'AAMAAABkAAQCAAAAAAIAAAAA',
+  }
+  t.match(await ask(balancer.port, { headers }), { status: 200, body: '' })
+  t.match(await ask(balancer.port, { method: 'POST', headers, body: Buffer.from('hi') }), { status: 200, body: 'hi' })
+  for (const { upgrade, 'http2-settings': settings } of seen)
+    t.strictSame({ upgrade, settings }, { upgrade: undefined, settings: undefined })
+  t.equal(await balancer.metric('upgrades_total', { result: 'refused' }), 0)
 })
 
 t.test('answers without a body, and chunked ones', async t => {

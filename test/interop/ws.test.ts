@@ -74,7 +74,7 @@ t.test('a stream over a WebSocket flows at the pace of its reader, and ends', as
 
 t.test("the app's own keepalive sees the client's own pongs, and drops a client that answers none", async t => {
   const app = await startApp(t)
-  const { balancer } = await startStack(t, [app], { balancer: { CLIENT_PING_SECONDS: 0 } })
+  const { balancer } = await startStack(t, [app], { balancer: { CLIENT_PING_SECONDS: 0, CLIENT_IDLE_SECONDS: 0 } })
   const alive = await connect(t, balancer.port, { user: 'alice' })
   const silent = await connect(t, balancer.port, { user: 'bob', autoPong: false })
   let pongs = 0

@@ -32,7 +32,8 @@ export class Peer {
     worker.on('message', (message: FromWorker) => this.#receive(message))
     const ended = Promise.withResolvers<Omit<End, 'failure'>>()
     worker.process.once('exit', (code, signal) => ended.resolve({ code, signal }))
-    worker.process.on('error', error => {
+    // The worker's own event: one that nobody listens to would end this process.
+    worker.on('error', error => {
       // A process that could not even be started; from one that runs, what matters is how it ends.
       if (worker.process.pid !== undefined) return
       this.#failure = error

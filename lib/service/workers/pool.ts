@@ -1,4 +1,4 @@
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import type { Logger } from '../log.ts'
@@ -91,7 +91,13 @@ export class WorkerPool implements Served {
   }
 
   #fork(): void {
-    const worker = cluster.fork()
+    let worker: Worker
+    try {
+      worker = cluster.fork()
+    } catch (error) {
+      this.#replace(error as Error)
+      return
+    }
     const peer = new Peer(worker)
     this.#peers.add(peer)
     worker.once('listening', ({ address, port, addressType }) => {
@@ -106,15 +112,19 @@ export class WorkerPool implements Served {
     this.#peers.delete(peer)
     this.#totals.retire(peer.id)
     if (this.#stopping) return
-    const reason = failure ?? new Error(`worker ${peer.id} ended with ${signal ?? code}`)
+    if (performance.now() - peer.since > STABLE_MS) this.#crashes = 0
+    this.#replace(failure ?? new Error(`worker ${peer.id} ended with ${signal ?? code}`), peer.id)
+  }
+
+  /** @param id of the worker, where there was one: a machine can be out of processes or memory for it */
+  #replace(reason: Error, id?: number): void {
     if (!this.#running) {
       this.#started.reject(reason)
       return
     }
-    this.#crashes = performance.now() - peer.since > STABLE_MS ? 1 : this.#crashes + 1
-    const delayMs = restartDelayMs(this.#crashes)
+    const delayMs = restartDelayMs(++this.#crashes)
     this.#restarts.inc()
-    this.#options.log.error({ err: reason, worker: peer.id, delayMs }, 'a worker ended, another takes its place')
+    this.#options.log.error({ err: reason, worker: id, delayMs }, 'a worker ended, another takes its place')
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       this.#fork()

@@ -13,7 +13,8 @@ t.test('each code is there once and says that it is ours', async t => {
 t.test('each status is that of an error, and what went wrong here is worth another try', async t => {
   for (const [name, { status, retryable }] of table) {
     t.ok(status >= 400 && status < 600, name)
-    if (status >= 500) t.ok(retryable, `${name}: ${status}`)
+    // 501: what was asked for is not done here, however often it is asked for.
+    if (status >= 500 && status !== 501) t.ok(retryable, `${name}: ${status}`)
   }
 })
 

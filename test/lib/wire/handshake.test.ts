@@ -25,6 +25,8 @@ t.test('a handshake goes on as it came, without what belongs to one connection a
     ['X-Twice', 'a'],
     ['x-twice', 'b'],
     ['ws-user-id', 'mallory'],
+    ['Ws_User-Id', 'the same to some apps'],
+    ['X_Other', 'nobody claims it'],
   ].flat()
   const headers = { connection: 'Upgrade, X-Secret, Sec-WebSocket-Key' }
   const head = repeatHandshake({ method: 'GET', rawHeaders, headers }, '/a?b', new Set(['ws-user-id']), {
@@ -39,6 +41,7 @@ t.test('a handshake goes on as it came, without what belongs to one connection a
     'Sec-WebSocket-Protocol: a, b',
     'X-Twice: a',
     'x-twice: b',
+    'X_Other: nobody claims it',
     'ws-user-id: alice',
     '',
     '',

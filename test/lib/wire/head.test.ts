@@ -33,7 +33,18 @@ t.test('what is no head of HTTP/1, or could be read in two ways, is none', async
     'HTTP/1.1 200 OK\r\nA : b',
     'HTTP/1.1 200 OK\r\n: b',
     'HTTP/1.1 200 OK\r\nA: b\nC: d',
+    'HTTP/1.1 200 OK\nA: b',
+    'HTTP/1.1 200 O\rK',
+    'HTTP/1.1 200 \0',
   ]) {
     t.equal(parseResponseHead(bad), undefined, JSON.stringify(bad))
   }
+})
+
+t.test('only blanks and tabs are no part of a value', async t => {
+  const value = (text: string) => parseResponseHead(`HTTP/1.1 200 OK\r\nA:${text}`)?.fields[0]?.[1]
+  t.equal(value('\t b c \t '), 'b c')
+  t.equal(value(' \t '), '')
+  const name = Buffer.from('voilà').toString('latin1')
+  t.equal(value(` ${name}`), name, 'the second byte of the last letter looks like a blank')
 })

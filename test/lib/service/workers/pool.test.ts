@@ -86,3 +86,30 @@ t.test('a worker that does not drain well is an error', async t => {
   await pool.start()
   await t.rejects(pool.stop(Date.now() + 10_000), { message: /^worker \d+ ended with 1 instead of draining$/ })
 })
+
+t.test('a machine on which no worker can be started: why, and the primary lives', async t => {
+  const { settings } = cluster
+  t.teardown(() => cluster.setupPrimary({ ...settings, cwd: undefined }))
+  cluster.setupPrimary({ cwd: '/nonexistent' })
+  await t.rejects(makePool(t, 'good', 60_000).pool.start(), { code: 'ENOENT' }, 'said later, by an event')
+  const { fork } = cluster
+  t.teardown(() => Object.assign(cluster, { fork }))
+  Object.assign(cluster, { fork: noMemory })
+  await t.rejects(makePool(t, 'good', 60_000).pool.start(), { code: 'ENOMEM' }, 'said at once')
+})
+
+t.test('a worker that cannot be replaced now is replaced later', async t => {
+  const { pool, logs, shows } = makePool(t, 'good', 60_000)
+  await pool.start()
+  const { fork } = cluster
+  t.teardown(() => Object.assign(cluster, { fork }))
+  Object.assign(cluster, { fork: noMemory })
+  Object.values(cluster.workers ?? {})[0]?.process.kill('SIGKILL')
+  await waitFor(() => logs.some(({ err }) => (err as NodeJS.ErrnoException)?.code === 'ENOMEM'), 'there is no memory')
+  Object.assign(cluster, { fork })
+  await waitFor(() => shows('workers 2'), 'two again', 30_000)
+})
+
+function noMemory(): never {
+  throw Object.assign(new Error('spawn ENOMEM'), { code: 'ENOMEM' })
+}

@@ -1,0 +1,35 @@
+import type { ServerResponse } from 'node:http'
+
+/** The requests that a server is answering, so that it can end when the last of them has its answer. */
+export class InFlight {
+  readonly #responses = new Set<ServerResponse>()
+  #lastOfConnection = false
+  #onNone = () => {}
+
+  get size(): number {
+    return this.#responses.size
+  }
+
+  add(response: ServerResponse): void {
+    this.#responses.add(response)
+    if (this.#lastOfConnection) response.shouldKeepAlive = false
+    response.once('close', () => {
+      this.#responses.delete(response)
+      if (this.size === 0) this.#onNone()
+    })
+  }
+
+  /** From now on each answer says that it is the last on its connection, so that whoever asks again asks somebody who stays. */
+  endConnections(): void {
+    this.#lastOfConnection = true
+    for (const response of this.#responses) response.shouldKeepAlive = false
+  }
+
+  /** Resolves when none is left. */
+  ended(): Promise<void> {
+    return new Promise(resolve => {
+      this.#onNone = resolve
+      if (this.size === 0) resolve()
+    })
+  }
+}
