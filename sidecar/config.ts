@@ -5,7 +5,7 @@ import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
 import { tokenProblems } from '../lib/service/token.ts'
-import { wireSettings } from '../lib/wire/settings.ts'
+import { checkWire, wireSettings } from '../lib/wire/settings.ts'
 
 /** Which messages are looked at for a recipient: from clients, from the app, or both. */
 export const ROUTES = ['inbound', 'outbound', 'both'] as const
@@ -85,6 +85,7 @@ export const sidecarSchema = Type.Object({
 export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
   loadConfig(sidecarSchema, { ...routingParsers, SELF: text => parseSelf(text).name }, env, config => [
     ...checkRouting(config),
+    ...checkWire(config),
     // Not by a parser: what is said of that quotes the setting.
     ...tokenProblems(config.TOKEN).map(problem => `WS_OPERATOR_TOKEN ${problem}`),
   ])

@@ -83,10 +83,14 @@ t.test('Metacontroller shows the hooks a token, or is not answered', { skip: noM
   await t.test('after a restart of both, as documented, it works again', async t => {
     await inSystem('rollout', 'restart', 'deployment')
     await rolledOutAll()
-    await waitFor('the change arrives', async () =>
-      (await sidecar()).env.some(({ name }: { name: string }) => name === 'WS_OPERATOR_LOG_LEVEL'),
-    )
-    t.equal(await refused(), 0)
+    const level = async () =>
+      (await sidecar()).env.find(({ name }: { name: string }) => name === 'WS_OPERATOR_LOG_LEVEL')?.value
+    await waitFor('the change arrives', async () => (await level()) === 'debug')
+    // Before it went, the old Metacontroller may have asked the new hooks.
+    const before = await refused()
+    await kubectl(['annotate', '--overwrite', '-n', namespace, 'deployment', 'chat', `${DOMAIN}/log-level=warn`])
+    await waitFor('the next one arrives', async () => (await level()) === 'warn')
+    t.equal(await refused(), before)
   })
 
   await t.test('the network policies select the pods that they are for', async t => {
