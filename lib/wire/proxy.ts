@@ -115,6 +115,10 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const dialling = new Set<Dialling>()
   /** Clients whose handshake is not accepted, or not yet. */
   const outside = new Set<Socket>()
+  // One for all of them: a function made for each would keep the request of its handshake for as long as the connection lasts.
+  const leave = function (this: Socket): void {
+    outside.delete(this)
+  }
   let draining = false
 
   const counters = proxyMetrics(metrics, bridges)
@@ -206,6 +210,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
     outside.delete(client)
+    client.off('close', leave)
     options.opened?.(bridge, { handshake, answer: answered.head })
     bridge.start()
   }
@@ -234,7 +239,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     // Node takes its own listener away before this event; without one, a reset would end the process.
     client.on('error', ignore)
     outside.add(client)
-    client.once('close', () => outside.delete(client))
+    client.on('close', leave)
     client.setNoDelay(true)
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
