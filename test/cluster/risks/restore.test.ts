@@ -81,6 +81,7 @@ t.test('un-labelling restores the pod template exactly', async t => {
   await blockedByUndo(t, here)
   await blockedByCopy(t, here)
   await blockedByPart(t, here)
+  await coOwned(t, here)
 })
 
 const MODES = { native: {}, classic: { [`${DOMAIN}/sidecar-mode`]: 'classic' } }
@@ -181,6 +182,32 @@ async function blockedByPart(t: Test, place: Place): Promise<void> {
     t.match(containerOfApp(blocked), appContainer())
     await byHand(t, place, blocked, before)
   })
+}
+
+async function coOwned(t: Test, place: Place): Promise<void> {
+  await t.test(
+    'a sidecar that another manager owns too is not moved: Refused names the manager, until it is let go',
+    async t => {
+      await place.send(app('shared-sidecar', { labelled: false }))
+      const { metadata, ...injected } = await place.label('shared-sidecar')
+      const { name, labels } = metadata
+      await place.applyAs('copycat', { ...injected, metadata: { name, labels }, status: undefined } as KubeObject)
+      const before = sidecar(await place.get(name))
+      for (const change of [{ [`${DOMAIN}/sidecar-mode`]: 'classic' }, { [`${DOMAIN}/sidecar-port`]: '4000' }]) {
+        await place.annotate(name, change)
+        const refused = await place.until(name, 'refused', now => status(now) === 'Refused')
+        t.match(message(refused), /owned by copycat/)
+        t.same(sidecar(refused), before, 'and it stays as it is')
+        await place.annotate(name, Object.fromEntries(Object.keys(change).map(key => [key, null])))
+        await place.injected(name)
+      }
+      // What it no longer applies is ours alone again.
+      await place.applyAs('copycat', { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name } } as KubeObject)
+      await place.annotate(name, { [`${DOMAIN}/sidecar-port`]: '4000' })
+      const port = (now: KubeObject) => sidecar(now)?.['ports'][0].containerPort
+      t.equal(port(await place.until(name, 'on the other port', now => port(now) === 4000)), 4000)
+    },
+  )
 }
 
 const containerOfApp = ({ spec }: KubeObject) => spec.template.spec.containers[0]
