@@ -147,6 +147,7 @@ export class Pipe {
   /** Nothing passes any more, and whatever waits for its place is told so. */
   abandon(): void {
     this.#ended = true
+    this.#release()
     this.#dismiss()
   }
 

@@ -554,3 +554,18 @@ t.test('a message for which there is no room passes unread, and nothing stays bo
   t.equal(taken.length, 1)
   t.equal(holdings.bytes, 0)
 })
+
+t.test('what is held of a message whose target has gone is given up, and no longer counts', async t => {
+  const { pipe, out } = run('inbound', { find: true })
+  const message = encodeFrame(
+    OPCODE.TEXT,
+    Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })),
+    7,
+  )
+  pipe.push(message.subarray(0, 100))
+  t.ok(holdings.bytes > 0)
+  pipe.abandon()
+  t.equal(holdings.bytes, 0)
+  pipe.push(message.subarray(100))
+  t.strictSame([out().length, holdings.bytes], [0, 0])
+})
