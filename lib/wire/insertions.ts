@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net'
 
+/** Where a frame can be put in: a control frame between two frames, a message between two messages only. */
+export type Place = 'frames' | 'messages'
+
 /** A frame that waits for its place in the stream. */
 interface Waiting {
   readonly bytes: Buffer
+  readonly place: Place
   readonly done: (written: boolean) => void
 }
 
@@ -17,17 +21,23 @@ export class Insertions {
   }
 
   /** @returns when the kernel has it; `false` when it was not written */
-  wait(bytes: Buffer): Promise<boolean> {
-    return new Promise(done => {
-      this.#waiting ??= []
-      this.#waiting.push({ bytes, done })
-      this.bytes += bytes.length
-    })
+  wait(bytes: Buffer, place: Place): Promise<boolean> {
+    return new Promise(done => this.#keep({ bytes, place, done }))
   }
 
-  /** The place has come. */
-  write(target: Socket): void {
-    for (const { bytes, done } of this.#take()) target.write(bytes, error => done(!error))
+  #keep(waiting: Waiting): void {
+    this.#waiting ??= []
+    this.#waiting.push(waiting)
+    this.bytes += waiting.bytes.length
+  }
+
+  /** The place has come, of those that go between two frames at least. */
+  write(target: Socket, betweenMessages: boolean): void {
+    for (const waiting of this.#take()) {
+      const { bytes, place, done } = waiting
+      if (betweenMessages || place === 'frames') target.write(bytes, error => done(!error))
+      else this.#keep(waiting)
+    }
   }
 
   /** There is none any more. */

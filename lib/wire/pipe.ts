@@ -32,9 +32,7 @@ export class Pipe {
   readonly #find: RecipientFinder | undefined
   readonly #controls: ControlFrames
   #first: FirstText | undefined
-  /** Messages, and control frames, which have more places where they can be put in. */
   readonly #insertions = new Insertions()
-  readonly #controlInsertions = new Insertions()
   #held: Held | undefined
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
@@ -65,7 +63,7 @@ export class Pipe {
 
   /** Bytes that wait to be written to the target. */
   get queuedBytes(): number {
-    return this.target.writableLength + this.#insertions.bytes + this.#controlInsertions.bytes
+    return this.target.writableLength + this.#insertions.bytes
   }
 
   /**
@@ -89,7 +87,6 @@ export class Pipe {
       this.#carry !== undefined ||
       this.#controls.busy ||
       this.#insertions.any ||
-      this.#controlInsertions.any ||
       this.#farewell !== undefined ||
       this.#controls.expectedPong !== undefined ||
       this.#first !== undefined ||
@@ -148,7 +145,7 @@ export class Pipe {
   abandon(): void {
     this.#ended = true
     this.#release()
-    this.#dismiss()
+    this.#insertions.dismiss()
   }
 
   /**
@@ -159,7 +156,7 @@ export class Pipe {
   inject({ data, binary }: Message): Promise<boolean> {
     if (!this.#writable) return FALSE
     const bytes = encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, this.#mask())
-    return this.#betweenMessages ? this.#insert(bytes) : this.#insertions.wait(bytes)
+    return this.#betweenMessages ? this.#insert(bytes) : this.#insertions.wait(bytes, 'messages')
   }
 
   /**
@@ -170,12 +167,7 @@ export class Pipe {
   control(opcode: number, payload: Buffer): Promise<boolean> {
     if (!this.#writable) return FALSE
     const bytes = encodeFrame(opcode, payload, this.#mask())
-    return this.#betweenFrames ? this.#insert(bytes) : this.#controlInsertions.wait(bytes)
-  }
-
-  #dismiss(): void {
-    this.#insertions.dismiss()
-    this.#controlInsertions.dismiss()
+    return this.#betweenFrames ? this.#insert(bytes) : this.#insertions.wait(bytes, 'frames')
   }
 
   get #writable(): boolean {
@@ -304,7 +296,7 @@ export class Pipe {
           }
         }
       } else if (this.#first?.see(reader, chunk, before, offset, step)) this.#first = undefined
-      if (this.#insertions.any || this.#controlInsertions.any || this.#farewell) {
+      if (this.#insertions.any || this.#farewell) {
         this.#pass(chunk, passed, offset)
         passed = offset
         this.#settle()
@@ -397,7 +389,7 @@ export class Pipe {
     // Whoever is at the other end answers this, as they would without us (RFC 6455 §7.1.7).
     for (const bytes of this.#release()) this.#write(bytes)
     this.#pass(chunk, passed, chunk.length)
-    this.#dismiss()
+    this.#insertions.dismiss()
   }
 
   /** Writes what has waited for this place in the stream, if this is one. */
@@ -406,8 +398,7 @@ export class Pipe {
       if (this.#betweenFrames) this.#sayFarewell()
       return
     }
-    if (this.#betweenFrames) this.#controlInsertions.write(this.target)
-    if (this.#betweenMessages) this.#insertions.write(this.target)
+    if (this.#betweenFrames) this.#insertions.write(this.target, this.#betweenMessages)
   }
 
   #sayFarewell(): void {
