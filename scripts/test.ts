@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Count, readTap } from './read-tap.ts'
+import { createInterface } from 'node:readline'
+import { type Run, readTap } from './read-tap.ts'
 
 const root = dirname(import.meta.dirname)
 const modules = join(root, 'node_modules')
@@ -12,6 +13,8 @@ const CLUSTER_TESTS = 'test/cluster/'
 /** Many processes, whose faults are timed: other tests beside it would only make it slow. */
 const CHAOS = join('test', 'chaos', 'chaos.test.ts')
 const CHAOS_TIMEOUT_SECONDS = 3600
+/** What failed in the last run, where .ci/run finds it. */
+const FAILURES = join(root, '.tap/failures.txt')
 /** A cluster has to pull, start and stop things. */
 const CLUSTER_TIMEOUT_SECONDS = 600
 
@@ -20,6 +23,19 @@ npm run test:cluster [-- FILTER ...]  tests on the Kubernetes cluster that KUBEC
 
 Ends with one line: N passed, N failed.
 `
+
+const NOTHING: Run = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] }
+const failure = (what: string): Run => ({ ...NOTHING, failed: 1, failures: [what] })
+
+function sum(runs: readonly Run[]): Run {
+  return runs.reduce((all, run) => ({
+    passed: all.passed + run.passed,
+    failed: all.failed + run.failed,
+    skipped: all.skipped + run.skipped,
+    failures: [...all.failures, ...run.failures],
+    skips: [...all.skips, ...run.skips],
+  }))
+}
 
 /** Test files, relative to the repository. */
 function testFiles(cluster: boolean, filters: readonly string[]): string[] {
@@ -31,43 +47,52 @@ function testFiles(cluster: boolean, filters: readonly string[]): string[] {
 }
 
 /** Runs a program of node_modules or a script of ours; it counts as one check. */
-function check(what: string, script: string, args: readonly string[]): Count {
+function check(what: string, script: string, args: readonly string[]): Run {
   console.log(`\n${what}`)
   const { status } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' })
-  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
+  return status === 0 ? { ...NOTHING, passed: 1 } : failure(`${what}, above`)
 }
 
-/** What is shown of a run: everything that tests say, or what is worth a look. */
-type Show = 'everything' | 'summary'
-
-/** Runs test files with tap; each assertion counts. */
-async function runTap(files: readonly string[], show: Show, args: readonly string[]): Promise<Count> {
-  if (files.length === 0) {
-    console.log('no test file matches')
-    return { passed: 0, failed: 1, skipped: 0 }
-  }
-  const out = join(root, '.tap/stream.tap')
-  mkdirSync(dirname(out), { recursive: true })
-  rmSync(out, { force: true })
-  // Without a terminal the reporters draw their progress again and again, and may be cut off at the end.
-  const quiet = show === 'summary' && !process.stdout.isTTY
-  const reporter = show === 'everything' ? 'tap' : quiet ? 'silent' : 'terse'
-  const options = [`--reporter=${reporter}`, ...(show === 'everything' ? [] : [`--output-file=${out}`]), ...args]
-  const child = spawn(process.execPath, [join(modules, 'tap/dist/esm/run.mjs'), 'run', ...options, ...files], {
+/**
+ * Runs test files with tap; each assertion counts.
+ *
+ * @param shows which lines of what the tests say are shown while they run
+ */
+async function runTap(
+  files: readonly string[],
+  shows: (line: string) => boolean,
+  args: readonly string[],
+): Promise<Run> {
+  if (files.length === 0) return failure('no test file matches')
+  // Other reporters draw their progress again and again, and may be cut off at the end where there is no terminal.
+  const options = ['run', '--reporter=tap', ...args, ...files]
+  const child = spawn(process.execPath, [join(modules, 'tap/dist/esm/run.mjs'), ...options], {
     cwd: root,
-    stdio: ['inherit', show === 'everything' ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['inherit', 'pipe', 'inherit'],
   })
-  const chunks: Buffer[] = []
-  child.stdout?.on('data', chunk => {
-    process.stdout.write(chunk)
-    chunks.push(chunk)
-  })
-  const [status] = await once(child, 'close')
-  const run = readTap(existsSync(out) ? readFileSync(out, 'utf8') : Buffer.concat(chunks).toString())
+  const closed = once(child, 'close')
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout)) {
+    lines.push(line)
+    if (shows(line)) console.log(line)
+  }
+  const [status] = await closed
+  const run = readTap(lines.join('\n'))
   for (const skip of run.skips) console.log(`skipped: ${skip}`)
-  if (quiet) for (const failure of run.failures) console.log(`\nfailed: ${failure}`)
   // A run that fails without a failed point (tap itself could not work) is a failure all the same.
-  return status !== 0 && run.failed === 0 ? { ...run, failed: 1 } : run
+  return status !== 0 && run.failed === 0 ? sum([run, failure(`tap ended with exit code ${status}`)]) : run
+}
+
+/** Every line: of tests on a cluster it matters which images they made, and who played Metacontroller's part. */
+const everything = () => true
+
+/** The result of each file, then the table of what is covered. */
+function results(): (line: string) => boolean {
+  let table = false
+  return line => {
+    table ||= /^-+\|/.test(line)
+    return table || /^(not )?ok /.test(line)
+  }
 }
 
 /** Where the cluster's credentials are. @throws where there is no cluster to use */
@@ -85,18 +110,17 @@ function kubeconfig(): string {
   return stdout.trim().split('\n').at(-1) ?? ''
 }
 
-async function clusterTests(filters: readonly string[]): Promise<Count[]> {
+async function clusterTests(filters: readonly string[]): Promise<Run[]> {
   process.env['KUBECONFIG'] = kubeconfig()
-  // What the tests say matters: which images they made, and who played Metacontroller's part.
   const args = ['--disable-coverage', '--jobs=1', `--timeout=${CLUSTER_TIMEOUT_SECONDS}`]
-  return [await runTap(testFiles(true, filters), 'everything', args)]
+  return [await runTap(testFiles(true, filters), everything, args)]
 }
 
-async function localTests(filters: readonly string[]): Promise<Count[]> {
+async function localTests(filters: readonly string[]): Promise<Run[]> {
   if (filters.length > 0) {
     const files = testFiles(false, filters)
     const timeout = files.includes(CHAOS) ? [`--timeout=${CHAOS_TIMEOUT_SECONDS}`] : []
-    return [await runTap(files, 'summary', ['--disable-coverage', ...timeout])]
+    return [await runTap(files, results(), ['--disable-coverage', ...timeout])]
   }
   const docs = join(root, 'scripts/docs.ts')
   return [
@@ -105,10 +129,10 @@ async function localTests(filters: readonly string[]): Promise<Count[]> {
     ...(existsSync(docs) ? [check('generated pages of docs/', docs, ['--check'])] : []),
     await runTap(
       testFiles(false, []).filter(file => file !== CHAOS),
-      'summary',
+      results(),
       ['--show-full-coverage'],
     ),
-    await runTap([CHAOS], 'summary', ['--disable-coverage', `--timeout=${CHAOS_TIMEOUT_SECONDS}`]),
+    await runTap([CHAOS], results(), ['--disable-coverage', `--timeout=${CHAOS_TIMEOUT_SECONDS}`]),
   ]
 }
 
@@ -118,17 +142,20 @@ async function main(args: readonly string[]): Promise<void> {
     return
   }
   const filters = args.filter(arg => arg !== '--cluster')
-  let counts: Count[]
+  rmSync(FAILURES, { force: true })
+  let runs: Run[]
   try {
-    counts = await (args.includes('--cluster') ? clusterTests(filters) : localTests(filters))
+    runs = await (args.includes('--cluster') ? clusterTests(filters) : localTests(filters))
   } catch (error) {
-    console.error((error as Error).message)
-    counts = [{ passed: 0, failed: 1, skipped: 0 }]
+    runs = [failure((error as Error).message)]
   }
-  const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0)
-  const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed${skipped}`)
-  process.exitCode = sum('failed') === 0 ? 0 : 1
+  const { passed, failed, skipped, failures } = sum(runs)
+  // At the end, and in a file: whatever keeps a log may keep only the last part of it.
+  const said = failures.map(text => `\nfailed: ${text}\n`).join('')
+  mkdirSync(dirname(FAILURES), { recursive: true })
+  writeFileSync(FAILURES, said)
+  console.log(`${said}\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  process.exitCode = failed === 0 ? 0 : 1
 }
 
 if (import.meta.main) await main(process.argv.slice(2))
