@@ -10,7 +10,7 @@ import type { Whereabouts } from './whereabouts.ts'
 export interface DeliveryOptions extends CopiesOptions {
   readonly registry: Registry
   readonly whereabouts: Whereabouts
-  /** Bytes that may wait for clients that are arriving; what is more is `slow_consumer`. */
+  /** Bytes that may wait for clients that are arriving; what is more stays with its sender, who asks again. */
   readonly maxWaitingBytes: number
 }
 
@@ -98,7 +98,9 @@ export class Delivery {
   #afterArrival(arriving: readonly Presence[], letter: LocalLetter): Answer | Promise<Answer> {
     const soon = arriving.flatMap(presence => presence.soon ?? [])
     if (soon.length === 0) return letter.served ? 'offline' : A_MOMENT_AGO
-    return this.#room.wait<Answer>(letter, Promise.race(soon), 'slow_consumer', kept => this.deliver(kept))
+    // Of a copy nobody asks again.
+    const full = letter.served ? 'slow_consumer' : A_MOMENT_AGO
+    return this.#room.wait<Answer>(letter, Promise.race(soon), full, kept => this.deliver(kept))
   }
 
   /** Where somebody who is not here could be: whoever asks may know less, and has perhaps another list of members. */

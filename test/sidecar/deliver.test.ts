@@ -4,6 +4,7 @@ import t from 'tap'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
+import { A_MOMENT_AGO } from '../../lib/wire/outcome.ts'
 import { Delivery, type LocalLetter } from '../../sidecar/deliver.ts'
 import { Intake } from '../../sidecar/intake.ts'
 import { Registry } from '../../sidecar/registry.ts'
@@ -109,7 +110,9 @@ t.test('a client that is arriving and does not come leaves room for others', asy
   const { delivery, registry, connect } = start(4000)
   connect('bob', 'k', true)
   const bobs = Array.from({ length: 20 }, (_, n) => delivery.deliver(letter('bob', String(n))))
-  t.ok((await Promise.race([bobs.at(-1), 'waits'])) === 'slow_consumer')
+  t.equal(await Promise.race([bobs.at(-1), 'waits']), A_MOMENT_AGO, 'whoever sent it asks again')
+  const copy = { ...letter('bob', 'x'), served: ['k2'] }
+  t.equal(await Promise.race([delivery.deliver(copy), 'waits']), 'slow_consumer', 'of a copy nobody does')
   const ann = connect('ann', 'l', true)
   const answer = delivery.deliver(letter('ann', 'hello'))
   registry.settle('ann', ann.bridge)
