@@ -283,9 +283,12 @@ export class Pipe {
           if (reader.fin && end <= chunk.length) {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
-            if (this.#take(unmasked(chunk, offset, end, reader.mask))) {
+            const data = unmasked(chunk, offset, end, reader.mask)
+            const recipient = this.#find({ data, binary: false })
+            if (recipient !== undefined) {
+              // First, so that whoever takes it may write to this stream.
               this.#pass(chunk, passed, before)
-              passed = end
+              passed = this.#take(recipient, Buffer.from(data)) ? end : before
             }
             offset = end
           } else {
@@ -318,11 +321,8 @@ export class Pipe {
   }
 
   /** Gives an addressed message to whoever takes it. */
-  #take(data: Buffer): boolean {
-    const recipient = this.#find?.({ data, binary: false })
-    return (
-      recipient !== undefined && this.listener.onAddressed(this, recipient, { data: Buffer.from(data), binary: false })
-    )
+  #take(recipient: string, data: Buffer): boolean {
+    return this.listener.onAddressed(this, recipient, { data, binary: false })
   }
 
   /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */
@@ -335,7 +335,9 @@ export class Pipe {
     if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
       const data = held.unmasked()
       const frames = this.#release()
-      if (!this.#take(data)) for (const bytes of frames) this.#write(bytes)
+      const recipient = this.#find?.({ data, binary: false })
+      const taken = recipient !== undefined && this.#take(recipient, data)
+      if (!taken) for (const bytes of frames) this.#write(bytes)
     } else if (held.isTooMuch(reader.messageBytes)) {
       holdings.unread++
       for (const bytes of this.#release()) this.#write(bytes)

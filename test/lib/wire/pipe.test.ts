@@ -30,6 +30,8 @@ interface Given {
   readonly secret?: Buffer
   readonly first?: FirstText
   readonly keepClose?: boolean
+  /** Whoever takes a message writes another one to where it would have gone. */
+  readonly replace?: boolean
 }
 
 /** Takes chunks as sockets lend them: each is something else as soon as it has been pushed. */
@@ -53,7 +55,7 @@ class LentPipe extends Pipe {
 }
 
 function run(direction: Direction, given: Given = {}): Run {
-  const { find = false, limit = 1_000_000, secret, first, keepClose = false } = given
+  const { find = false, limit = 1_000_000, secret, first, keepClose = false, replace = false } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -85,7 +87,10 @@ function run(direction: Direction, given: Given = {}): Run {
         return !keepClose
       },
       onTooBig: () => void run.tooBig++,
-      onAddressed: (_pipe, _recipient, { data }) => result.taken.push(data.toString()) > 0,
+      onAddressed(pipe, _recipient, { data }) {
+        if (replace) void pipe.inject({ data: Buffer.from(`instead ${result.taken.length}`), binary: false })
+        return result.taken.push(data.toString()) > 0
+      },
       onControl: (_pipe, payload) => void result.controls.push(decodeControl(payload)),
       onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
       onStopped: () => void run.stops++,
@@ -242,6 +247,23 @@ t.test('addressed messages are taken out; everything else passes, in order, as i
       t.strictSame(decoded.controls, controls)
     }),
     { seed: 12, numRuns: 200 },
+  )
+})
+
+t.test('what is written in place of an addressed message comes in its place', async t => {
+  await fc.assert(
+    fc.asyncProperty(both, fc.array(message, { maxLength: 5 }), cuts, async (direction, sent, places) => {
+      const { pipe, out } = run(direction, { find: true, replace: true })
+      for (const chunk of cut(encode(sent, direction), places)) pipe.push(chunk)
+      const decoded = await decode(out(), direction)
+      t.equal(decoded.error, undefined)
+      let taken = 0
+      t.strictSame(
+        decoded.messages,
+        sent.map(one => (isAddressed(one) ? `tinstead ${taken++}` : shown(one))),
+      )
+    }),
+    { seed: 14, numRuns: 200 },
   )
 })
 
