@@ -8,6 +8,7 @@ import { Flow } from './flow.ts'
 import { encodeClose, encodeFrame, OPCODE } from './frames.ts'
 import { type HandedOver, type Handing, type HandOver, handOver } from './handover.ts'
 import { depart } from './leave.ts'
+import { adopt, bury, endOf, finish, lossOf, OPEN, type Orphaning, orphan, stateOf } from './life.ts'
 import { encodeMask, nextMask } from './mask.ts'
 import type { Direction, Message } from './message.ts'
 import { Pipe } from './pipe.ts'
@@ -41,14 +42,12 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   readonly #pipes: Record<Side, Pipe>
   readonly #extras: Extras | undefined
   readonly #flow: Flow
-  #end: BridgeEnd | undefined
+  #life = OPEN
   #openSides = 2
   /** Sweep in which what is left is cut off. */
   #deadline = Number.POSITIVE_INFINITY
   #early: Readonly<Record<Side, Buffer>> | undefined
   #waiters: (() => void)[] | undefined
-  /** How the upstream has ended, while that has not been passed on. */
-  #lost: { readonly code: number; readonly closed: boolean; ended: boolean; gone: boolean } | undefined
   /** Nothing is kept from the client any more. */
   #final = false
   #moving = false
@@ -118,8 +117,16 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   get state(): BridgeState {
-    if (this.#openSides === 0) return 'closed'
-    return this.#end ? 'closing' : 'open'
+    return stateOf(this.#life)
+  }
+
+  get #isEnded(): boolean {
+    return endOf(this.#life) !== undefined
+  }
+
+  /** Whether it was we who ended the connection: then each side answers us, not the other one. */
+  get #isClosing(): boolean {
+    return this.#life.is === 'closing'
   }
 
   /** Bytes that wait to be written to a side. */
@@ -135,7 +142,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   async send(side: Side, message: Message): Promise<SendResult> {
     const pipe = this.#pipes[OTHER[side]]
     const queued = pipe.queuedBytes
-    if (this.#end || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
+    if (this.#isEnded || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
     if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
     return (await pipe.inject(message)) ? 'sent' : 'closed'
   }
@@ -143,7 +150,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Whether the upstream sends no more: what it is still sent, it does not act on, though its kernel may take it. */
   get #upstreamEnded(): boolean {
     const { source, closedBySource } = this.#pipes.upstream
-    return this.#lost !== undefined || closedBySource || source.readableEnded || source.destroyed
+    return this.orphaned || closedBySource || source.readableEnded || source.destroyed
   }
 
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
@@ -159,7 +166,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Sends a side a ping or a pong of ours. */
   control(side: Side, opcode: typeof OPCODE.PING | typeof OPCODE.PONG, payload: Buffer): Promise<boolean> {
-    return this.#end ? Promise.resolve(false) : this.#pipes[OTHER[side]].control(opcode, payload)
+    return this.#isEnded ? Promise.resolve(false) : this.#pipes[OTHER[side]].control(opcode, payload)
   }
 
   /**
@@ -169,19 +176,19 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
    * @returns whether the pong came
    */
   async fence(timeoutMs: number, payload: Buffer = encodeMask(nextMask())): Promise<boolean> {
-    if (this.#end || this.#lost) return false
+    if (this.#life.is !== 'open') return false
     this.#ponged = false
     this.#fencing = true
     this.#pipes.upstream.expectPong(payload)
     void this.#pipes.client.control(OPCODE.PING, payload)
-    await this.#until(() => this.#ponged || this.#lost !== undefined, timeoutMs)
+    await this.#until(() => this.#ponged || this.orphaned, timeoutMs)
     this.#fencing = false
     return this.#ponged
   }
 
   /** Whether the upstream has ended, and the client does not know. */
   get orphaned(): boolean {
-    return this.#lost !== undefined
+    return this.#life.is === 'orphaned'
   }
 
   /** Sweep in which the client was last heard of. */
@@ -205,9 +212,9 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
    * one still sends passes between the messages of the new one, for a while. Never throws.
    */
   async handOver(next: Answered, times: HandOver): Promise<HandedOver> {
-    if (this.#end || this.#moving || this.#retiring) {
+    if (this.#isEnded || this.#moving || this.#retiring) {
       depart(next.socket)
-      return this.#end ? 'gone' : 'busy'
+      return this.#isEnded ? 'gone' : 'busy'
     }
     this.#moving = true
     const result = await handOver(this.#handing, next, times)
@@ -220,8 +227,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     return {
       inbound,
       outbound,
-      isLost: () => this.#lost !== undefined,
-      isEnded: () => this.#end !== undefined,
+      isLost: () => this.orphaned,
+      isEnded: () => this.#isEnded,
       until: (condition, timeoutMs) => this.#until(condition, timeoutMs),
       fence: (timeoutMs, payload) => this.fence(timeoutMs, payload),
       tell: payload => void this.control('upstream', OPCODE.PING, payload),
@@ -232,7 +239,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Takes a stop back; an orphan stays stopped. */
   #resume(): void {
-    if (!this.#lost) this.#go('client')
+    if (!this.orphaned) this.#go('client')
     this.#go('upstream')
   }
 
@@ -242,9 +249,9 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #switch({ socket, rest }: Answered, lingerMs: number, welcome: Buffer | undefined): void {
-    const lost = this.#lost
+    const { orphaned } = this
     const { client: inbound, upstream: outbound } = this.#pipes
-    this.#lost = undefined
+    this.#life = adopt(this.#life)
     this.#flow.empty('client')
     this.#flow.empty('upstream')
     inbound.target = socket
@@ -254,7 +261,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (welcome) socket.write(encodeFrame(OPCODE.PING, welcome, nextMask()))
     const hello = this.#extras?.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
-    if (lost) depart(outbound.source)
+    if (orphaned) depart(outbound.source)
     else this.#retiring = new Retiring(outbound, this, lingerMs)
     if (rest.length > 0) this.receive('upstream', rest)
     this.#go('client')
@@ -264,19 +271,34 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Passes on how the upstream has ended: there is no other. */
   giveUp(): void {
-    const lost = this.#lost
-    if (!lost) return
-    this.#lost = undefined
+    const loss = this.#revealed()
+    if (loss) this.#passOn(loss)
+  }
+
+  /** How the upstream has ended, if the client is now to learn it. */
+  #revealed(): Orphaning | undefined {
+    const loss = lossOf(this.#life)
+    this.#life = adopt(this.#life)
+    return loss
+  }
+
+  #passOn(loss: Orphaning): void {
     this.#final = true
-    if (!this.#end) this.#go('client')
-    if (lost.closed) {
-      this.#end ??= { cause: 'upstream', code: lost.code, reason: '' }
+    if (!this.#isEnded) this.#go('client')
+    if (loss.closed) {
+      this.#finish('upstream', loss.code)
       this.#pipes.upstream.passClose()
       this.#go('upstream')
       this.#hurry()
     }
-    if (lost.gone) this.gone('upstream')
-    else if (lost.ended) this.ended('upstream')
+    if (loss.gone) this.gone('upstream')
+    else if (loss.ended) this.ended('upstream')
+  }
+
+  /** Unless it has ended before. */
+  #finish(cause: EndCause, code: number, reason = ''): void {
+    this.#life = finish(this.#life, { cause, code, reason })
+    this.#waits.wakeUp()
   }
 
   request(): void {
@@ -311,7 +333,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #until(condition: () => boolean, timeoutMs: number): Promise<void> {
-    return this.#waits.until(() => condition() || this.#end !== undefined, timeoutMs)
+    return this.#waits.until(() => condition() || this.#isEnded, timeoutMs)
   }
 
   /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
@@ -322,9 +344,9 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Looks after a connection that has a limit in time; to be called once for every step of the clock. */
   sweep(): void {
     if (this.#options.clock.now >= this.#deadline) this.terminate()
-    if (this.#end) return
+    if (this.#isEnded) return
     for (const side of SIDES) {
-      if (this.#pipes[side].stopped || (this.#lost && side === 'upstream')) continue
+      if (this.#pipes[side].stopped || (this.orphaned && side === 'upstream')) continue
       const verdict = this.#flow.judge(side, this.#options)
       if (verdict === 'ping') this.#ping(side)
       else if (verdict === 'idle') this.close('idle', CLOSE.GOING_AWAY, 'idle timeout')
@@ -341,12 +363,12 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Ends both sockets at once, without a close handshake. */
   terminate(): void {
-    this.#end ??= { cause: 'terminated', code: CLOSE.ABNORMAL, reason: '' }
+    const loss = this.#revealed()
+    this.#finish('terminated', CLOSE.ABNORMAL)
     this.#pipes.client.source.destroy()
     this.#pipes.upstream.source.destroy()
     this.#retiring?.end()
-    this.#waits.wakeUp()
-    this.giveUp()
+    if (loss) this.#passOn(loss)
   }
 
   onAddressed(pipe: Pipe, recipient: string, message: Message): boolean {
@@ -355,28 +377,30 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   onCloseFrame(pipe: Pipe, payload: Buffer): boolean {
     const side = FROM[pipe.direction]
-    if (this.#byUs) {
+    if (this.#isClosing) {
       // It has answered our close frame, or its own has crossed ours: either way this connection is done.
       pipe.source.end()
       return false
     }
     const code = payload.length < 2 ? CLOSE.NO_STATUS : payload.readUInt16BE(0)
     if (side === 'upstream' && this.#lose(code, true)) return false
-    this.#end ??= { cause: side, code, reason: payload.toString('utf8', 2) }
-    this.#waits.wakeUp()
+    const loss = this.#revealed()
+    this.#finish(side, code, payload.toString('utf8', 2))
     this.#hurry()
+    // A client that closes needs no other upstream.
+    if (loss) this.#passOn(loss)
     return true
   }
 
   /** Whether the end of the upstream is kept from the client. */
   #lose(code: number, closed: boolean): boolean {
-    if (this.#lost) return true
-    if (this.#final || this.#end || !this.#options.onLost) return false
-    // Set first: whoever is told may hand the connection over at once.
-    this.#lost = { code, closed, ended: false, gone: false }
+    if (this.orphaned) return true
+    if (this.#final || this.#isEnded || !this.#options.onLost) return false
+    // First: whoever is told may hand the connection over at once.
+    this.#life = orphan(this.#life, { code, closed, ended: false, gone: false })
     const midMessage = !this.#pipes.upstream.betweenMessages
     if (!this.#options.onLost(this, { code, midMessage })) {
-      this.#lost = undefined
+      this.#life = adopt(this.#life)
       this.#final = true
       return false
     }
@@ -385,6 +409,14 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#regulate('client')
     this.#waits.wakeUp()
     return true
+  }
+
+  /** Whether what has become of the upstream's socket is kept from the client too. */
+  #kept(what: 'ended' | 'gone'): boolean {
+    if (this.#isClosing || !this.#lose(CLOSE.ABNORMAL, false)) return false
+    const loss = lossOf(this.#life)
+    if (loss) loss[what] = true
+    return loss !== undefined
   }
 
   onTooBig(pipe: Pipe): void {
@@ -401,7 +433,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   #fill(side: Side): void {
     // Nobody reads any more: the rest of a message may as well be dropped.
-    if (this.#lost && side === 'client') return
+    if (this.orphaned && side === 'client') return
     if (this.#flow.fill(side)) this.#regulate(side)
   }
 
@@ -414,59 +446,49 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   ended(side: Side): void {
-    if (side === 'upstream' && !this.#byUs && this.#lose(CLOSE.ABNORMAL, false) && this.#lost) {
-      this.#lost.ended = true
-      return
-    }
+    if (side === 'upstream' && this.#kept('ended')) return
     const pipe = this.#pipes[side]
     pipe.finish()
     // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.
-    if (this.#byUs) pipe.source.end()
+    if (this.#isClosing) pipe.source.end()
     else pipe.target.end()
     this.#hurry()
   }
 
   gone(side: Side): void {
-    if (side === 'upstream' && !this.#byUs && this.#lose(CLOSE.ABNORMAL, false) && this.#lost) {
-      this.#lost.gone = true
-      return
-    }
-    if (side === 'client' && this.#lost) {
-      this.#end ??= { cause: 'client', code: CLOSE.ABNORMAL, reason: '' }
-      this.giveUp()
-    }
+    if (side === 'upstream' && this.#kept('gone')) return
+    const loss = this.#revealed()
+    this.#finish(side, CLOSE.ABNORMAL)
+    if (loss) this.#passOn(loss)
     this.#openSides--
-    this.#end ??= { cause: side, code: CLOSE.ABNORMAL, reason: '' }
     this.#pipes[OTHER[side]].abandon()
     this.#retiring?.end()
     this.#retiring = undefined
-    this.#waits.wakeUp()
     if (this.#openSides > 0) {
       this.#pipes[side].finish()
       // What it had sent still reaches the other side, and then the end; unless we have told both to end by themselves.
-      if (!this.#byUs) this.#pipes[side].target.destroySoon()
+      if (!this.#isClosing) this.#pipes[side].target.destroySoon()
       this.#hurry()
       return
     }
-    this.#options.onClosed?.(this, this.#end)
+    this.#life = bury(this.#life)
+    const end = endOf(this.#life)
+    if (end) this.#options.onClosed?.(this, end)
     for (const resolve of this.#waiters ?? []) resolve()
   }
 
-  /** Whether it was we who ended the connection: then each side answers us, not the other one. */
-  get #byUs(): boolean {
-    return this.#end !== undefined && this.#end.cause !== 'client' && this.#end.cause !== 'upstream'
+  #shut(end: BridgeEnd, upstreamCode: number): void {
+    if (this.#isEnded) return
+    const loss = this.#revealed()
+    this.#finish(end.cause, end.code, end.reason)
+    // No close frame can be put into the middle of a frame of the upstream that retires.
+    if (this.#retiring?.speaking) this.terminate()
+    else this.#closeBoth(end, upstreamCode)
+    if (loss) this.#passOn(loss)
   }
 
-  #shut(end: BridgeEnd, upstreamCode: number): void {
-    if (this.#end) return
-    this.#end = end
-    if (this.#retiring?.speaking) {
-      // No close frame can be put into the middle of a frame of the upstream that retires.
-      this.terminate()
-      return
-    }
+  #closeBoth(end: BridgeEnd, upstreamCode: number): void {
     this.#retiring?.end()
-    this.#waits.wakeUp()
     this.#pipes.upstream.close(encodeClose(end.code, end.reason))
     this.#pipes.client.close(encodeClose(upstreamCode))
     // Not kept for another upstream any more: the answers are in it.
@@ -475,7 +497,6 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#pipes.client.source.resume()
     this.#pipes.upstream.source.resume()
     this.#hurry()
-    this.giveUp()
   }
 
   /** From here on the rest has a time limit. */
@@ -487,7 +508,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     const { source } = this.#pipes[side]
     const stop = this.#flow.stops(side) || this.#pipes[side].stopped
     // When we have closed, the source is read whatever happens: its answer has to be seen.
-    if (stop && !this.#byUs) source.pause()
+    if (stop && !this.#isClosing) source.pause()
     else source.resume()
   }
 }

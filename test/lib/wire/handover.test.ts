@@ -246,6 +246,23 @@ t.test('giving up passes on how the upstream ended', async t => {
   }
 })
 
+t.test('a client that closes in the middle of a message, while it has no upstream, learns how that ended', async t => {
+  const a = await startApp(t, 'a')
+  for (const kill of [false, true]) {
+    const chain = await startChain(t, a, true)
+    const { socket, closes } = await connect(t, chain.url)
+    await until(() => a.sockets.size === 1)
+    socket.send('half', { fin: false })
+    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
+    await until(() => chain.losses.length === 1)
+    socket.close(4001, 'enough')
+    await until(() => closes.length === 1)
+    t.strictSame(closes, [kill ? 1006 : 1012])
+    await until(() => chain.ends.length === 1)
+    t.match(chain.ends[0], { cause: 'client', code: 4001, reason: 'enough' })
+  }
+})
+
 t.test('a client that leaves while it has no upstream, or while it is moved, ends everything', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
   const chain = await startChain(t, a, true)
