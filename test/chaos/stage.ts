@@ -136,9 +136,7 @@ export class Stage {
   async #drain(pod: Pod, after: string | undefined): Promise<void> {
     const { say, plan } = this.#options
     const isMember = (name: string) => [...this.#members.values()].includes(name)
-    // Or was: it may be told to end at once.
-    const joined = () => this.truths.some(({ members }) => [...members.values()].includes(after ?? ''))
-    if (after !== undefined) await until(() => this.#closing || joined(), `${after} is a member`, STEP_LIMIT_MS)
+    if (after !== undefined) await this.#joined(after)
     // A Deployment never takes its last pod, nor one that is not ready.
     await until(() => this.#closing || (isMember(pod.name) && this.#members.size > 1), 'another member', STEP_LIMIT_MS)
     if (this.#closing || pod.ending) return
@@ -155,6 +153,8 @@ export class Stage {
   }
 
   async #kill(pod: Pod, noticeMs: number): Promise<void> {
+    // On a machine that has too much to do it may not be there yet, and whoever waits for it would do so in vain.
+    await this.#joined(pod.name)
     // A last member that is killed would end the service, which is nobody's fault.
     await until(() => this.#closing || this.#members.size > 1, 'another member', STEP_LIMIT_MS)
     if (this.#closing) return
@@ -165,6 +165,12 @@ export class Stage {
     await pause(noticeMs)
     this.#forget(pod)
     this.#gone(pod)
+  }
+
+  /** Resolves when a pod is a member, or was: it may be told to end at once. */
+  async #joined(name: string): Promise<void> {
+    const joined = () => this.truths.some(({ members }) => [...members.values()].includes(name))
+    await until(() => this.#closing || joined(), `${name} is a member`, STEP_LIMIT_MS)
   }
 
   #forget(pod: Pod): void {
