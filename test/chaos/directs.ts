@@ -8,6 +8,7 @@ type Direct = Extract<ClientEvent, { e: 'direct' }>
 interface Arrival {
   readonly n: number
   readonly at: number
+  readonly from: string
   readonly c: string
 }
 
@@ -43,7 +44,13 @@ export function checkDirects(facts: Facts, excuses: Excuses, account: Account): 
   for (const event of apps) {
     if (event.e === 'app-direct') push(lanes, `${event.from} to the app of ${event.c}`, event)
   }
-  for (const [lane, messages] of lanes) account.sequence(messages, `addressed, ${lane}`)
+  const mayBeLate = ({ from, c, n }: Arrival): boolean => {
+    const message = sent.get(keyOf(from, userOf(c), n))
+    const excuse = message && excuses.ofLate(from, message)
+    if (excuse) account.allow(`late, ${excuse}`)
+    return excuse !== undefined
+  }
+  for (const [lane, messages] of lanes) account.sequence(messages, `addressed, ${lane}`, mayBeLate)
   for (const [key, [first]] of arrivals) {
     if (first && !sent.has(key))
       account.found('misrouted', first.at, `${first.c} received ${key}, which nobody has sent`)

@@ -69,6 +69,15 @@ export class Excuses {
     })?.kind
   }
 
+  /**
+   * For what came late of what the connection `c` wrote to a user: its app ended by itself while the message looked for its recipient, and
+   * the next one went by way of another pod.
+   */
+  ofLate(c: string, written: Written): string | undefined {
+    const ends = this.#near(written).filter(({ kind }) => kind === 'exit' || kind === 'kill-app')
+    return ends.find(incident => this.#wasThere(c, incident))?.kind
+  }
+
   #near({ begun, at }: Written): Incident[] {
     return this.#incidents.filter(({ from, to }) => begun <= to + AFTER_MS && at >= from - BEFORE_MS)
   }

@@ -33,7 +33,7 @@ export function note(finding: Finding, example: string, count = 1): void {
 /** Keeps account of what was found in a run, with the time since it began. */
 export class Account {
   readonly findings = newFindings()
-  /** Lost messages that may be lost, by the reason. */
+  /** Messages that may be lost or late, and are, by the reason. */
   readonly allowed: Record<string, number> = {}
   readonly #began: number
 
@@ -53,16 +53,25 @@ export class Account {
   /** @param excuse why it may be missing; `undefined` where it must not */
   missed(check: Check, at: number, excuse: string | undefined, example: string): void {
     if (excuse === undefined) this.found(check, at, example)
-    else if (check === 'lost') this.allowed[excuse] = (this.allowed[excuse] ?? 0) + 1
+    else if (check === 'lost') this.allow(excuse)
+  }
+
+  allow(excuse: string): void {
+    this.allowed[excuse] = (this.allowed[excuse] ?? 0) + 1
   }
 
   /** Finds what came twice or too early in one sequence of numbers. */
-  sequence(arrivals: readonly { n: number; at: number }[], what: string, ordered = true): void {
+  sequence<A extends { n: number; at: number }>(
+    arrivals: readonly A[],
+    what: string,
+    mayBeLate: (arrival: A) => boolean = () => false,
+  ): void {
     const seen = new Set<number>()
     let highest = -1
-    for (const { n, at } of arrivals) {
+    for (const arrival of arrivals) {
+      const { n, at } = arrival
       if (seen.has(n)) this.found('doubled', at, `${what}: ${n} came again`)
-      else if (ordered && n < highest) this.found('reordered', at, `${what}: ${n} came after ${highest}`)
+      else if (n < highest && !mayBeLate(arrival)) this.found('reordered', at, `${what}: ${n} came after ${highest}`)
       seen.add(n)
       highest = Math.max(highest, n)
     }

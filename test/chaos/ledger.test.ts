@@ -203,6 +203,17 @@ t.test('what may be lost', async t => {
   t.strictSame(judge(facts([left, direct(0, 5000)])).allowed, { offline: 1 }, 'to a user who is not there')
 })
 
+t.test('what may be late', async t => {
+  const late = [direct(0, 5000), direct(1, 5100), arrived(1, 5300), arrived(0, 5301)]
+  for (const kind of ['exit', 'kill-app'] as const) {
+    const ended = facts(late, [], { incidents: [kill('p1', 5010, kind)] })
+    t.strictSame(failed(ended), {}, 'the sender’s app ended by itself')
+    t.strictSame(judge(ended).allowed, { [`late, ${kind}`]: 1 })
+  }
+  for (const incident of [kill('p2', 5010, 'exit'), kill('p1', 5010, 'kill'), kill('p1', 7000, 'exit')])
+    t.strictSame(failed(facts(late, [], { incidents: [incident] })), { reordered: 1 }, JSON.stringify(incident))
+})
+
 t.test('what may not be lost, although a pod was killed', async t => {
   const incidents = [kill('p2', 5010)]
   t.strictSame(failed(facts([up(0, 5000)], [], { incidents })), { lost: 1 }, 'on a connection of another pod')

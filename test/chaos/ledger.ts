@@ -20,7 +20,7 @@ export interface Facts {
 
 export interface Verdict {
   readonly findings: Findings
-  /** Lost messages that may be lost, by the kind of incident. */
+  /** Messages that may be lost or late, and are, by the kind of incident. */
   readonly allowed: Record<string, number>
   readonly sent: { readonly ups: number; readonly pushes: number; readonly directs: number }
   /** Addressed messages that reached one device of their user and missed another one that was connected all the time. */

@@ -37,7 +37,7 @@ export function toText(result: Result): string {
       check => [check, findings[check].count, findings[check].examples[0] ?? ''] as [string, number, string],
     ),
     ['missed one device', partial.count, partial.examples[0] ?? ''],
-    ['lost, as it may be', list(allowed), ''],
+    ['lost or late, as it may be', list(allowed), ''],
     ['sent', `${sent.ups} to the app, ${sent.pushes} by the app, ${sent.directs} to users`, ''],
     ['outcomes', list(result.outcomes), ''],
     ['forwarded in', `p50 ${share(result, 0.5)} ms, p99 ${share(result, 0.99)} ms, at most ${share(result, 1)} ms`, ''],
@@ -46,7 +46,7 @@ export function toText(result: Result): string {
   const head = `seed ${seed}, ${kind}: preStop ${preStopMs} ms, SIGTERM ${onTerm}, deliver to ${deliver}${relay ? ', relays' : ''}`
   return [
     head,
-    ...rows.map(([name, value, example]) => `  ${name.padEnd(20)}${value}${example && `   ${example}`}`),
+    ...rows.map(([name, value, example]) => `  ${name.padEnd(28)}${value}${example && `   ${example}`}`),
   ].join('\n')
 }
 
