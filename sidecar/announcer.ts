@@ -1,6 +1,7 @@
 import type { Member } from '../lib/routing/members.ts'
 import { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
+import { deadlineIn } from '../lib/wire/deadline.ts'
 import { takeUsers } from '../lib/wire/transport/announcement.ts'
 import type { Transport } from '../lib/wire/transport/transport.ts'
 import { ExpiringMap } from './expiring-map.ts'
@@ -171,7 +172,7 @@ export class Announcer {
     while (notes.users.size > 0 && !this.#stopped) {
       const users = takeUsers(notes.users).filter(user => registry.has(user))
       if (users.length === 0) continue
-      const heard = await transport.announce(member, users, AbortSignal.timeout(this.#times.timeoutMs))
+      const heard = await transport.announce(member, users, deadlineIn(this.#times.timeoutMs))
       this.#announced.inc({ result: heard ? 'heard' : 'failed' }, users.length)
       if (heard) continue
       this.#deaf.set(member.name, true)

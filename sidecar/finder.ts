@@ -2,7 +2,7 @@ import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import { keyProblem } from '../lib/routing/routing-key.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
-import { type Deadline, withDeadline } from '../lib/wire/deadline.ts'
+import { type Deadline, deadlineIn, orLate } from '../lib/wire/deadline.ts'
 import type { Answer, Outcome } from '../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
 import type { Acquaintances } from './acquaintances.ts'
@@ -75,9 +75,12 @@ export class Finder {
     return target === 'here' ? this.#options.self : (target?.name ?? '')
   }
 
-  /** Hands a letter to a target. */
+  /** Hands a letter to a target; `timeout` when the deadline is over before it is known what became of it. */
   ask(target: Target, letter: Letter, deadline: Deadline): Answer | Promise<Answer> {
-    if (target === 'here') return this.#options.delivery.deliver(letter)
+    if (target === 'here') {
+      const answer = this.#options.delivery.deliver(letter)
+      return answer instanceof Promise ? orLate<Answer>(answer, 'timeout', deadline) : answer
+    }
     if (target === undefined || this.#suspects.get(target.name))
       return keyProblem(letter.user) === undefined ? 'no_owner' : 'rejected'
     return this.#options.transport.send(target, letter, deadline)
@@ -113,7 +116,7 @@ export class Finder {
       this.#count(step.reason)
       const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
       const limitMs = Math.min(this.#options.timeoutMs, until - now)
-      const answer = await withDeadline<Answer>(limitMs, 'timeout', deadline => this.ask(target, letter, deadline))
+      const answer = await this.ask(target, letter, deadlineIn(limitMs))
       if (isMiss(answer)) this.#missed(search, letter.user, step.ask, answer)
       else {
         if (answer === 'delivered') this.#found(letter.user, step.ask)

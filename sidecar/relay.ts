@@ -1,6 +1,6 @@
 import type { Member } from '../lib/routing/members.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
-import { withDeadline } from '../lib/wire/deadline.ts'
+import { deadlineIn } from '../lib/wire/deadline.ts'
 import { detach } from '../lib/wire/message.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
@@ -88,7 +88,7 @@ export class Relay {
     const { finder, whereabouts, timeoutMs } = this.#options
     const copy: Letter = { ...letter, lane: way.lane, start: true }
     const asked = performance.now()
-    const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline => finder.ask(target, copy, deadline))
+    const answer = await finder.ask(target, copy, deadlineIn(timeoutMs))
     if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
     this.#bytes -= bytesOf(letter)

@@ -1,9 +1,9 @@
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import type { Bridge, Side } from '../lib/wire/bridge.ts'
-import { withDeadline } from '../lib/wire/deadline.ts'
+import { deadlineIn } from '../lib/wire/deadline.ts'
 import type { Message } from '../lib/wire/message.ts'
-import { type Answer, type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
+import { type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
 import type { Transport } from '../lib/wire/transport/transport.ts'
 import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
 import { createOutboxes, type Lane, laneTo, type Outbox, type Outboxes, type Parcel, retire } from './outbox.ts'
@@ -119,7 +119,7 @@ export class Router {
 
   async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {
     const { finder, timeoutMs } = this.#options
-    const answer = await withDeadline<Answer>(timeoutMs, 'timeout', deadline => finder.ask(target, parcel, deadline))
+    const answer = await finder.ask(target, parcel, deadlineIn(timeoutMs))
     lane.moving--
     lane.movingBytes -= parcel.bytes
     if (isMiss(answer)) this.#missed(sender, outbox, lane, parcel, target, answer)

@@ -1,58 +1,65 @@
+/** How exact a deadline is, in milliseconds: all that begins within so long has the same. */
+const STEP_MS = 25
+
+/** Whoever works for somebody who waits only for so long. */
+export interface Worker {
+  /** Nobody waits any more: to be answered with what is known. */
+  handleEvent(): void
+}
+
 /**
- * Tells the one that works for somebody when nobody waits any more. An `AbortSignal` is one; where there is one for each message,
- * {@link withDeadline} gives a simpler one, because a signal costs more memory than a message.
+ * Tells those who work for somebody when nobody waits any more. An `AbortSignal` is one; {@link deadlineIn} gives a simpler one, because a
+ * signal and its timer cost more than a message.
  */
 export interface Deadline {
   readonly aborted: boolean
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
+  addEventListener(type: 'abort', worker: Worker): void
+  removeEventListener(type: 'abort', worker: Worker): void
 }
 
-class Timer implements Deadline {
+class SharedDeadline implements Deadline {
   aborted = false
-  readonly #listeners: (() => void)[] = []
+  readonly #workers = new Set<Worker>()
 
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.push(listener)
+  constructor(ms: number) {
+    // Most of what it is for is long done by then: a process that has nothing else to do need not wait for it.
+    setTimeout(() => this.#abort(), ms).unref()
   }
 
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    const place = this.#listeners.indexOf(listener)
-    if (place >= 0) this.#listeners.splice(place, 1)
+  addEventListener(_type: 'abort', worker: Worker): void {
+    this.#workers.add(worker)
   }
 
-  abort(): void {
+  removeEventListener(_type: 'abort', worker: Worker): void {
+    this.#workers.delete(worker)
+  }
+
+  #abort(): void {
     this.aborted = true
-    for (const listener of [...this.#listeners]) listener()
+    for (const worker of this.#workers) worker.handleEvent()
+    this.#workers.clear()
   }
 }
+
+/** The last one that was given out, for how long, and until when it is given out again, on the clock of `performance.now()`. */
+let last: { readonly deadline: Deadline; readonly ms: number; readonly till: number } | undefined
 
 /**
- * Runs `work`, but answers `late` after `ms`, unless the work, which the deadline tells that nobody waits any more, has an answer at
- * once.
+ * A deadline in `ms` milliseconds, or at most {@link STEP_MS} later: shared by all that begins at about the same time, so that a message
+ * needs no timer of its own.
  */
-export function withDeadline<T>(ms: number, late: T, work: (deadline: Deadline) => T | Promise<T>): Promise<T> {
-  const deadline = new Timer()
+export function deadlineIn(ms: number): Deadline {
+  const now = performance.now()
+  if (last?.ms !== ms || now >= last.till || last.deadline.aborted)
+    last = { deadline: new SharedDeadline(ms + STEP_MS), ms, till: now + STEP_MS }
+  return last.deadline
+}
+
+/** The answer of work that cannot be told of a deadline; `late` when that is over. */
+export function orLate<T>(work: Promise<T>, late: T, deadline: Deadline): Promise<T> {
   return new Promise((resolve, reject) => {
-    const result = work(deadline)
-    if (!(result instanceof Promise)) {
-      resolve(result)
-      return
-    }
-    const timer = setTimeout(() => {
-      deadline.abort()
-      // Whoever works may know better what became of it.
-      setImmediate(() => resolve(late))
-    }, ms)
-    result.then(
-      value => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      error => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
+    const worker = { handleEvent: () => resolve(late) }
+    deadline.addEventListener('abort', worker)
+    work.then(resolve, reject).finally(() => deadline.removeEventListener('abort', worker))
   })
 }

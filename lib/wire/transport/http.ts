@@ -84,14 +84,16 @@ export class HttpTransport implements Transport {
       // Before there is a connection nothing was sent, so nothing has arrived; after that, nobody can tell.
       let connected = false
       const settle = (answer: Answer) => {
-        deadline.removeEventListener('abort', expire)
+        deadline.removeEventListener('abort', worker)
         resolve(answer)
       }
       const fail = () => settle(connected ? 'timeout' : 'no_owner')
-      const expire = () => {
-        // A request that waits for a connection of the agent would not say that it was destroyed.
-        fail()
-        outgoing.destroy()
+      const worker = {
+        handleEvent() {
+          // A request that waits for a connection of the agent would not say that it was destroyed.
+          fail()
+          outgoing.destroy()
+        },
       }
       const answered = (response: IncomingMessage) => {
         const movedTo = response.headers[MOVED_TO_HEADER]
@@ -116,7 +118,7 @@ export class HttpTransport implements Transport {
         for (const event of ['connect', 'close']) socket.once(event, () => clearTimeout(timer))
       })
       outgoing.on('error', fail)
-      deadline.addEventListener('abort', expire)
+      deadline.addEventListener('abort', worker)
       outgoing.end(body)
     })
   }

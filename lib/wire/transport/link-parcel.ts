@@ -1,4 +1,4 @@
-import type { Deadline } from '../deadline.ts'
+import type { Deadline, Worker } from '../deadline.ts'
 import type { Answer } from '../outcome.ts'
 import { deliverBytes, hereBytes, writeDeliver, writeHere } from './link-frames.ts'
 import type { Letter } from './transport.ts'
@@ -8,11 +8,8 @@ export interface ParcelHolder {
   forget(parcel: LinkParcel): void
 }
 
-/** `undefined`: the other end takes no links, and nothing was sent. */
-export type ParcelAnswer = Answer | undefined
-
 /** A message or an announcement on its way over a link, and over the next one where that breaks. */
-export class LinkParcel {
+export class LinkParcel implements Worker {
   /** What is in it: a letter, or the users of an announcement. */
   readonly content: Letter | Buffer
   /** Of its frame. */
@@ -24,27 +21,27 @@ export class LinkParcel {
   /** Its place among all that was sent on the link that it is on. */
   position = 0
   holder: ParcelHolder
-  readonly #resolve: (answer: ParcelAnswer) => void
-  readonly #deadline: Deadline
-  readonly #expire: () => void
+  readonly deadline: Deadline
+  readonly #resolve: (answer: Answer | Promise<Answer>) => void
 
   constructor(
     content: Letter | Buffer,
     holder: ParcelHolder,
     deadline: Deadline,
-    resolve: (answer: ParcelAnswer) => void,
+    resolve: (answer: Answer | Promise<Answer>) => void,
   ) {
     this.content = content
     this.bytes = Buffer.isBuffer(content) ? hereBytes(content) : deliverBytes(content)
     this.holder = holder
-    this.#deadline = deadline
+    this.deadline = deadline
     this.#resolve = resolve
-    this.#expire = () => {
-      this.holder.forget(this)
-      // What was never sent has not arrived, and can go elsewhere.
-      resolve(this.id === undefined ? 'no_owner' : 'timeout')
-    }
-    deadline.addEventListener('abort', this.#expire)
+    deadline.addEventListener('abort', this)
+  }
+
+  handleEvent(): void {
+    this.holder.forget(this)
+    // What was never sent has not arrived, and can go elsewhere.
+    this.#resolve(this.id === undefined ? 'no_owner' : 'timeout')
   }
 
   /** Whether it may be delivered whatever became of those before it. */
@@ -65,8 +62,9 @@ export class LinkParcel {
       : writeDeliver(to, offset, id, content, this.uncertain)
   }
 
-  settle(answer: ParcelAnswer): void {
-    this.#deadline.removeEventListener('abort', this.#expire)
+  /** It has its answer, or somebody else will have. */
+  settle(answer: Answer | Promise<Answer>): void {
+    this.deadline.removeEventListener('abort', this)
     this.#resolve(answer)
   }
 }

@@ -6,7 +6,7 @@ import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
 import type { Answer } from '../outcome.ts'
 import { LinkDecoder, type LinkFrame, MAX_BATCH_BYTES } from './link-frames.ts'
-import { LinkParcel, type ParcelAnswer, type ParcelHolder } from './link-parcel.ts'
+import { LinkParcel, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
 import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
@@ -44,11 +44,21 @@ export interface LinkRest {
   readonly parcels: readonly LinkParcel[]
 }
 
-/** Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows. */
-export function giveUp({ parcels }: LinkRest, end: LinkEnd): void {
+/**
+ * Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows.
+ *
+ * @param instead sends a letter in another way, where the other end takes no links
+ */
+export function giveUp(
+  { parcels }: LinkRest,
+  end: LinkEnd,
+  instead: (letter: Letter, deadline: Deadline) => Promise<Answer>,
+): void {
   for (const parcel of parcels) {
-    if (parcel.id !== undefined) parcel.settle('timeout')
-    else parcel.settle(end === 'no_link' && parcel.startsLane ? undefined : 'no_owner')
+    const { id, content, deadline } = parcel
+    if (id !== undefined) parcel.settle('timeout')
+    else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start) parcel.settle(instead(content, deadline))
+    else parcel.settle('no_owner')
   }
 }
 
@@ -98,7 +108,7 @@ export class LinkSender implements ParcelHolder {
   }
 
   /** Never throws. */
-  send(content: Letter | Buffer, deadline: Deadline): Promise<ParcelAnswer> {
+  send(content: Letter | Buffer, deadline: Deadline): Promise<Answer> {
     if (deadline.aborted) return Promise.resolve('timeout')
     if (this.#ended || this.#left) return Promise.resolve('no_owner')
     return new Promise(resolve => {

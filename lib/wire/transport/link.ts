@@ -29,6 +29,9 @@ const TIMES: LinkTimes = {
   httpMs: 60_000,
 }
 
+const NO_OWNER = Promise.resolve<Answer>('no_owner')
+const REJECTED = Promise.resolve<Answer>('rejected')
+
 /** What is known of a member. */
 interface Peer {
   link: LinkSender | undefined
@@ -63,12 +66,14 @@ class LinkTransport implements Transport {
     this.#times = times
   }
 
-  async send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
-    if (this.#closed) return 'no_owner'
-    if (keyProblem(letter.user) !== undefined) return 'rejected'
+  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+    if (this.#closed) return NO_OWNER
+    if (keyProblem(letter.user) !== undefined) return REJECTED
     const peer = this.#peer(member)
-    const answer = await this.#link(member, peer)?.send(letter, deadline)
-    if (answer !== undefined) return answer
+    return this.#link(member, peer)?.send(letter, deadline) ?? this.#overHttp(member, peer, letter, deadline)
+  }
+
+  async #overHttp(member: Member, peer: Peer, letter: Letter, deadline: Deadline): Promise<Answer> {
     peer.overHttp++
     try {
       return await this.#http.send(member, letter, deadline)
@@ -124,7 +129,7 @@ class LinkTransport implements Transport {
         this.#ended(peer, link, end)
         if (end === 'broken' && rest.boot && rest.parcels.length > 0 && !this.#closed)
           peer.link = this.#open(member, peer, Math.max(0, peer.notBefore - performance.now()), rest)
-        else giveUp(rest, end)
+        else giveUp(rest, end, (letter, deadline) => this.#overHttp(member, peer, letter, deadline))
       },
     })
     return link

@@ -13,6 +13,8 @@ const encodeHello = (windowBytes: number, maxMessageBytes: number, boot = BOOT) 
 
 function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}) {
   const ends: LinkEnd[] = []
+  /** What is sent in another way. */
+  const otherwise: string[] = []
   const link = new LinkSender({
     member,
     headers: {},
@@ -24,11 +26,14 @@ function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}
     ...options,
     onEnd: (end, rest) => {
       ends.push(end)
-      giveUp(rest, end)
+      giveUp(rest, end, async ({ message }) => {
+        otherwise.push(message.data.toString())
+        return 'delivered'
+      })
     },
   })
   t.teardown(() => link.close())
-  return { ends, link, send: (content: string, signal = patience()) => link.send(letter(content), signal) }
+  return { ends, otherwise, link, send: (content: string, signal = patience()) => link.send(letter(content), signal) }
 }
 
 t.test('messages of one round go out in one write; outcomes come in any order', async t => {
@@ -164,8 +169,11 @@ t.test('who answers the handshake but not as a link takes none, and nothing was 
   const refusing = await startLinkPeer(t, { verifyClient: () => false })
   const other = await startLinkPeer(t, { handleProtocols: () => false })
   for (const { member } of [refusing, other]) {
-    const { ends, send } = start(t, member)
-    t.equal(await send('x'), undefined)
+    const { ends, otherwise, link, send } = start(t, member)
+    const announced = link.send(Buffer.from('bob'), patience())
+    t.equal(await send('x'), 'delivered')
+    t.equal(await announced, 'no_owner', 'an announcement does not go another way')
+    t.strictSame(otherwise, ['x'])
     t.strictSame(ends, ['no_link'])
   }
 })
