@@ -70,11 +70,12 @@ export class Excuses {
   }
 
   /**
-   * For what came late of what the connection `c` wrote to a user: its app ended by itself while the message looked for its recipient, and
-   * the next one went by way of another pod.
+   * For what came late of what the connection `c` wrote to a user: its app ended by itself, or the way there was cut, while the message
+   * looked for its recipient, and the next one went another way.
    */
   ofLate(c: string, written: Written): string | undefined {
-    const ends = this.#near(written).filter(({ kind }) => kind === 'exit' || kind === 'kill-app')
+    // A sidecar that is killed too looks for nobody any more.
+    const ends = this.#near(written).filter(({ kind }) => kind !== 'kill')
     return ends.find(incident => this.#wasThere(c, incident))?.kind
   }
 

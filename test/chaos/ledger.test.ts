@@ -205,9 +205,9 @@ t.test('what may be lost', async t => {
 
 t.test('what may be late', async t => {
   const late = [direct(0, 5000), direct(1, 5100), arrived(1, 5300), arrived(0, 5301)]
-  for (const kind of ['exit', 'kill-app'] as const) {
+  for (const kind of ['exit', 'kill-app', 'cut'] as const) {
     const ended = facts(late, [], { incidents: [kill('p1', 5010, kind)] })
-    t.strictSame(failed(ended), {}, 'the sender’s app ended by itself')
+    t.strictSame(failed(ended), {}, 'the way of the sender ended')
     t.strictSame(judge(ended).allowed, { [`late, ${kind}`]: 1 })
   }
   for (const incident of [kill('p2', 5010, 'exit'), kill('p1', 5010, 'kill'), kill('p1', 7000, 'exit')])
