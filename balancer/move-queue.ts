@@ -1,4 +1,6 @@
-/** A thing to do, when its turn has come. Never throws. */
+import { LinkedMap } from '../lib/service/linked-map.ts'
+
+/** A thing to do, when its turn has come. */
 type Work = () => Promise<unknown>
 
 interface Waiting {
@@ -12,6 +14,8 @@ interface Options {
   readonly concurrency: number
   /** Most of them begun in a second. */
   readonly perSecond: number
+  /** Called with what a thing throws: the others have their turn all the same. */
+  readonly onError: (error: unknown) => void
 }
 
 /** How often a second's share is given out, and looked for what is late, in milliseconds. */
@@ -23,7 +27,7 @@ const TICK_MS = 50
  */
 export class MoveQueue<K> {
   readonly #options: Options
-  readonly #waiting = new Map<K, Waiting>()
+  readonly #waiting = new LinkedMap<K, Waiting>()
   #running = 0
   /** How many may begin now. */
   #credit: number
@@ -39,7 +43,7 @@ export class MoveQueue<K> {
   }
 
   /**
-   * Puts a thing at the end of the queue; one with the same key that still waits is replaced.
+   * Puts a thing at the end of the queue; one with the same key that still waits gives way to it.
    *
    * @param latest when its time is up (ms of `performance.now()`): then it begins, whatever the limits
    */
@@ -76,10 +80,18 @@ export class MoveQueue<K> {
   #begin(key: K, work: Work): void {
     this.#waiting.delete(key)
     this.#running++
-    void work().then(() => {
+    void this.#run(work)
+  }
+
+  async #run(work: Work): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.#options.onError(error)
+    } finally {
       this.#running--
       this.#advance()
-    })
+    }
   }
 
   #tick(): void {

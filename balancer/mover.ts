@@ -79,9 +79,10 @@ export class Mover {
     const perSecond = config.MAX_MOVES_PER_SECOND
     // Who is only told to connect again would come back at once, with all the others.
     const urgentPerSecond = config.REHOME === 'close' ? perSecond : Number.POSITIVE_INFINITY
-    this.#lost = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond })
-    this.#leaving = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond })
-    this.#gradual = new MoveQueue({ concurrency: AT_A_TIME, perSecond })
+    const onError = (error: unknown) => log.error({ err: error }, 'a move failed')
+    this.#lost = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
+    this.#leaving = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
+    this.#gradual = new MoveQueue({ concurrency: AT_A_TIME, perSecond, onError })
     const queues = [this.#lost, this.#leaving, this.#gradual]
     metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are getting one.', {
       collect() {
@@ -243,9 +244,14 @@ export class Mover {
     connection.close('rehome', CLOSE.SERVICE_RESTART, RESTART)
   }
 
-  #result(connection: Connection, reason: Reason): Promise<Result> | Result {
+  async #result(connection: Connection, reason: Reason): Promise<Result> {
     if (this.#options.config.REHOME === 'close') return 'closed'
-    return this.#rehome.move(connection, reason)
+    try {
+      return await this.#rehome.move(connection, reason)
+    } catch (error) {
+      this.#options.log.error({ err: error, user: connection.context.user, reason }, 'a move failed')
+      return 'failed'
+    }
   }
 }
 

@@ -8,9 +8,19 @@ export type Reason = (typeof REASONS)[number]
  * What became of it. `moved`; `gone`: the client left meanwhile; `stayed`: nothing was better than where it is, or for balance there
  * was no place between two messages; `refused`: the app refused the handshake; `differs`: the app answered it differently; `timeout`:
  * nobody took it in time; `passed_on`: the client was told that its upstream has ended, because the app wanted it so or nothing
- * else was possible; `closed`: by policy.
+ * else was possible; `closed`: by policy; `failed`: an error in this program, which its log has.
  */
-export const RESULTS = ['moved', 'gone', 'stayed', 'refused', 'differs', 'timeout', 'passed_on', 'closed'] as const
+export const RESULTS = [
+  'moved',
+  'gone',
+  'stayed',
+  'refused',
+  'differs',
+  'timeout',
+  'passed_on',
+  'closed',
+  'failed',
+] as const
 export type Result = (typeof RESULTS)[number]
 
 /** Registers what is counted of re-homes. */

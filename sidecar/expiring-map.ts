@@ -1,3 +1,5 @@
+import { LinkedMap } from '../lib/service/linked-map.ts'
+
 export interface ExpiringMapOptions {
   /** How long an entry lives after it was set, in milliseconds. */
   readonly keepMs: number
@@ -9,12 +11,12 @@ export interface ExpiringMapOptions {
   readonly now?: () => number
 }
 
-/** A map whose entries live for a limited time, bounded in size. */
+/** A map whose entries live for a limited time, bounded in size; each operation costs the same, however many there are. */
 export class ExpiringMap<K, V> {
   readonly #options: ExpiringMapOptions
   readonly #now: () => number
   /** All live equally long, so the order of setting is the order of expiry. */
-  readonly #entries = new Map<K, { readonly value: V; readonly until: number }>()
+  readonly #entries = new LinkedMap<K, { readonly value: V; readonly until: number }>()
 
   constructor(options: ExpiringMapOptions) {
     this.#options = options
@@ -49,7 +51,8 @@ export class ExpiringMap<K, V> {
     this.#expire(now)
     const { keepMs, maxEntries, onEvict } = this.#options
     if (this.#entries.size >= maxEntries) {
-      this.#entries.delete(this.#entries.keys().next().value as K)
+      const [oldest] = this.#entries.first() ?? []
+      this.#entries.delete(oldest as K)
       onEvict?.()
     }
     this.#entries.set(key, { value, until: now + keepMs })
@@ -60,9 +63,8 @@ export class ExpiringMap<K, V> {
   }
 
   #expire(now: number): void {
-    for (const [key, { until }] of this.#entries) {
-      if (until > now) return
-      this.#entries.delete(key)
+    for (let oldest = this.#entries.first(); oldest && oldest[1].until <= now; oldest = this.#entries.first()) {
+      this.#entries.delete(oldest[0])
     }
   }
 }

@@ -2,8 +2,12 @@ import t from 'tap'
 import { MoveQueue } from '../../balancer/move-queue.ts'
 import { waitFor } from '../helpers/wait.ts'
 
+function onError(error: unknown): never {
+  throw error
+}
+
 t.test('not more at a time than that, in the order in which they came', async t => {
-  const queue = new MoveQueue<number>({ concurrency: 3, perSecond: Number.POSITIVE_INFINITY })
+  const queue = new MoveQueue<number>({ concurrency: 3, perSecond: Number.POSITIVE_INFINITY, onError })
   const begun: number[] = []
   const ends: (() => void)[] = []
   for (let n = 0; n < 10; n++) {
@@ -26,7 +30,7 @@ t.test('not more at a time than that, in the order in which they came', async t 
 })
 
 t.test('not more in a second than that', async t => {
-  const queue = new MoveQueue<number>({ concurrency: 100, perSecond: 200 })
+  const queue = new MoveQueue<number>({ concurrency: 100, perSecond: 200, onError })
   const begun: number[] = []
   for (let n = 0; n < 60; n++) queue.add(n, async () => void begun.push(performance.now()))
   await waitFor(() => begun.length === 60, 'all have begun')
@@ -37,7 +41,7 @@ t.test('not more in a second than that', async t => {
 })
 
 t.test('what waits can be replaced, taken back, or all of it dropped', async t => {
-  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: Number.POSITIVE_INFINITY })
+  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: Number.POSITIVE_INFINITY, onError })
   const done: string[] = []
   let end: () => void = () => {}
   queue.add('a', () => new Promise<void>(resolve => (end = resolve)))
@@ -57,7 +61,7 @@ t.test('what waits can be replaced, taken back, or all of it dropped', async t =
 })
 
 t.test('what has waited until its time is up begins, however much is under way', async t => {
-  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: 1 })
+  const queue = new MoveQueue<string>({ concurrency: 1, perSecond: 1, onError })
   const begun: string[] = []
   let end: () => void = () => {}
   queue.add('a', () => new Promise<void>(resolve => (end = resolve)))
@@ -73,4 +77,22 @@ t.test('what has waited until its time is up begins, however much is under way',
   end()
   await waitFor(() => queue.size === 0, 'the other has its turn')
   t.strictSame(begun, ['c', 'b'])
+})
+
+t.test('what fails, at once or later, keeps nothing else from its turn', async t => {
+  const errors: unknown[] = []
+  const queue = new MoveQueue<string>({
+    concurrency: 1,
+    perSecond: Number.POSITIVE_INFINITY,
+    onError: error => errors.push(error),
+  })
+  const done: string[] = []
+  queue.add('a', async () => Promise.reject(new Error('later')))
+  queue.add('b', () => {
+    throw new Error('at once')
+  })
+  queue.add('c', async () => void done.push('c'))
+  await waitFor(() => queue.size === 0, 'all are done')
+  t.strictSame(done, ['c'])
+  t.match(errors, [{ message: 'later' }, { message: 'at once' }])
 })

@@ -140,3 +140,28 @@ t.test('who has lost its pod does not wait for those whose pod still serves them
   await waitFor(() => served.at(-1)?.begun.length === 1, 'the last has its turn')
   served.at(-1)?.begun.shift()?.('moved')
 })
+
+t.test('an error on the way of one client: it is closed if it has no pod, and all others are moved', async t => {
+  const { mover, connect, ownerOf, metric } = await start(t)
+  const [ann, bob, eve] = ['ann', 'bob', 'eve'].map(name => connect(userOn(ownerOf, 0, name), 1)) as [
+    Puppet,
+    Puppet,
+    Puppet,
+  ]
+  for (const { connection } of [ann, bob]) connection.whenRetired = () => Promise.reject(new Error('a bug'))
+  t.ok(ann.lose(1006))
+  mover.settle()
+  await waitFor(() => eve.begun.length === 1, 'the third is being moved')
+  eve.begun.shift()?.('moved')
+  await waitFor(
+    async () => (await metric('rehomes_total', { reason: 'rebalance', result: 'moved' })) === 1,
+    'it has moved',
+  )
+  t.equal(await metric('rehomes_total', { reason: 'crash', result: 'failed' }), 1)
+  t.equal(ann.connection.state, 'closing', 'has no pod')
+  t.equal(bob.connection.state, 'open', 'has one')
+  bob.connection.whenRetired = async () => true
+  mover.settle()
+  await waitFor(() => bob.begun.length === 1, 'it can be moved again')
+  bob.begun.shift()?.('moved')
+})

@@ -1,5 +1,9 @@
+import { strictEqual as equal, deepStrictEqual as same } from 'node:assert'
+import fc from 'fast-check'
 import t from 'tap'
+import { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../../sidecar/expiring-map.ts'
+import { Whereabouts } from '../../sidecar/whereabouts.ts'
 
 function start(maxEntries = 100) {
   const clock = { now: 0, evicted: 0 }
@@ -59,4 +63,81 @@ t.test('what is in it, oldest first, without what has expired; and nothing once 
   )
   map.clear()
   t.equal(map.size, 0)
+})
+
+const SEED = Number(process.env['SEED'] ?? 20_261_130)
+const KEEP_MS = 10
+const MOST = 5
+
+const command = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ op: fc.constant('set' as const), key: fc.nat(8), value: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('delete' as const), key: fc.nat(8) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.nat(12) }) },
+)
+
+/** What it is to do, written down as simply as possible. */
+class Model {
+  entries: { key: number; value: number; until: number }[] = []
+  evicted = 0
+
+  set(key: number, value: number, now: number): void {
+    this.entries = this.entries.filter(entry => entry.key !== key && entry.until > now)
+    if (this.entries.length >= MOST) {
+      this.entries.shift()
+      this.evicted++
+    }
+    this.entries.push({ key, value, until: now + KEEP_MS })
+  }
+
+  live(now: number): [number, number][] {
+    return this.entries.filter(({ until }) => until > now).map(({ key, value }) => [key, value])
+  }
+}
+
+t.test('it holds what a simple model of it holds, whatever is done', async t => {
+  const property = fc.property(fc.array(command, { maxLength: 80 }), commands => {
+    let now = 0
+    let evicted = 0
+    const map = new ExpiringMap<number, number>({
+      keepMs: KEEP_MS,
+      maxEntries: MOST,
+      now: () => now,
+      onEvict: () => evicted++,
+    })
+    const model = new Model()
+    for (const step of commands) {
+      if (step.op === 'wait') now += step.ms
+      else if (step.op === 'delete') {
+        map.delete(step.key)
+        model.entries = model.entries.filter(({ key }) => key !== step.key)
+      } else {
+        map.set(step.key, step.value)
+        model.set(step.key, step.value, now)
+      }
+      const live = model.live(now)
+      for (let key = 0; key <= 8; key++) equal(map.get(key), live.find(entry => entry[0] === key)?.[1])
+      // Not after each step, because it also removes what has expired.
+      if (step.op !== 'delete') same([[...map.entries()], map.size, evicted], [live, live.length, model.evicted])
+    }
+  })
+  t.doesNotThrow(() => fc.assert(property, { seed: SEED, numRuns: 500 }))
+})
+
+t.test('no operation walks over the places of deleted entries, as each new iterator of a Map does', async t => {
+  const users = Array.from({ length: 2000 }, (_, n) => `user-${n}`)
+  const whereabouts = new Whereabouts({ self: 'a:1', metrics: new Metrics() })
+  whereabouts.announced('b:1', users)
+  const { map, clock } = start(1000)
+  const iterators = t.capture(Map.prototype, 'keys', Map.prototype.keys)
+  const others = t.capture(Map.prototype, 'entries', Map.prototype.entries)
+  const loops = t.capture(Map.prototype, Symbol.iterator, Map.prototype[Symbol.iterator])
+  whereabouts.announced('b:1', users)
+  for (const [n, user] of users.entries()) {
+    clock.now = n / 1000
+    map.set(user, n)
+    map.get(user)
+  }
+  const begun = [iterators, others, loops].reduce((sum, calls) => sum + calls().length, 0)
+  t.equal(begun, 0, 'iterators begun')
+  t.equal(clock.evicted, 1000)
 })
