@@ -1,12 +1,10 @@
 import { decodeJwt } from 'jose'
 import { decodeKeyHeader, percentDecode } from './key-text.ts'
+import { parsePathExpression } from './path-expression.ts'
 import type { HandshakeRequest } from './routing-key.ts'
 
 /** Looks in one place of a handshake; anything malformed there is the same as nothing. */
 export type KeyReader = (request: HandshakeRequest) => string | undefined
-
-/** Longest path that a `path:` expression is tried on: bounds what a slow expression can cost. */
-const MAX_PATH_LENGTH = 8192
 
 /** A token of RFC 9110, section 5.6.2: names of headers and cookies, sub-protocols. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -47,13 +45,9 @@ export const keySources = {
   },
 
   path(source) {
-    const expression = new RegExp(source)
-    // With an empty alternative it matches anything, and the match has a place for each capture group.
-    const groups = (new RegExp(`${source}|`).exec('')?.length ?? 1) - 1
-    if (groups !== 1) throw new Error(`the expression needs exactly one capture group, it has ${groups}`)
+    const find = parsePathExpression(source)
     return ({ url }) => {
-      const { path } = splitTarget(url)
-      const found = path.length > MAX_PATH_LENGTH ? undefined : expression.exec(path)?.[1]
+      const found = find(splitTarget(url).path)
       return found === undefined ? undefined : percentDecode(found)
     }
   },

@@ -32,8 +32,8 @@ const SEPARATOR = new RegExp(`,(?=\\s*(?:${SOURCES.join('|')}):)`)
  * - `cookie:NAME`: a cookie, percent-decoded
  * - `jwt:CLAIM`: a string or number in the payload of `Authorization: Bearer`. **Not verified**: routing is no authentication;
  *   the app gets the token and has to refuse a forged one
- * - `path:REGEX`: the one capture group of a JavaScript regular expression on the path as sent, percent-decoded. Its author
- *   answers for its running time; paths above 8 KiB are not tried
+ * - `path:REGEX`: the one capture group of an RE2 regular expression on the path as sent, percent-decoded; it runs in
+ *   linear time, and paths above 8 KiB are not tried
  * - `protocol:PREFIX`: the rest of the offered sub-protocol that starts so, percent-decoded
  *
  * @throws {Error} that quotes the item and says what is wrong with it

@@ -2,6 +2,7 @@ import pino from 'pino'
 import t from 'tap'
 import { buildApp } from '../../hooks/app.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
+import { HOSTILE_EXPRESSIONS } from '../lib/routing/hostile-expressions.ts'
 import { config, type Json, mergePatch, recorded, startHooks } from './helper.ts'
 
 t.test('a request that is no request of Metacontroller: 400 that names the field', async t => {
@@ -59,6 +60,18 @@ t.test('counts what hooks came to, and how long they took', async t => {
   t.match(text, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="pinned"} 2\n')
   t.match(text, 'ws_operator_hook_requests_total{hook="/composite/sync",outcome="not_ready"} 1\n')
   t.match(text, 'ws_operator_hook_duration_seconds_count{hook="/decorator/sync"} 3\n')
+})
+
+t.test("a tenant's expression does not stop the hooks", async t => {
+  const { app } = await startHooks(t)
+  const key = HOSTILE_EXPRESSIONS.map(source => `path:${source}`).join(',')
+  const annotations = { 'ws.operator/routing-key': key }
+  const deployment = mergePatch(recorded('decorator-sync-first'), { object: { metadata: { annotations } } }) as object
+  const balancer = mergePatch(recorded('composite-sync-first'), { parent: { spec: { routing: { key } } } }) as object
+  const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload })
+  t.equal((await post('/decorator/sync', deployment)).statusCode, 200)
+  t.equal((await post('/composite/sync', balancer)).statusCode, 200)
+  t.equal((await post('/composite/customize', balancer)).statusCode, 200)
 })
 
 t.test('a large object is taken, an unknown path is not', async t => {
