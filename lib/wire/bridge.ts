@@ -140,11 +140,17 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
    * @returns when the kernel has it, or at once when it cannot be written
    */
   async send(side: Side, message: Message): Promise<SendResult> {
-    const pipe = this.#pipes[OTHER[side]]
+    const pipe = this.#writerTo(side)
     const queued = pipe.queuedBytes
     if (this.#isEnded || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
     if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
     return (await pipe.inject(message)) ? 'sent' : 'closed'
+  }
+
+  /** The pipe that writes to a side now: an upstream that retires may be in the middle of a message to the client. */
+  #writerTo(side: Side): Pipe {
+    const retiring = side === 'client' ? this.#retiring : undefined
+    return retiring?.speaking ? retiring.pipe : this.#pipes[OTHER[side]]
   }
 
   /** Whether the upstream sends no more: what it is still sent, it does not act on, though its kernel may take it. */
@@ -166,7 +172,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Sends a side a ping or a pong of ours. */
   control(side: Side, opcode: typeof OPCODE.PING | typeof OPCODE.PONG, payload: Buffer): Promise<boolean> {
-    return this.#isEnded ? Promise.resolve(false) : this.#pipes[OTHER[side]].control(opcode, payload)
+    return this.#isEnded ? Promise.resolve(false) : this.#writerTo(side).control(opcode, payload)
   }
 
   /**
@@ -327,7 +333,9 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#options.onControl?.(this, payload)
   }
 
-  onPong(): void {
+  onPong(pipe: Pipe): void {
+    // The client's pong, or an earlier upstream's, says nothing of what this upstream has read.
+    if (pipe !== this.#pipes.upstream || !this.#fencing) return
     this.#ponged = true
     this.#waits.wakeUp()
   }
@@ -355,10 +363,10 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #ping(side: Side): void {
-    if (this.#retiring?.speaking || (this.#fencing && side === 'upstream')) return
+    if (this.#fencing && side === 'upstream') return
     const payload = encodeMask(nextMask())
     this.#pipes[side].expectPong(payload)
-    void this.#pipes[OTHER[side]].control(OPCODE.PING, payload)
+    void this.#writerTo(side).control(OPCODE.PING, payload)
   }
 
   /** Ends both sockets at once, without a close handshake. */

@@ -24,7 +24,8 @@ const GOODBYE_MS = 5000
 export class Retiring implements SocketOwner, PipeListener {
   /** Whether it has begun a message, or is about to. */
   speaking = false
-  readonly #pipe: Pipe
+  /** From it to the client; other frames to the client go through it while it speaks. */
+  readonly pipe: Pipe
   readonly #socket: Socket
   readonly #floor: Floor
   #timer: NodeJS.Timeout
@@ -36,7 +37,7 @@ export class Retiring implements SocketOwner, PipeListener {
    * @param lingerMs how long it may go on
    */
   constructor(pipe: Pipe, floor: Floor, lingerMs: number) {
-    this.#pipe = pipe
+    this.pipe = pipe
     this.#socket = pipe.source
     this.#floor = floor
     this.#timer = setTimeout(() => this.#expire(), lingerMs)
@@ -53,15 +54,15 @@ export class Retiring implements SocketOwner, PipeListener {
 
   /** Whether it has something to say. */
   get waits(): boolean {
-    return !this.#done && this.#pipe.stashedBytes > 0
+    return !this.#done && this.pipe.stashedBytes > 0
   }
 
   /** It has the floor, up to the end of a message. */
   speak(): void {
     if (this.#done) return
     this.speaking = true
-    const room = this.#pipe.go()
-    this.#pipe.stop()
+    const room = this.pipe.go()
+    this.pipe.stop()
     if (this.speaking && room) this.#socket.resume()
   }
 
@@ -70,7 +71,7 @@ export class Retiring implements SocketOwner, PipeListener {
     if (this.#done) return
     this.#done = true
     clearTimeout(this.#timer)
-    this.#pipe.abandon()
+    this.pipe.abandon()
     if (!this.#told) sayGoodbye(this.#socket)
     leave(this.#socket)
   }
@@ -78,7 +79,7 @@ export class Retiring implements SocketOwner, PipeListener {
   receive(_side: unknown, chunk: Buffer): void {
     // It may have said all and gone when it has said this.
     const { speaking } = this
-    const room = this.#pipe.push(chunk)
+    const room = this.pipe.push(chunk)
     // With what it has said it may have lost the floor, and then it is not this that decides whether it is read.
     if (!room && this.speaking) this.#socket.pause()
     if (speaking) return
@@ -105,7 +106,7 @@ export class Retiring implements SocketOwner, PipeListener {
     if (this.#done) return
     this.speaking = false
     // A client that does not read is not sent the next message either: its place in the queue is not bounded by this one's end.
-    if (this.#pipe.target.writableNeedDrain) this.#socket.pause()
+    if (this.pipe.target.writableNeedDrain) this.#socket.pause()
     else this.#socket.resume()
     this.#floor.yield()
   }
@@ -140,7 +141,7 @@ export class Retiring implements SocketOwner, PipeListener {
 
   #finish(): void {
     if (this.#done) return
-    const midMessage = this.speaking && !this.#pipe.betweenMessages
+    const midMessage = this.speaking && !this.pipe.betweenMessages
     this.speaking = false
     this.end()
     this.#floor.retired(midMessage)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
+import { OPCODE } from '../../../lib/wire/frames.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { type App, type Connection, connect, dialAgain, handOver, startApp, startChain, TIMES, until } from './chain.ts'
 
@@ -86,6 +87,52 @@ t.test('what the old app still answers comes between the messages of the new one
     Array.from({ length: 50 }, (_, n) => n),
   )
   t.equal(received.filter(text => text === `a later ${'x'.repeat(200_000)}`).length, 1)
+})
+
+t.test('a message of ours waits for the end of the one that the old upstream is sending', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received, closes } = await connect(t, chain.url)
+  const { bridge } = chain.connections[0] as Connection
+  const pings: string[] = []
+  socket.on('ping', data => pings.push(data.toString()))
+  await until(() => a.sockets.size === 1)
+  const [old] = a.sockets
+  const raw = (old as unknown as { _socket: Socket })._socket
+  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, lingerMs: 20_000 }), 'moved')
+  // The first half of a text frame of ten bytes.
+  const { _socket: end } = socket as unknown as { _socket: Socket }
+  const before = end.bytesRead
+  raw.write(Buffer.concat([Buffer.of(0x81, 10), Buffer.from('first')]))
+  await until(() => end.bytesRead === before + 7)
+  const ours = bridge.send('client', { data: Buffer.from('ours'), binary: false })
+  const ping = bridge.control('client', OPCODE.PING, Buffer.from('here'))
+  socket.send('x')
+  raw.write('other')
+  t.equal(await ours, 'sent')
+  t.ok(await ping)
+  await until(() => received.length === 3 && pings.length === 1)
+  t.strictSame([received, pings, closes], [['firstother', 'ours', 'b x'], ['here'], []])
+})
+
+t.test('a pong of the client says nothing of what the upstream has read', async t => {
+  const a = await startApp(t, 'a', { autoPong: false })
+  const chain = await startChain(t, a, false, { CLIENT_PING_SECONDS: '1', CLIENT_IDLE_SECONDS: '60' })
+  const { socket, received } = await connect(t, chain.url)
+  const { bridge } = chain.connections[0] as Connection
+  let over: boolean | undefined
+  void bridge.fence(20_000).then(result => {
+    over = result
+  })
+  let pings = 0
+  socket.on('ping', () => pings++)
+  // Its pong has come through when the app has what the client has sent after it.
+  await until(() => pings > 0)
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.equal(over, undefined, 'the fence stands')
+  for (const upstream of a.sockets) upstream.pong(Buffer.from(a.pings[0] as string, 'latin1'))
+  await until(() => over === true)
 })
 
 t.test(
