@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { POISON_READS_VARIABLE } from '../lib/service/names.ts'
 import { type Run, readTap } from './read-tap.ts'
 
 const root = dirname(import.meta.dirname)
@@ -69,6 +70,7 @@ async function runTap(
   const child = spawn(process.execPath, [join(modules, 'tap/dist/esm/run.mjs'), ...options], {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
+    env: { ...process.env, [POISON_READS_VARIABLE]: '1' },
   })
   const closed = once(child, 'close')
   const lines: string[] = []

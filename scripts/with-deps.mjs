@@ -43,10 +43,13 @@ if (node === process.execPath && Number(process.versions.node.split('.')[0]) < 2
 }
 
 const [program, ...args] = process.argv.slice(2)
+// As in `npm test`: lent chunks are useless after their event (lib/wire/shared-read.ts).
+const forTests = program?.startsWith('test/') ? { WS_OPERATOR_POISON_READS: '1' } : {}
 const child = spawn(node, [join(root, program ?? ''), ...args], {
   cwd: root,
   stdio: 'inherit',
   env: {
+    ...forTests,
     ...process.env,
     PATH: `${join(modules, '.bin')}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH ?? ''}`,
   },

@@ -228,5 +228,6 @@ const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
 
 /** Settings of our programs as their environment. */
 export function operatorEnv(settings: Record<string, string | number>): Record<string, string> {
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
+  const all = { ...settings, POISON_READS: 1 }
+  return Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
 }
