@@ -1,0 +1,304 @@
+import * as T from './json-tables.ts'
+
+/** Deepest nesting of objects and arrays that is read; what is deeper is {@link FieldScan.tooDeep}. */
+export const MAX_DEPTH = 512
+
+/** Most bytes of a value that are decoded, escapes included: a string of more has more than 512 bytes when it is decoded. */
+export const MAX_VALUE_BYTES = 3078
+
+const { NEXT, SPECIAL, ESCAPES, HEX, MATCHING, FAIL } = T
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const LETTER_U = 0x75
+
+/** The last value that a field had, as far as it is one that counts. */
+interface Value {
+  readonly name: Uint8Array
+  /** Bytes of it up to the first that is always written as an escape. */
+  readonly plainBytes: number
+  kind: 'none' | 'string' | 'number'
+  /** Offset into the text, after the quote of a string. */
+  start: number
+}
+
+/** Where in a name that may be that of a field the scan is. */
+const IN_NAME = 0
+const IN_ESCAPE = 1
+const IN_HEX = 2
+
+/**
+ * Finds the values of some fields of a JSON object without building anything, however its bytes are cut into pieces. What it
+ * finds is what `JSON.parse` would: the last value of a name, names as their escapes stand for them, and nothing where the text
+ * is not JSON from its first to its last byte (RFC 8259), or is no object, or is nested more than {@link MAX_DEPTH} levels deep.
+ * Only whether the bytes are UTF-8 is for the caller to ask. The memory that it takes does not depend on the text.
+ */
+export class FieldScan {
+  /** Whether the scan has ended because of the nesting. */
+  tooDeep = false
+  readonly #values: readonly Value[]
+  /** Bytes that a name of a field can begin with, as they are or as an escape. */
+  readonly #beginnings = new Uint8Array(256)
+  /** For each level, the state after a value in it. */
+  readonly #levels = new Uint8Array(MAX_DEPTH + 1).fill(T.NOTHING, 0, 1)
+  #depth = 0
+  #state: number = T.ROOT
+  #bytes = 0
+  /** What an offset into the piece at hand is short of one into the text. */
+  #shift = 0
+  /** The field whose value comes next. */
+  #field: Value | undefined
+  /** A bit for each field that a name can still be, and how many of the field's bytes have been seen. */
+  #candidates = 0
+  #matched = 0
+  #place = IN_NAME
+  #unit = 0
+  #hexDigits = 0
+  /** The first half of a surrogate pair that an escape stood for. */
+  #half = 0
+
+  /** @param fields at most 31 different names; values are asked for by their place in it */
+  constructor(fields: readonly string[]) {
+    this.#values = fields.map(field => {
+      const name = Buffer.from(field)
+      const special = name.findIndex(byte => SPECIAL[byte] !== 0)
+      return { name, plainBytes: special < 0 ? name.length : special, kind: 'none', start: 0 }
+    })
+    for (const { name } of this.#values) this.#beginnings[name[0] ?? QUOTE] = 1
+    this.#beginnings[BACKSLASH] = 1
+  }
+
+  /** Begins with another text. */
+  reset(): void {
+    this.tooDeep = false
+    this.#depth = 0
+    this.#state = T.ROOT
+    this.#bytes = 0
+    for (const value of this.#values) value.kind = 'none'
+  }
+
+  /** Whether what was read is a whole JSON object, from its first to its last byte. */
+  get whole(): boolean {
+    return this.#state === T.NOTHING
+  }
+
+  /**
+   * Reads on.
+   *
+   * @returns `false` when this is no JSON object, or too deep, whatever may follow
+   */
+  feed(bytes: Uint8Array, start: number, end: number): boolean {
+    this.#shift = this.#bytes - start
+    this.#bytes += end - start
+    let i = start
+    while (i < end && this.#state !== FAIL)
+      i = this.#state === MATCHING ? this.#readName(bytes, i, end) : this.#read(bytes, i, end)
+    return this.#state !== FAIL
+  }
+
+  #read(bytes: Uint8Array, from: number, end: number): number {
+    const levels = this.#levels
+    let depth = this.#depth
+    let state = this.#state
+    let i = from
+    while (i < end) {
+      const byte = bytes[i++] as number
+      state = NEXT[(state << 8) | byte] as number
+      if (state > T.LAST_STRING) {
+        if (state < T.FIRST_ACTION) continue
+        switch (state) {
+          case T.OPEN_OBJECT:
+            if (depth === MAX_DEPTH) return this.#failDeep(i)
+            levels[++depth] = T.AFTER_MEMBER
+            state = T.NAME_OR_END
+            continue
+          case T.OPEN_ARRAY:
+            if (depth === MAX_DEPTH) return this.#failDeep(i)
+            levels[++depth] = T.AFTER_ELEMENT
+            state = T.ELEMENT_OR_END
+            continue
+          case T.CLOSE:
+            state = levels[--depth] as number
+            continue
+          case T.BEGIN_NAME:
+            if (depth === 1 && (i === end || this.#beginnings[bytes[i] as number] !== 0)) {
+              this.#depth = depth
+              return this.#beginName(bytes, i, end)
+            }
+            state = T.NAME
+            break
+          case T.BEGIN_FIELD_STRING:
+            this.#beginValue('string', i)
+            state = T.MEMBER_STRING
+            break
+          case T.BEGIN_FIELD_NUMBER:
+            this.#beginValue('number', i - 1)
+            state = NEXT[(T.MEMBER_VALUE << 8) | byte] as number
+            continue
+          default:
+            this.#state = FAIL
+            return i
+        }
+      }
+      while (i < end && SPECIAL[bytes[i] as number] === 0) i++
+    }
+    this.#depth = depth
+    this.#state = state
+    return i
+  }
+
+  #failDeep(position: number): number {
+    this.tooDeep = true
+    this.#state = FAIL
+    return position
+  }
+
+  #beginName(bytes: Uint8Array, start: number, end: number): number {
+    // As it nearly always is: in one piece, and without escapes up to where it differs.
+    let isDecided = true
+    for (let n = 0; n < this.#values.length; n++) {
+      const value = this.#values[n] as Value
+      const { name, plainBytes } = value
+      let i = start
+      while (i - start < plainBytes && i < end && bytes[i] === name[i - start]) i++
+      if (i === end || bytes[i] === BACKSLASH) isDecided = false
+      else if (bytes[i] === QUOTE && i - start === name.length) {
+        this.#found(value)
+        return i + 1
+      }
+    }
+    if (isDecided) {
+      this.#state = T.NAME
+      return start
+    }
+    this.#state = MATCHING
+    this.#place = IN_NAME
+    this.#candidates = 2 ** this.#values.length - 1
+    this.#matched = 0
+    this.#half = 0
+    return start
+  }
+
+  #found(value: Value): void {
+    this.#state = T.FIELD_COLON
+    this.#field = value
+    // The last one of a name counts, whatever it is.
+    value.kind = 'none'
+  }
+
+  #beginValue(kind: Value['kind'], position: number): void {
+    const value = this.#field as Value
+    value.kind = kind
+    value.start = position + this.#shift
+  }
+
+  /** Reads a name of the outermost object for as long as it can be that of a field. */
+  #readName(bytes: Uint8Array, from: number, end: number): number {
+    let i = from
+    while (i < end && this.#state === MATCHING) {
+      const byte = bytes[i++] as number
+      if (this.#place === IN_HEX) this.#readHex(byte)
+      else if (this.#place === IN_ESCAPE) this.#readEscape(byte)
+      else if (byte === QUOTE) this.#endName()
+      else if (byte === BACKSLASH) this.#place = IN_ESCAPE
+      else if (byte < 0x20) this.#state = FAIL
+      else this.#match(byte)
+    }
+    return i
+  }
+
+  #endName(): void {
+    this.#state = T.COLON
+    if (this.#half !== 0) return
+    for (const [n, value] of this.#values.entries())
+      if (((this.#candidates >>> n) & 1) === 1 && value.name.length === this.#matched) this.#found(value)
+  }
+
+  /** The next byte of the name, as it is without escapes. */
+  #match(byte: number): void {
+    if (this.#half !== 0) this.#candidates = 0
+    for (let n = 0; n < this.#values.length; n++)
+      if ((this.#values[n] as Value).name[this.#matched] !== byte) this.#candidates &= ~(1 << n)
+    this.#matched++
+    if (this.#candidates === 0) this.#state = T.NAME
+  }
+
+  #readEscape(byte: number): void {
+    this.#place = IN_NAME
+    if (byte === LETTER_U) {
+      this.#place = IN_HEX
+      this.#unit = 0
+      this.#hexDigits = 0
+    } else if (ESCAPES[byte] === 0) this.#state = FAIL
+    else this.#match(ESCAPES[byte] as number)
+  }
+
+  #readHex(byte: number): void {
+    const digit = HEX[byte] as number
+    this.#unit = (this.#unit << 4) | digit
+    if (digit > 15) this.#state = FAIL
+    else if (++this.#hexDigits === 4) {
+      this.#place = IN_NAME
+      this.#matchUnit(this.#unit)
+    }
+  }
+
+  /** The next UTF-16 unit of the name. */
+  #matchUnit(unit: number): void {
+    const isHigh = unit >= 0xd800 && unit < 0xdc00
+    const isLow = unit >= 0xdc00 && unit < 0xe000
+    const half = this.#half
+    this.#half = 0
+    // Half of a pair alone is in no name that is written in UTF-8.
+    if (isLow !== (half !== 0)) this.#state = T.NAME
+    else if (isHigh) this.#half = unit
+    else this.#matchCharacter(isLow ? 0x10000 + ((half - 0xd800) << 10) + (unit - 0xdc00) : unit)
+  }
+
+  /** @param code of a character, of which the name has the UTF-8 (RFC 3629 §3) */
+  #matchCharacter(code: number): void {
+    if (code < 0x80) this.#match(code)
+    else {
+      const more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3
+      this.#match(((0xff00 >> (more + 1)) & 0xff) | (code >> (6 * more)))
+      for (let n = more - 1; n >= 0; n--) this.#match(0x80 | ((code >> (6 * n)) & 0x3f))
+    }
+  }
+
+  /**
+   * The string that a field has in the end.
+   *
+   * @param text what was read, whole
+   * @returns `undefined` where it has none; of one that is longer than 512 bytes of UTF-8 maybe only a part, which is longer, too
+   */
+  stringOf(field: number, text: Buffer): string | undefined {
+    const { kind, start } = this.#values[field] as Value
+    return kind === 'string' && this.whole ? decode(text, start, endOfString(text, start)) : undefined
+  }
+
+  /** The string or number that a field has in the end; one that is longer than {@link MAX_VALUE_BYTES} is as none. */
+  scalarOf(field: number, text: Buffer): string | number | undefined {
+    const { kind, start } = this.#values[field] as Value
+    if (kind === 'none' || !this.whole) return undefined
+    if (kind === 'number') {
+      const [digits = ''] = /^[-+.\dEe]*/.exec(text.toString('latin1', start, start + MAX_VALUE_BYTES + 1)) ?? []
+      return digits.length > MAX_VALUE_BYTES ? undefined : Number(digits)
+    }
+    const end = endOfString(text, start)
+    return text[end] === QUOTE ? decode(text, start, end) : undefined
+  }
+}
+
+/** Where a string ends, or where it is cut: between two characters, behind the most that is decoded. */
+function endOfString(text: Buffer, start: number): number {
+  let i = start
+  while (i - start < MAX_VALUE_BYTES && text[i] !== QUOTE)
+    i += text[i] !== BACKSLASH ? 1 : text[i + 1] === LETTER_U ? 6 : 2
+  while (((text[i] as number) & 0xc0) === 0x80) i++
+  return i
+}
+
+/** A string of JSON without its quotes. */
+function decode(text: Buffer, start: number, end: number): string {
+  const raw = text.toString('utf8', start, end)
+  return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
+}

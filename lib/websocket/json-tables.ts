@@ -1,0 +1,146 @@
+/**
+ * The grammar of JSON (RFC 8259) as a table: the next state by state and byte, `NEXT[(state << 8) | byte]`. What needs more than the
+ * state is an action. Values know whether they are members of an object or elements of an array, so only an end needs a stack.
+ */
+
+/** Strings come first: a name, a member's value, an element. Most bytes of most texts are in one. */
+export const NAME = 0
+export const MEMBER_STRING = 1
+export const ELEMENT_STRING = 2
+export const LAST_STRING = ELEMENT_STRING
+
+/** Before the outermost object, and after it. */
+export const ROOT = 3
+export const NOTHING = 4
+/** In an object: before a name, before its colon, before the value, after that. */
+export const NAME_NEXT = 5
+export const NAME_OR_END = 6
+export const COLON = 7
+export const MEMBER_VALUE = 8
+export const AFTER_MEMBER = 9
+/** The same where the name was that of a field that is looked for. */
+export const FIELD_COLON = 10
+export const FIELD_VALUE = 11
+/** In an array. */
+export const ELEMENT_VALUE = 12
+export const ELEMENT_OR_END = 13
+export const AFTER_ELEMENT = 14
+
+/** The first of those that have no name: within escapes, numbers and literals. */
+const UNNAMED = 15
+
+/** Actions. `FAIL`: this is not JSON. */
+export const FIRST_ACTION = 240
+export const OPEN_OBJECT = 240
+export const OPEN_ARRAY = 241
+export const CLOSE = 242
+export const BEGIN_NAME = 243
+export const BEGIN_FIELD_STRING = 244
+export const BEGIN_FIELD_NUMBER = 245
+/** The name that is being read may be that of a field; the table says nothing of it. */
+export const MATCHING = 246
+export const FAIL = 255
+
+const DIGITS = '0123456789'
+const HEX_DIGITS = `${DIGITS}abcdefABCDEF`
+const SPACES = ' \t\n\r'
+const LITERALS = ['true', 'false', 'null']
+
+/** What a byte after a backslash stands for, 0 for none (RFC 8259 §7); `u` is not in it. */
+export const ESCAPES = new Uint8Array(256)
+for (const [escape, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
+  ESCAPES[(escape as string).charCodeAt(0)] = (character as string).charCodeAt(0)
+
+/** The value of a hexadecimal digit; 255 for what is none. */
+export const HEX = new Uint8Array(256).fill(255)
+for (const digit of HEX_DIGITS) HEX[digit.charCodeAt(0)] = Number.parseInt(digit, 16)
+
+/** Bytes that end the quick way through a string: its end, an escape, and what must not be in it. */
+export const SPECIAL = new Uint8Array(256).fill(1, 0, 0x20)
+SPECIAL[0x22] = 1
+SPECIAL[0x5c] = 1
+
+export const NEXT: Uint8Array = build()
+
+function build(): Uint8Array {
+  const next = new Uint8Array(256 * 256).fill(FAIL)
+  let last = UNNAMED
+  const newState = () => last++
+  const on = (state: number, bytes: string, to: number) => {
+    for (const byte of bytes) next[(state << 8) | byte.charCodeAt(0)] = to
+  }
+
+  const string = (state: number, after: number) => {
+    next.fill(state, (state << 8) | 0x20, (state + 1) << 8)
+    on(state, '"', after)
+    const escape = newState()
+    on(state, '\\', escape)
+    for (const [byte, unit] of ESCAPES.entries()) if (unit !== 0) next[(escape << 8) | byte] = state
+    const hex = [newState(), newState(), newState(), newState()]
+    on(escape, 'u', hex[0] as number)
+    for (const [n, place] of hex.entries()) on(place, HEX_DIGITS, hex[n + 1] ?? state)
+  }
+
+  /** RFC 8259 §6. What has ended goes on as it would after any value. */
+  const number = (begin: number, after: number) => {
+    const [minus, point, exponent, sign] = [newState(), newState(), newState(), newState()]
+    const [zero, integer, fraction, power] = [newState(), newState(), newState(), newState()]
+    for (const whole of [zero, integer, fraction, power]) next.copyWithin(whole << 8, after << 8, (after + 1) << 8)
+    for (const place of [begin, minus]) {
+      on(place, DIGITS, integer)
+      on(place, '0', zero)
+    }
+    on(begin, '-', minus)
+    on(integer, DIGITS, integer)
+    for (const place of [zero, integer]) on(place, '.', point)
+    for (const place of [zero, integer, fraction]) on(place, 'eE', exponent)
+    for (const place of [point, fraction]) on(place, DIGITS, fraction)
+    on(exponent, '+-', sign)
+    for (const place of [exponent, sign, power]) on(place, DIGITS, power)
+  }
+
+  const literal = (begin: number, text: string, after: number) => {
+    let place = begin
+    for (const [n, byte] of [...text].entries()) {
+      const to = n === text.length - 1 ? after : newState()
+      on(place, byte, to)
+      place = to
+    }
+  }
+
+  const value = (begin: number, inString: number, after: number) => {
+    on(begin, '{', OPEN_OBJECT)
+    on(begin, '[', OPEN_ARRAY)
+    on(begin, '"', inString)
+    number(begin, after)
+    for (const text of LITERALS) literal(begin, text, after)
+  }
+
+  for (let state = ROOT; state < UNNAMED; state++) on(state, SPACES, state)
+  on(ROOT, '{', OPEN_OBJECT)
+  for (const place of [NAME_NEXT, NAME_OR_END]) on(place, '"', BEGIN_NAME)
+  for (const place of [NAME_OR_END, AFTER_MEMBER]) on(place, '}', CLOSE)
+  for (const place of [ELEMENT_OR_END, AFTER_ELEMENT]) on(place, ']', CLOSE)
+  on(AFTER_MEMBER, ',', NAME_NEXT)
+  on(AFTER_ELEMENT, ',', ELEMENT_VALUE)
+  on(COLON, ':', MEMBER_VALUE)
+  on(FIELD_COLON, ':', FIELD_VALUE)
+  string(NAME, COLON)
+  string(MEMBER_STRING, AFTER_MEMBER)
+  string(ELEMENT_STRING, AFTER_ELEMENT)
+  value(MEMBER_VALUE, MEMBER_STRING, AFTER_MEMBER)
+  value(ELEMENT_VALUE, ELEMENT_STRING, AFTER_ELEMENT)
+  // The same as those, but for an end at once, and for what has to be remembered.
+  for (const [to, from] of [
+    [ELEMENT_OR_END, ELEMENT_VALUE],
+    [FIELD_VALUE, MEMBER_VALUE],
+  ] as const)
+    for (let byte = 0; byte < 256; byte++) {
+      const there = next[(from << 8) | byte] as number
+      if (there !== FAIL && there !== from) next[(to << 8) | byte] = there
+    }
+  on(FIELD_VALUE, '"', BEGIN_FIELD_STRING)
+  on(FIELD_VALUE, `-${DIGITS}`, BEGIN_FIELD_NUMBER)
+  if (last >= FIRST_ACTION) throw new RangeError('too many states')
+  return next
+}
