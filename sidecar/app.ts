@@ -1,7 +1,7 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
-import { recipientFinder } from '../lib/wire/message.ts'
+import { AddressFinder } from '../lib/websocket/address-finder.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
 import type { SidecarConfig } from './config.ts'
@@ -38,7 +38,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       log.debug({ user }, 'taken')
     },
   })
-  const find = recipientFinder(config.RECIPIENT_FIELD)
+  const find = new AddressFinder(config.RECIPIENT_FIELD, config.RECEIPTS)
   const proxy = createProxy<Identity>({
     log,
     metrics,
@@ -50,14 +50,13 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       ...(config.ROUTE !== 'outbound' && { inbound: find }),
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
+    // What somebody writes to themselves is on the right connection already.
+    takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
     onAddressed(bridge, direction, recipient, message) {
       const { user } = bridge.context
-      // What somebody writes to themselves is on the right connection already.
-      if (recipient === user) return false
       const inbound = direction === 'inbound'
       const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
       messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
-      return true
     },
     onControl: (bridge, payload) => control.onControl(bridge, payload),
     onLost: (bridge, loss) => control.onLost(bridge, loss),

@@ -18,22 +18,16 @@ export class Receipts {
     )
   }
 
-  send(client: Pick<Bridge, 'send'>, recipient: string, message: Message, outcome: Outcome): void {
+  send(client: Pick<Bridge, 'send'>, recipient: string, message: Pick<Message, 'id'>, outcome: Outcome): void {
     const receipt = {
       type: RECEIPT_TYPE,
       [this.#field]: recipient,
       outcome,
-      ...ownId(message),
+      ...(message.id !== undefined && { id: message.id }),
     }
     client.send('client', { data: Buffer.from(JSON.stringify(receipt)), binary: false }).then(
       result => result !== 'sent' && this.#dropped.inc(),
       () => this.#dropped.inc(),
     )
   }
-}
-
-/** What a message calls itself, so that its client can tell which one a receipt is for. */
-function ownId({ data }: Message): { id?: string | number } {
-  const { id } = JSON.parse(data.toString('utf8')) as { id?: unknown }
-  return typeof id === 'string' || typeof id === 'number' ? { id } : {}
 }

@@ -4,7 +4,7 @@ import * as T from './json-tables.ts'
 export const MAX_DEPTH = 512
 
 /** Most bytes of a value that are decoded, escapes included: a string of more has more than 512 bytes when it is decoded. */
-export const MAX_VALUE_BYTES = 3078
+export const MAX_VALUE_BYTES = 3084
 
 const { NEXT, SPECIAL, ESCAPES, HEX, MATCHING, FAIL } = T
 const QUOTE = 0x22

@@ -48,8 +48,8 @@ const LITERALS = ['true', 'false', 'null']
 
 /** What a byte after a backslash stands for, 0 for none (RFC 8259 §7); `u` is not in it. */
 export const ESCAPES = new Uint8Array(256)
-for (const [escape, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
-  ESCAPES[(escape as string).charCodeAt(0)] = (character as string).charCodeAt(0)
+for (const [letter, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
+  ESCAPES[(letter as string).charCodeAt(0)] = (character as string).charCodeAt(0)
 
 /** The value of a hexadecimal digit; 255 for what is none. */
 export const HEX = new Uint8Array(256).fill(255)
@@ -73,11 +73,11 @@ function build(): Uint8Array {
   const string = (state: number, after: number) => {
     next.fill(state, (state << 8) | 0x20, (state + 1) << 8)
     on(state, '"', after)
-    const escape = newState()
-    on(state, '\\', escape)
-    for (const [byte, unit] of ESCAPES.entries()) if (unit !== 0) next[(escape << 8) | byte] = state
+    const escaped = newState()
+    on(state, '\\', escaped)
+    for (const [byte, unit] of ESCAPES.entries()) if (unit !== 0) next[(escaped << 8) | byte] = state
     const hex = [newState(), newState(), newState(), newState()]
-    on(escape, 'u', hex[0] as number)
+    on(escaped, 'u', hex[0] as number)
     for (const [n, place] of hex.entries()) on(place, HEX_DIGITS, hex[n + 1] ?? state)
   }
 

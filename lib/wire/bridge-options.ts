@@ -1,7 +1,8 @@
+import type { AddressFinder } from '../websocket/address-finder.ts'
 import type { Side } from './attach.ts'
 import type { Bridge } from './bridge.ts'
 import type { FirstText } from './first-text.ts'
-import type { Direction, Message, RecipientFinder } from './message.ts'
+import type { Direction, Message } from './message.ts'
 
 /**
  * `open`: messages pass both ways. `closing`: one side has said that it ends, or we have told both; what still comes is carried
@@ -20,10 +21,11 @@ export interface BridgeOptions<C = unknown> {
   readonly pingAfter: Readonly<Record<Side, number>>
   readonly idleAfter: Readonly<Record<Side, number>>
   readonly slowAfter: number
-  /** Finds addressed messages, in the directions that have any; each goes to `onAddressed`. */
-  readonly find?: Readonly<Partial<Record<Direction, RecipientFinder>>>
-  /** An addressed message; `true` takes it out of the stream. */
-  onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): boolean
+  /** Finds addressed messages, in the directions that have any. */
+  readonly find?: Readonly<Partial<Record<Direction, AddressFinder>>>
+  /** Whether a message to this recipient is taken out of the stream; then it goes to `onAddressed`. */
+  takes?(bridge: Bridge<C>, direction: Direction, recipient: string): boolean
+  onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): void
   /** A control ping of the side that knows this connection's secret. */
   onControl?(bridge: Bridge<C>, payload: Buffer): void
   /**

@@ -379,8 +379,12 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (loss) this.#passOn(loss)
   }
 
-  onAddressed(pipe: Pipe, recipient: string, message: Message): boolean {
-    return this.#options.onAddressed?.(this, pipe.direction, recipient, message) ?? false
+  takes(pipe: Pipe, recipient: string): boolean {
+    return this.#options.takes?.(this, pipe.direction, recipient) ?? false
+  }
+
+  onAddressed(pipe: Pipe, recipient: string, message: Message): void {
+    this.#options.onAddressed?.(this, pipe.direction, recipient, message)
   }
 
   onCloseFrame(pipe: Pipe, payload: Buffer): boolean {

@@ -4,6 +4,8 @@ import { isUtf8 } from 'node:buffer'
 export interface Message {
   readonly data: Buffer
   readonly binary: boolean
+  /** What a client calls it, where it is told what became of it (docs/protocol.md, Receipts). */
+  readonly id?: string | number | undefined
 }
 
 /** The same message in memory of its own: one that is kept must not keep all that came with it. */
@@ -39,28 +41,4 @@ export function decodeMessage(body: Buffer): Message | { problem: string } {
   // A text frame with other bytes would make the recipient close its connection (RFC 6455 §8.1).
   if (opcode === TEXT && !isUtf8(data)) return { problem: 'the payload of a text message is not UTF-8' }
   return { data, binary: opcode === BINARY }
-}
-
-/** Finds the recipient of addressed messages. */
-export type RecipientFinder = (message: Message) => string | undefined
-
-/**
- * Makes the function that tells an addressed message: a text message that is a JSON object with a non-empty string in `field`.
- * It parses a message only where the field's name occurs in it, and never throws.
- */
-export function recipientFinder(field: string): RecipientFinder {
-  const needle = Buffer.from(JSON.stringify(field))
-  return ({ data, binary }) => {
-    // Bytes that are no text are the app's to refuse, whatever could be read in them.
-    if (binary || !data.includes(needle) || !isUtf8(data)) return undefined
-    try {
-      const value: unknown = JSON.parse(data.toString('utf8'))
-      if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, field))
-        return undefined
-      const recipient = (value as Record<string, unknown>)[field]
-      return typeof recipient === 'string' && recipient !== '' ? recipient : undefined
-    } catch {
-      return undefined
-    }
-  }
 }

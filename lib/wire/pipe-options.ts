@@ -1,5 +1,6 @@
+import type { AddressFinder } from '../websocket/address-finder.ts'
 import type { FirstText } from './first-text.ts'
-import type { Message, RecipientFinder } from './message.ts'
+import type { Message } from './message.ts'
 import type { Pipe } from './pipe.ts'
 
 /** What a pipe tells of the stream that goes through it. */
@@ -17,14 +18,16 @@ export interface PipeListener {
   onStopped(pipe: Pipe): void
   /** A message is larger than allowed. The frame that made it so has not passed, and nothing after it does. */
   onTooBig(pipe: Pipe): void
-  /** An addressed message; `true` takes it out of the stream. */
-  onAddressed(pipe: Pipe, recipient: string, message: Message): boolean
+  /** Whether a message to this recipient is taken out of the stream. */
+  takes(pipe: Pipe, recipient: string): boolean
+  /** An addressed message that was taken out. */
+  onAddressed(pipe: Pipe, recipient: string, message: Message): void
 }
 
 export interface PipeOptions {
   readonly maxMessageBytes: number
   /** Where messages of this direction may be addressed. */
-  readonly find?: RecipientFinder | undefined
+  readonly find?: AddressFinder | undefined
   /** Pings of the source that begin with it are control pings. */
   readonly secret?: Buffer | undefined
   /** Sees the messages until it has what it is for. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Address, AddressFinder } from '../websocket/address-finder.ts'
 import type { FirstText } from './first-text.ts'
 import { encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
 import { gather } from './gather.ts'
@@ -6,7 +7,7 @@ import { Held, holdings, mayBeAddressed, unmasked } from './held.ts'
 import { Insertions } from './insertions.ts'
 import { ControlFrames, type KeptFrame } from './kept.ts'
 import { nextMask } from './mask.ts'
-import type { Direction, Message, RecipientFinder } from './message.ts'
+import type { Direction, Message } from './message.ts'
 import type { PipeListener, PipeOptions } from './pipe-options.ts'
 import { writeLent } from './shared-read.ts'
 
@@ -29,7 +30,7 @@ export class Pipe {
   stopped = false
 
   readonly #reader: FrameReader
-  readonly #find: RecipientFinder | undefined
+  readonly #find: AddressFinder | undefined
   readonly #controls: ControlFrames
   #first: FirstText | undefined
   readonly #insertions = new Insertions()
@@ -284,11 +285,12 @@ export class Pipe {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
             const data = unmasked(chunk, offset, end, reader.mask)
-            const recipient = this.#find({ data, binary: false })
-            if (recipient !== undefined) {
+            const address = this.#addressOf(data)
+            if (address) {
               // First, so that whoever takes it may write to this stream.
               this.#pass(chunk, passed, before)
-              passed = this.#take(recipient, Buffer.from(data)) ? end : before
+              passed = end
+              this.#take(address, Buffer.from(data))
             }
             offset = end
           } else {
@@ -320,9 +322,14 @@ export class Pipe {
     this.listener.onStopped(this)
   }
 
-  /** Gives an addressed message to whoever takes it. */
-  #take(recipient: string, data: Buffer): boolean {
-    return this.listener.onAddressed(this, recipient, { data, binary: false })
+  /** The address of a message that is to be taken out of the stream. */
+  #addressOf(payload: Buffer): Address | undefined {
+    const address = this.#find?.find(payload)
+    return address && this.listener.takes(this, address.recipient) ? address : undefined
+  }
+
+  #take({ recipient, id }: Address, data: Buffer): void {
+    this.listener.onAddressed(this, recipient, { data, binary: false, id })
   }
 
   /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */
@@ -335,9 +342,9 @@ export class Pipe {
     if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
       const data = held.unmasked()
       const frames = this.#release()
-      const recipient = this.#find?.({ data, binary: false })
-      const taken = recipient !== undefined && this.#take(recipient, data)
-      if (!taken) for (const bytes of frames) this.#write(bytes)
+      const address = this.#addressOf(data)
+      if (address) this.#take(address, data)
+      else for (const bytes of frames) this.#write(bytes)
     } else if (held.isTooMuch(reader.messageBytes)) {
       holdings.unread++
       for (const bytes of this.#release()) this.#write(bytes)

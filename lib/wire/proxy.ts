@@ -42,7 +42,8 @@ export interface Opening {
   readonly answer: ResponseHead
 }
 
-export interface ProxyOptions<C> extends Pick<BridgeOptions<C>, 'find' | 'onAddressed' | 'onControl' | 'onLost'> {
+export interface ProxyOptions<C>
+  extends Pick<BridgeOptions<C>, 'find' | 'takes' | 'onAddressed' | 'onControl' | 'onLost'> {
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
@@ -194,6 +195,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     idleAfter: { client: config.CLIENT_IDLE_SECONDS, upstream: config.UPSTREAM_IDLE_SECONDS },
     slowAfter: config.SLOW_CONSUMER_SECONDS,
     ...(options.find && { find: options.find }),
+    ...(options.takes && { takes: options.takes.bind(options) }),
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     ...(options.onControl && { onControl: options.onControl.bind(options) }),
     ...(options.onLost && { onLost: options.onLost.bind(options) }),

@@ -125,9 +125,11 @@ export class Retiring implements SocketOwner, PipeListener {
 
   onPong(): void {}
 
-  onAddressed(): boolean {
+  takes(): boolean {
     return false
   }
+
+  onAddressed(): void {}
 
   #expire(): void {
     this.#told = true

@@ -70,7 +70,9 @@ const { value: json } = fc.letrec<{ value: string }>(tie => ({
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     leaf,
-    fc.array(fc.tuple(space, tie('value'), space), { maxLength: 4 }).map(all => `[${all.map(one => one.join('')).join()}]`),
+    fc
+      .array(fc.tuple(space, tie('value'), space), { maxLength: 4 })
+      .map(all => `[${all.map(one => one.join('')).join()}]`),
     fc
       .array(fc.tuple(space, name, space, tie('value'), space), { maxLength: 5 })
       .map(all => `{${all.map(([a, key, b, value, c]) => `${a}${key}${b}:${value}${c}`).join()}}`),
@@ -86,39 +88,48 @@ t.test('what is found in any JSON is what JSON.parse finds, however it is cut', 
     fc.property(fc.oneof({ weight: 6, arbitrary: object }, json), cuts, (text, places) => {
       same(Buffer.from(text), places)
     }),
-    { seed: 21, numRuns: 8000 },
+    { seed: 21, numRuns: 3000 },
   )
 })
 
 /** Bytes that matter to the grammar. */
-const byte = fc.oneof(fc.constantFrom(...Buffer.from('{}[]":,\\u0123eE+-.tfn/ \t\n\r\0\x1f\x7f')), fc.nat(255))
-const mutation = fc.record({ at: fc.nat(), kind: fc.constantFrom('set', 'insert', 'remove', 'copy', 'end'), byte })
+const TOKENS = Buffer.from('{}[]":,\\u0123eE+-.tfn/ \t\n\r\0\x1f\x7f')
 
-function mutate(text: string, changes: readonly (typeof mutation extends fc.Arbitrary<infer M> ? M : never)[]): Buffer {
+/** Changes a few bytes, as the numbers say. */
+function mutate(text: string, number: (below: number) => number): Buffer {
   const bytes = [...Buffer.from(text)]
-  for (const { at, kind, byte } of changes) {
-    const place = at % (bytes.length + 1)
-    if (kind === 'set') bytes[place] = byte
-    else if (kind === 'insert') bytes.splice(place, 0, byte)
-    else if (kind === 'remove') bytes.splice(place, 1 + (byte % 4))
-    else if (kind === 'copy') bytes.splice(place, 0, ...bytes.slice(byte % (bytes.length + 1), (byte % 20) + 20))
+  for (let n = number(3); n >= 0; n--) {
+    const place = number(bytes.length + 1)
+    const byte = number(4) === 0 ? number(256) : (TOKENS[number(TOKENS.length)] as number)
+    const kind = number(5)
+    if (kind === 0) bytes[place] = byte
+    else if (kind === 1) bytes.splice(place, 0, byte)
+    else if (kind === 2) bytes.splice(place, 1 + number(4))
+    else if (kind === 3) bytes.splice(place, 0, ...bytes.slice(number(bytes.length + 1)).slice(0, number(20)))
     else bytes.length = place
   }
   return Buffer.from(bytes)
 }
 
-t.test('also where bytes of it were changed, which mostly is no JSON', async () => {
+t.test('also where bytes of it were changed, which mostly is no JSON', async t => {
   let valid = 0
   fc.assert(
-    fc.property(object, fc.array(mutation, { minLength: 1, maxLength: 3 }), cuts, (text, changes, places) => {
-      // Bytes that are no UTF-8 are read as U+FFFD, which changes offsets; the caller refuses them.
-      const bytes = Buffer.from(mutate(text, changes).toString())
-      if (parsed(bytes.toString()).some(value => value !== undefined)) valid++
-      same(bytes, places)
+    fc.property(object, fc.nat(), (text, seed) => {
+      let state = seed
+      const number = (below: number) => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+        return (state >> 8) % below
+      }
+      for (let n = 0; n < 12; n++) {
+        // Bytes that are no UTF-8 are read as U+FFFD, which changes offsets; the caller refuses them.
+        const bytes = Buffer.from(mutate(text, number).toString())
+        if (parsed(bytes.toString()).some(value => value !== undefined)) valid++
+        same(bytes, [number(1000), number(1000)])
+      }
     }),
-    { seed: 22, numRuns: 15_000 },
+    { seed: 22, numRuns: 1500 },
   )
-  t.ok(valid > 500, `${valid} of them were JSON with a field`)
+  t.ok(valid > 200, `${valid} of 18,000 were JSON with a field`)
 })
 
 t.test('each byte at each place of a small object', async () => {
@@ -150,7 +161,20 @@ t.test('nesting is read down to its limit, and what is deeper is said to be', as
 })
 
 t.test('it ends with the first byte that no JSON object can have', async t => {
-  for (const text of ['[', '"', '1', '\ufeff{}', '{]', '{"a"}', '{"a":tx', '{"a":01', '{}x', '{"a":"\n', '{"\\x', '{"to\\x']) {
+  for (const text of [
+    '[',
+    '"',
+    '1',
+    '\ufeff{}',
+    '{]',
+    '{"a"}',
+    '{"a":tx',
+    '{"a":01',
+    '{}x',
+    '{"a":"\n',
+    '{"\\x',
+    '{"to\\x',
+  ]) {
     scan.reset()
     const bytes = Buffer.from(text)
     t.equal(scan.feed(bytes, 0, bytes.length), false, JSON.stringify(text))

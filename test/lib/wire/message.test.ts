@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeMessage, encodeMessage, recipientFinder } from '../../../lib/wire/message.ts'
+import { decodeMessage, encodeMessage } from '../../../lib/wire/message.ts'
 
 const text = (data: string) => ({ data: Buffer.from(data), binary: false })
 
@@ -27,33 +27,3 @@ t.test('what is no message is told apart', async t => {
   for (const opcode of [0, 3, 8, 9, 10, 255]) t.match(decodeMessage(Buffer.of(opcode)), { problem: `opcode ${opcode}` })
   t.match(decodeMessage(Buffer.of(1, 0xc3)), { problem: /UTF-8/ })
 })
-
-t.test(
-  'a recipient is a non-empty string in the field of a JSON object in a text message, and nothing else',
-  async t => {
-    const find = recipientFinder('recipientId')
-    t.equal(find(text('{"recipientId":"bob"}')), 'bob')
-    t.equal(find(text(' {"x":1, "recipientId" : "zo\\u00eb"}')), 'zoë')
-    t.equal(find({ data: Buffer.from('{"recipientId":"bob"}'), binary: true }), undefined)
-    for (const other of [
-      '',
-      'x',
-      '[]',
-      'null',
-      '"recipientId"',
-      '["recipientId"]',
-      '{"recipientId":1}',
-      '{"recipientId":""}',
-      '{"recipientId":"bob"',
-      '{"a":{"recipientId":"b"}}',
-      '{"__proto__":{"recipientId":"b"}}',
-    ]) {
-      t.equal(find(text(other)), undefined, other)
-    }
-    t.equal(recipientFinder('a"b')(text('{"a\\"b":"c"}')), 'c', 'a field that JSON has to escape')
-    fc.assert(
-      fc.property(fc.uint8Array(), bytes => find({ data: Buffer.from(bytes), binary: false }) === undefined),
-      { seed: 2 },
-    )
-  },
-)

@@ -3,11 +3,12 @@ import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import * as ws from 'ws'
+import { AddressFinder } from '../../../lib/websocket/address-finder.ts'
 import { type Control, controlSecret, decodeControl, encodeControl } from '../../../lib/wire/control.ts'
 import { FirstText } from '../../../lib/wire/first-text.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
 import { Held, holdings, MAX_HELD_BYTES } from '../../../lib/wire/held.ts'
-import { type Direction, type Message, recipientFinder } from '../../../lib/wire/message.ts'
+import type { Direction, Message } from '../../../lib/wire/message.ts'
 import { Pipe } from '../../../lib/wire/pipe.ts'
 
 /** What a pipe is given and what came out, read by another implementation of RFC 6455. */
@@ -32,6 +33,8 @@ interface Given {
   readonly keepClose?: boolean
   /** Whoever takes a message writes another one to where it would have gone. */
   readonly replace?: boolean
+  /** Which recipients' messages are taken out; all, unless said otherwise. */
+  readonly takes?: (recipient: string) => boolean
 }
 
 /** Takes chunks as sockets lend them: each is something else as soon as it has been pushed. */
@@ -55,7 +58,15 @@ class LentPipe extends Pipe {
 }
 
 function run(direction: Direction, given: Given = {}): Run {
-  const { find = false, limit = 1_000_000, secret, first, keepClose = false, replace = false } = given
+  const {
+    find = false,
+    limit = 1_000_000,
+    secret,
+    first,
+    keepClose = false,
+    replace = false,
+    takes = () => true,
+  } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -87,15 +98,16 @@ function run(direction: Direction, given: Given = {}): Run {
         return !keepClose
       },
       onTooBig: () => void run.tooBig++,
+      takes: (_pipe, recipient) => takes(recipient),
       onAddressed(pipe, _recipient, { data }) {
         if (replace) void pipe.inject({ data: Buffer.from(`instead ${result.taken.length}`), binary: false })
-        return result.taken.push(data.toString()) > 0
+        result.taken.push(data.toString())
       },
       onControl: (_pipe, payload) => void result.controls.push(decodeControl(payload)),
       onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
       onStopped: () => void run.stops++,
     },
-    { maxMessageBytes: limit, find: find ? recipientFinder('recipientId') : undefined, secret, first },
+    { maxMessageBytes: limit, find: find ? new AddressFinder('recipientId') : undefined, secret, first },
   )
   const run: Run = Object.assign(result, { pipe })
   return run
@@ -178,7 +190,7 @@ function encode(sent: readonly Sent[], direction: Direction): Buffer {
 }
 
 const isAddressed = ({ text, binary }: Sent) =>
-  !binary && recipientFinder('recipientId')({ data: Buffer.from(text), binary }) !== undefined
+  !binary && new AddressFinder('recipientId').find(Buffer.from(text)) !== undefined
 const shown = ({ text, binary }: { text: string; binary: boolean }) =>
   `${binary ? 'b' : 't'}${Buffer.from(text).toString('latin1')}`
 const both = fc.constantFrom<Direction>('inbound', 'outbound')
@@ -217,16 +229,20 @@ t.test('frames that come in one chunk leave in one write', async t => {
   }
 })
 
-t.test('a message is parsed only where the field of the recipient occurs in it', async t => {
+t.test('messages are not parsed, and one that nobody takes passes as it came', async t => {
   const parse = t.capture(JSON, 'parse', JSON.parse)
-  const { pipe, taken } = run('inbound', { find: true })
-  const push = (text: string) => pipe.push(encodeFrame(OPCODE.TEXT, Buffer.from(text), 7))
-  for (const text of ['{"text":"hi"}', '{"recipientid":"bob"}', '{recipientId:1}', `{"a":"${'x'.repeat(70_000)}"}`])
-    push(text)
+  const { pipe, taken, out } = run('inbound', { find: true, takes: recipient => recipient !== 'ann' })
+  const frames = ['{"text":"hi"}', '{"recipientId":"ann"}', '{recipientId:1}', `{"a":"${'x'.repeat(70_000)}"}`].map(
+    text => encodeFrame(OPCODE.TEXT, Buffer.from(text), 7),
+  )
+  for (const frame of [...frames, encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"bob"}'), 7)]) {
+    pipe.push(frame.subarray(0, 20))
+    pipe.push(frame.subarray(20))
+    pipe.push(frame)
+  }
   t.strictSame(parse(), [])
-  push('{"recipientId":"bob"}')
-  t.equal(parse().length, 1)
-  t.equal(taken.length, 1)
+  t.equal(taken.length, 2)
+  t.ok(out().equals(Buffer.concat(frames.flatMap(frame => [frame, frame]))))
 })
 
 t.test('addressed messages are taken out; everything else passes, in order, as it came', async t => {
