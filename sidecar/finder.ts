@@ -9,11 +9,15 @@ import type { Acquaintances } from './acquaintances.ts'
 import type { Delivery } from './deliver.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import type { Registry } from './registry.ts'
-import { FOLLOW_REASONS, type FollowReason, Search, type SearchView } from './search.ts'
+import { FOLLOW_REASONS, type FollowReason, QUICK_MS, Search, type SearchView } from './search.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 /** After a change of the members, others may have an older or a newer list for so long, in milliseconds. */
 export const TURBULENT_MS = 30_000
+
+/** A search that was in vain says so to others for so long, in milliseconds. */
+const IN_VAIN_MS = 5000
+const MAX_IN_VAIN = 10_000
 
 /** A member that could not be reached is passed over for so long, in milliseconds. */
 const SUSPECT_MS = 1000
@@ -36,6 +40,14 @@ export interface FinderOptions {
   readonly metrics: Metrics
 }
 
+/** A search that has found no trace of a user. */
+interface InVain {
+  /** When all were asked last, on the clock of `performance.now()`. */
+  readonly allAt: number
+  /** Who could not be reached. */
+  readonly unreached: ReadonlySet<string>
+}
+
 /** Where a message goes: to a member, to a connection of this pod, or to nobody. */
 export type Target = Member | 'here' | undefined
 
@@ -50,6 +62,9 @@ export function isMiss(answer: Answer): answer is Miss {
 export class Finder {
   readonly #options: FinderOptions
   readonly #suspects = new ExpiringMap<string, true>({ keepMs: SUSPECT_MS, maxEntries: MAX_SUSPECTS })
+  readonly #inVain = new ExpiringMap<string, InVain>({ keepMs: IN_VAIN_MS, maxEntries: MAX_IN_VAIN })
+  /** For each user that is searched for, the end of the one search that goes on asking. */
+  readonly #searching = new Map<string, Promise<unknown>>()
   readonly #followed
 
   constructor(options: FinderOptions) {
@@ -98,31 +113,74 @@ export class Finder {
   }
 
   /**
-   * Goes on with a search until the letter is delivered or nobody is left to ask.
+   * Goes on with a search until the letter is delivered or nobody is left to ask. Of several searches for one user, one asks again and
+   * again, and the others wait for what comes of it.
    *
    * @param since when the message came, and `until` when it must have its outcome; on the clock of `performance.now()`
    */
   async seek(search: Search, letter: Letter, since: number, until: number): Promise<Outcome> {
-    for (;;) {
-      const now = performance.now()
-      if (now >= until) return search.verdict
-      const step = search.next(now - since)
-      if ('outcome' in step) return step.outcome
-      if ('waitMs' in step) {
-        await new Promise(resolve => setTimeout(resolve, step.waitMs))
-        search.look()
-        continue
+    const { user } = letter
+    let end: (() => void) | undefined
+    try {
+      for (;;) {
+        const now = performance.now()
+        if (now >= until) return search.verdict
+        if (search.isVague && this.#wasInVain(user, since)) return search.verdict
+        const step = search.next(now - since)
+        if ('outcome' in step) {
+          this.#gaveUp(user, search, since)
+          return step.outcome
+        }
+        if ('waitMs' in step) {
+          const other = end ? undefined : this.#searching.get(user)
+          if (other) await orLate(other, undefined, deadlineIn(Math.max(1, since + search.limitMs - now)))
+          else {
+            end ??= this.#lead(user)
+            // Timers have whole milliseconds and are up to one early, after which there would be a further round.
+            await new Promise(resolve => setTimeout(resolve, Math.ceil(step.waitMs) + 1))
+          }
+          search.look()
+          continue
+        }
+        this.#count(step.reason)
+        const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
+        const limitMs = Math.min(this.#options.timeoutMs, until - now)
+        const answer = await this.ask(target, letter, deadlineIn(limitMs))
+        if (isMiss(answer)) this.#missed(search, user, step.ask, answer)
+        else {
+          if (answer === 'delivered') this.#found(user, step.ask)
+          return answer
+        }
       }
-      this.#count(step.reason)
-      const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
-      const limitMs = Math.min(this.#options.timeoutMs, until - now)
-      const answer = await this.ask(target, letter, deadlineIn(limitMs))
-      if (isMiss(answer)) this.#missed(search, letter.user, step.ask, answer)
-      else {
-        if (answer === 'delivered') this.#found(letter.user, step.ask)
-        return answer
-      }
+    } finally {
+      end?.()
     }
+  }
+
+  /** Others wait until this search has ended. Returns what ends it for them. */
+  #lead(user: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#searching.set(user, promise)
+    return () => {
+      this.#searching.delete(user)
+      resolve()
+    }
+  }
+
+  /** Whether all were asked in vain after a message had come, and long enough after it for any news to have arrived. */
+  #wasInVain(user: string, since: number): boolean {
+    const known = this.#knownInVain(user)
+    return known !== undefined && known.allAt >= since + QUICK_MS
+  }
+
+  #knownInVain(user: string): InVain | undefined {
+    const known = this.#inVain.get(user)
+    // Others may have come to be members, who were not asked.
+    return known && !this.#options.history.changedWithin(performance.now() - known.allAt) ? known : undefined
+  }
+
+  #gaveUp(user: string, { allAtMs, unreached }: Search, since: number): void {
+    if (allAtMs > 0) this.#inVain.set(user, { allAt: since + allAtMs, unreached: new Set(unreached) })
   }
 
   #view(user: string): SearchView {
@@ -131,6 +189,7 @@ export class Finder {
       believed: registry.isConnected(user) ? self : whereabouts.get(user),
       owner: members().owner(user)?.name,
       turbulent: history.changedWithin(TURBULENT_MS),
+      inVain: this.#knownInVain(user)?.unreached,
       former: () => history.formerOwners(user).map(({ name }) => name),
       ranked: limit =>
         members()
@@ -152,6 +211,7 @@ export class Finder {
   /** The next message goes there at once. */
   #found(user: string, member: string): void {
     const { self, members, whereabouts } = this.#options
+    this.#inVain.delete(user)
     // Where else they are stays known: there they may have further connections.
     if (member === self) return
     if (members().owner(user)?.name === member) whereabouts.delete(user)

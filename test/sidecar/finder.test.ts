@@ -13,7 +13,7 @@ const [SELF, A, B] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member,
 const STRANGER = '[2001:db8::9]:3000'
 
 /** A finder that knows A and B; what each member answers is said by name, `offline` if nothing is. */
-function start(members = [A, B], trusting = true) {
+function start(members = [A, B], trusting = true, changedAt = Number.NEGATIVE_INFINITY) {
   const answers = new Map<string, Answer>()
   const asked: string[] = []
   const metrics = new Metrics()
@@ -29,10 +29,11 @@ function start(members = [A, B], trusting = true) {
     close: () => {},
   }
   const set = MemberSet.of(members)
+  const changed = { at: changedAt }
   const finder = new Finder({
     self: SELF.name,
     members: () => set,
-    history: { changedWithin: () => false, formerOwners: () => [] },
+    history: { changedWithin: ms => performance.now() - changed.at <= ms, formerOwners: () => [] },
     acquaintances: new Acquaintances({ members: () => set, history: { get: () => undefined }, trusting }),
     registry,
     whereabouts,
@@ -56,7 +57,20 @@ function start(members = [A, B], trusting = true) {
     const now = performance.now()
     return finder.seek(finder.search(user, target, miss, waitMs), letter, now, now + 5000)
   }
-  return { finder, answers, asked, whereabouts, registry, user, owner, other: owner === A ? B : A, ask, seek, letter }
+  return {
+    finder,
+    answers,
+    asked,
+    changed,
+    whereabouts,
+    registry,
+    user,
+    owner,
+    other: owner === A ? B : A,
+    ask,
+    seek,
+    letter,
+  }
 }
 
 t.test('a message goes first to where its recipient is, is believed to be, or belongs', async t => {
@@ -133,4 +147,53 @@ t.test('what ends a search at once', async t => {
     answers.set(other.name, outcome)
     t.equal(await seek(owner, 'no_owner', 1000), outcome)
   }
+})
+
+const MANY = Array.from({ length: 12 }, (_, n) => createMember('10.0.0.2', 3000 + n))
+
+/** While members change: a finder, and so many messages for one user at the same time. */
+function startUnsettled() {
+  const started = start(MANY, true, performance.now() - 5000)
+  const send = async (count: number) => {
+    const before = started.asked.length
+    const outcomes = await Promise.all(Array.from({ length: count }, () => started.seek(started.owner, 'offline', 300)))
+    return { outcomes: [...new Set(outcomes)], asked: started.asked.length - before }
+  }
+  const second = MemberSet.of(MANY).rank(started.user)[1] as Member
+  return { ...started, second, send }
+}
+
+t.test('however many messages there are for a user who is offline, one search goes on asking', async t => {
+  const { send, changed } = startUnsettled()
+  const one = await send(1)
+  t.strictSame(one.outcomes, ['offline'])
+  t.ok(one.asked <= 7 + 3 * 2 + 8, `${one.asked} questions for one message`)
+  changed.at = performance.now() - 1000
+  const first = await startUnsettled().send(40)
+  t.strictSame(first.outcomes, ['offline'])
+  t.ok(first.asked <= 40 * 7 + 40, `${first.asked} questions for 40 messages, of which each asks once`)
+})
+
+t.test(
+  'a search in vain makes those that follow short; a change of the members, or a trace, makes them long again',
+  async t => {
+    const { send, changed, answers, second } = startUnsettled()
+    await send(1)
+    const again = await send(1)
+    t.ok(again.asked <= 17, `${again.asked} questions`)
+    changed.at = performance.now()
+    const long = await send(1)
+    t.ok(long.asked > again.asked, `${long.asked} questions`)
+    answers.set(second.name, 'delivered')
+    t.strictSame((await send(1)).outcomes, ['delivered'], 'whoever has come is found')
+    t.strictSame((await send(20)).outcomes, ['delivered'])
+  },
+)
+
+t.test('all messages that wait for a user arrive as soon as one of them has', async t => {
+  const { seek, answers, owner, second: there, whereabouts, user } = startUnsettled()
+  const waiting = Array.from({ length: 10 }, () => seek(owner, 'offline', 3000))
+  setTimeout(() => answers.set(there.name, 'delivered').set(owner.name, { member: there.name }), 120)
+  t.strictSame([...new Set(await Promise.all(waiting))], ['delivered'])
+  t.equal(whereabouts.get(user), there.name)
 })

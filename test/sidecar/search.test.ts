@@ -157,3 +157,73 @@ t.test('whatever the lists are, a connected user is found, if those who hold use
   )
   t.ok(asked > 500, `${asked} of them could be found, with ${followed} questions`)
 })
+
+/** Plays a search for a user who comes to a member at some time, and whom it announces to those that it takes for the owners. */
+function playArrival(
+  view: SearchView,
+  { holder, at, told }: { holder: string; at: number; told: readonly string[] },
+  waitMs: number,
+) {
+  const search = new Search(() => view, waitMs)
+  let [clock, asked] = [0, 0]
+  for (;;) {
+    const step = search.next(clock)
+    if ('outcome' in step) return { end: step.outcome, clock, asked }
+    if ('waitMs' in step) {
+      clock += step.waitMs
+      search.look()
+      continue
+    }
+    asked++
+    if (clock >= at && step.ask === holder) return { end: 'delivered', clock, asked }
+    search.answered(step.ask, clock >= at && told.includes(step.ask) ? { member: holder } : 'offline')
+  }
+}
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const
+const unsettled: SearchView = { ...calm, turbulent: true, former: () => [], ranked: () => NAMES }
+
+t.test('who is nowhere costs a few questions, however long it is searched for them', async t => {
+  const nowhere = { holder: 'x', at: Number.POSITIVE_INFINITY, told: [] }
+  t.match(playArrival(unsettled, nowhere, 3000), { end: 'offline', clock: 3000, asked: 34 }, 'all each time: 88')
+  t.match(playArrival({ ...unsettled, inVain: new Set() }, nowhere, 3000), { end: 'offline', clock: 100, asked: 18 })
+  t.match(playArrival({ ...unsettled, inVain: new Set(), turbulent: false }, nowhere, 3000), { clock: 0, asked: 1 })
+})
+
+t.test('whoever comes while it is searched for them is found, and soon where the owner is told', async t => {
+  const seed = Number(process.env['SEED'] ?? 20_261_130)
+  const property = fc.property(
+    fc.nat(2999),
+    fc.constantFrom(...NAMES, 'unknown'),
+    fc.constantFrom(...NAMES),
+    fc.boolean(),
+    (at, holder, owner, quick) => {
+      const view = { ...unsettled, ...(quick && { inVain: new Set<string>() }) }
+      const limit = quick ? 100 : 3000
+      const { end, clock } = playArrival(view, { holder, at: at % limit, told: [owner] }, 3000)
+      if (end !== 'delivered') throw new Error('not found')
+      if (owner === 'a' && clock > (at % limit) + 400) throw new Error(`found only after ${clock - at} ms`)
+    },
+  )
+  t.doesNotThrow(() => fc.assert(property, { seed, numRuns: 1000 }))
+})
+
+t.test('a search in vain says nothing about what was not known to it', async t => {
+  const view = { ...unsettled, inVain: new Set(['a']) }
+  t.match(play(view, { a: ['no_owner'] }), { clock: 100 }, 'the same one cannot be reached')
+  t.match(play(view, { a: ['no_owner'], b: ['no_owner'] }), { clock: 4000 }, 'another one')
+  t.match(play(view, { b: [A_MOMENT_AGO, 'offline'] }), { clock: 4000 }, 'a trace')
+})
+
+t.test('an owner who cannot be reached: whoever takes its place is asked in each round', async t => {
+  const { log } = play(unsettled, { a: ['no_owner'] })
+  const rounds = log
+    .join()
+    .split(/wait \d+/)
+    .slice(1)
+  t.ok(rounds.length > 10)
+  t.strictSame(
+    rounds.filter(round => !round.includes('b (retry)')),
+    [],
+  )
+})
