@@ -1,11 +1,12 @@
 import { Resolver } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
+import { isNoName, isNone, orNone, TargetAddresses } from './dns-addresses.ts'
+import { candidates, searchDomains, witnesses } from './dns-names.ts'
 import { type Endpoint, membersAt } from './endpoints.ts'
 import type { MemberSource } from './source.ts'
 import { Backoff, realTiming, type Timing } from './timing.ts'
 
 /** The part of `node:dns` that is used here. */
-export type SrvResolver = Pick<Resolver, 'resolveSrv' | 'resolve4' | 'resolve6' | 'cancel'>
+export type SrvResolver = Pick<Resolver, 'resolveSrv' | 'resolve4' | 'resolve6' | 'resolveTxt' | 'cancel'>
 
 interface Options {
   readonly resolver?: SrvResolver
@@ -18,8 +19,6 @@ const POLL_MS = 2000
 const POLL_JITTER_MS = 1000
 const QUERY_TIMEOUT_MS = 2000
 const QUERY_TRIES = 2
-/** Questions that may be under way at once: a server's socket buffer holds only so many datagrams. */
-const CONCURRENCY = 32
 
 /**
  * Members from the SRV record of a headless Service (RFC 2782), asked again every 2 to 3 s, because the answer's time to live
@@ -28,13 +27,13 @@ const CONCURRENCY = 32
  */
 export function dnsSource(record: string, options: Options = {}): MemberSource {
   const { resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES }), timing = realTiming } = options
-  const names = candidates(record, options.search ?? searchDomains())
+  const service = new ServiceRecord(resolver, candidates(record, options.search ?? searchDomains()), timing)
   return async (sink, signal) => {
     const backoff = new Backoff(timing)
     signal.addEventListener('abort', () => resolver.cancel(), { once: true })
     while (!signal.aborted) {
       try {
-        sink.answer(membersAt(await resolveService(resolver, names)))
+        sink.answer(membersAt(await service.endpoints()))
         backoff.reset()
         await timing.sleep(POLL_MS + timing.random() * POLL_JITTER_MS, signal)
       } catch (error) {
@@ -45,76 +44,68 @@ export function dnsSource(record: string, options: Options = {}): MemberSource {
   }
 }
 
-/** The full names to ask for, in order. `node:dns` does not use the search list that `getaddrinfo` uses. */
-function candidates(record: string, search: readonly string[]): string[] {
-  return record.endsWith('.') ? [record] : [...search.map(domain => `${record}.${domain}`), record]
-}
+/** An SRV record that has one of several names. */
+class ServiceRecord {
+  readonly #resolver: SrvResolver
+  /** The one that was found last comes first. */
+  readonly #names: string[]
+  readonly #addresses: TargetAddresses
 
-function searchDomains(): string[] {
-  try {
-    const lines = readFileSync('/etc/resolv.conf', 'utf8').split('\n')
-    // The last one counts (resolv.conf(5)).
-    return (
-      lines
-        .findLast(line => /^search\s/.test(line))
-        ?.trim()
-        .split(/\s+/)
-        .slice(1) ?? []
-    )
-  } catch {
+  constructor(resolver: SrvResolver, names: string[], timing: Timing) {
+    this.#resolver = resolver
+    this.#names = names
+    this.#addresses = new TargetAddresses(resolver, timing)
+  }
+
+  /** @throws where it could not be found out */
+  async endpoints(): Promise<Endpoint[]> {
+    const records = await this.#records()
+    const addresses = await this.#addresses.of(records.map(({ name }) => name))
+    return records.flatMap(({ name, port }) => (addresses.get(name) ?? []).map(address => ({ address, port })))
+  }
+
+  async #records(): Promise<{ name: string; port: number }[]> {
+    const names = this.#names
+    let failure: unknown
+    let exists = false
+    for (const [index, name] of names.entries()) {
+      const records = await this.#resolver.resolveSrv(name).catch(error => {
+        // A server may know nothing of one domain in the search list while the record is in another.
+        if (!isNone(error)) failure ??= error
+        exists ||= isNone(error) && !isNoName(error)
+        return []
+      })
+      if (records.length === 0) continue
+      names.unshift(...names.splice(index, 1))
+      return records
+    }
+    if (failure) throw failure
+    if (!exists) await this.#assertCluster()
     return []
   }
-}
 
-async function resolveService(resolver: SrvResolver, names: string[]): Promise<Endpoint[]> {
-  let failure: unknown
-  for (const [index, name] of names.entries()) {
-    const records = await orNone(resolver.resolveSrv(name)).catch(error => {
-      // A server may know nothing of one domain in the search list while the record is in another.
-      failure ??= error
-      return []
-    })
-    if (records.length === 0) continue
-    // The name that exists is asked for first from now on.
-    names.unshift(...names.splice(index, 1))
-    return resolveTargets(resolver, records)
-  }
-  if (failure) throw failure
-  return []
-}
-
-async function resolveTargets(
-  resolver: SrvResolver,
-  records: readonly { name: string; port: number }[],
-): Promise<Endpoint[]> {
-  const endpoints: Endpoint[] = []
-  for (let start = 0; start < records.length; start += CONCURRENCY) {
-    const found = await Promise.all(
-      records.slice(start, start + CONCURRENCY).map(async ({ name, port }) => {
-        const addresses = await addressesOf(resolver, name)
-        return addresses.map(address => ({ address, port }))
-      }),
+  /** Any server says of a name that it does not exist: it counts only from one that knows the cluster. */
+  async #assertCluster(): Promise<void> {
+    const known = witnesses(this.#names)
+    for (const { service, version } of known) {
+      if (await this.#exists(this.#resolver.resolve4(service))) return
+      if ((await orNone(this.#resolver.resolveTxt(version))).length > 0) return
+    }
+    const [first] = known
+    if (!first) return
+    throw new Error(
+      `neither it nor ${first.service} is known to the DNS server, so that it is not the cluster's; what are dnsPolicy and dnsConfig of the pod?`,
     )
-    endpoints.push(...found.flat())
   }
-  return endpoints
-}
 
-async function addressesOf(resolver: SrvResolver, name: string): Promise<string[]> {
-  const v4 = await orNone(resolver.resolve4(name))
-  return v4.length > 0 ? v4 : orNone(resolver.resolve6(name))
-}
-
-/**
- * A name that does not exist is an answer: no records. Anything else fails the whole round, since a question that got lost
- * must not take a living member's users away.
- */
-async function orNone<T>(answer: Promise<T[]>): Promise<T[]> {
-  try {
-    return await answer
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOTFOUND' || code === 'ENODATA') return []
-    throw error
+  async #exists(answer: Promise<unknown[]>): Promise<boolean> {
+    try {
+      return (await answer).length > 0
+    } catch (error) {
+      if (isNoName(error)) return false
+      // It has the name, and nothing but addresses of the other family.
+      if (isNone(error)) return true
+      throw error
+    }
   }
 }

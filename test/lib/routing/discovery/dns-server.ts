@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
 import type { Test } from 'tap'
 
-const TYPES = { 1: 'A', 28: 'AAAA', 33: 'SRV' } as const
+const TYPES = { 1: 'A', 16: 'TXT', 28: 'AAAA', 33: 'SRV' } as const
 type RecordType = (typeof TYPES)[keyof typeof TYPES]
 
-/** Records by `name TYPE`: addresses, or `port target` for SRV. A question that is not there is answered with NXDOMAIN. */
+/** Records by `name TYPE`: addresses, texts, or `port target` for SRV. A question that is not there is answered with NXDOMAIN. */
 export type Zone = Record<string, readonly string[]>
 
 /** Response codes of RFC 1035, section 4.1.1. */
@@ -55,7 +55,7 @@ function readQuestion(query: Buffer): { name: string; type: RecordType | 'other'
 }
 
 function answer(type: string, value: string): Buffer {
-  const [code, data] = type === 'SRV' ? [33, srvData(value)] : isIPv4(value) ? [1, v4Data(value)] : [28, v6Data(value)]
+  const [code, data] = dataOf(type, value)
   const head = Buffer.alloc(12)
   // The name is a pointer to that of the question.
   head.writeUInt16BE(0xc00c, 0)
@@ -64,6 +64,12 @@ function answer(type: string, value: string): Buffer {
   head.writeUInt32BE(5, 6)
   head.writeUInt16BE(data.length, 10)
   return Buffer.concat([head, data])
+}
+
+function dataOf(type: string, value: string): [code: number, data: Buffer] {
+  if (type === 'SRV') return [33, srvData(value)]
+  if (type === 'TXT') return [16, Buffer.concat([Buffer.from([value.length]), Buffer.from(value)])]
+  return isIPv4(value) ? [1, v4Data(value)] : [28, v6Data(value)]
 }
 
 const v4Data = (address: string) => Buffer.from(address.split('.').map(Number))

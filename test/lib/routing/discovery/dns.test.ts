@@ -33,10 +33,14 @@ async function follow(t: Test, zone: Zone, { record: name = FULL, search = [] as
   }
 }
 
+/** What every cluster has. */
+const CLUSTER: Zone = { 'kubernetes.default.svc.cluster.local A': ['10.96.0.1'] }
+
 const twoPods = (): Zone => ({
   [`${FULL} SRV`]: ['3000 10-0-0-1.chat', '13000 10-0-0-2.chat'],
   '10-0-0-1.chat A': ['10.0.0.1'],
   '10-0-0-2.chat A': ['10.0.0.2'],
+  ...CLUSTER,
 })
 
 t.test('members are the addresses of the targets of the SRV record, asked again every 2 to 3 s', async t => {
@@ -107,7 +111,7 @@ t.test('IPv6 addresses count where there is no IPv4 address', async t => {
   const { answers, again } = await follow(t, zone)
   t.strictSame(answers, ['[fd00::1]:3000,[fd00::2]:3000'])
   zone['a.chat A'] = ['10.0.0.1']
-  await again()
+  for (let n = 0; n < 2; n++) await again()
   t.equal(answers.at(-1), '10.0.0.1:3000', 'one family only: a pod must not be two members')
 })
 
@@ -135,15 +139,100 @@ t.test('a name that does not exist is an empty answer, a server that fails is a 
 })
 
 t.test('a target that is gone is left out; one that cannot be asked for fails the whole answer', async t => {
-  const zone = twoPods()
+  const zone: Zone = {
+    [`${FULL} SRV`]: ['3000 a.chat', '3000 b.chat'],
+    'a.chat A': ['10.0.0.1'],
+    'b.chat A': ['10.0.0.2'],
+  }
   const { answers, failures, again } = await follow(t, zone)
-  delete zone['10-0-0-2.chat A']
+  delete zone['b.chat A']
+  // What the server has said holds for 5 s.
+  await again()
+  t.equal(answers.at(-1), '10.0.0.1:3000,10.0.0.2:3000')
   await again()
   t.equal(answers.at(-1), '10.0.0.1:3000')
-  zone['10-0-0-1.chat A'] = ['IGNORE']
+  zone['a.chat A'] = ['IGNORE']
   await again()
-  t.equal(answers.length, 2)
+  t.equal(answers.length, 4, 'known for 2.5 s')
+  await again()
+  t.equal(answers.length, 4)
   t.match(failures, [/ETIMEOUT/])
+})
+
+t.test('a hundred pods: each is asked for once, and then only the record', async t => {
+  const numbers = Array.from({ length: 100 }, (_, i) => i)
+  const nameOf = (i: number) => `10-0-1-${i}.chat`
+  const zone: Zone = { [`${FULL} SRV`]: numbers.map(i => `3000 ${nameOf(i)}`) }
+  for (const i of [...numbers, 100, 101]) zone[`${nameOf(i)} A`] = [`10.0.1.${i}`]
+  const { answers, asked, again } = await follow(t, zone)
+  t.equal(asked.length, 101)
+  for (let n = 0; n < 20; n++) await again()
+  t.equal(asked.length, 121, '20 rounds')
+  // A rollout: some go, some come, and one comes back with the address of one that has gone.
+  zone[`${FULL} SRV`] = [...numbers.slice(2), 100, 101].map(i => `3000 ${nameOf(i)}`)
+  await again()
+  t.equal(asked.length, 124, 'two new ones')
+  t.equal(answers.at(-1)?.split(',').length, 100)
+  zone[`${FULL} SRV`] = [...numbers.slice(1), 100, 101].map(i => `3000 ${nameOf(i)}`)
+  zone[`${nameOf(1)} A`] = ['10.0.2.1']
+  await again()
+  t.equal(asked.length, 126, 'whoever was not listed is asked for again')
+  t.ok(answers.at(-1)?.includes('10.0.2.1:3000'))
+})
+
+t.test(
+  'a name that spells its address is asked for again after minutes, any other after the time that the server says',
+  async t => {
+    const zone: Zone = {
+      [`${FULL} SRV`]: ['3000 10-0-0-1.chat', '3000 fd00--1.chat', '3000 pod-a.chat'],
+      '10-0-0-1.chat A': ['10.0.0.1'],
+      'fd00--1.chat A': [],
+      'fd00--1.chat AAAA': ['fd00:0000:0000:0000:0000:0000:0000:0001'],
+      'pod-a.chat A': ['10.0.0.7'],
+    }
+    const { answers, asked, again } = await follow(t, zone)
+    const count = (question: string) => asked.filter(text => text === question).length
+    zone['pod-a.chat A'] = ['10.0.0.8']
+    for (let n = 0; n < 40; n++) await again()
+    t.equal(answers.at(-1), '10.0.0.1:3000,10.0.0.8:3000')
+    t.equal(count('pod-a.chat A'), 21, 'in 100 s')
+    t.equal(count('10-0-0-1.chat A'), 1)
+    t.equal(count('fd00--1.chat AAAA'), 1)
+    for (let n = 0; n < 60; n++) await again()
+    t.equal(count('10-0-0-1.chat A'), 2, 'in 250 s')
+  },
+)
+
+t.test('that there is nothing counts only from a server that knows the cluster', async t => {
+  for (const [title, witness] of [
+    ['the API server’s Service', CLUSTER],
+    ['the same with addresses of the other family', { 'kubernetes.default.svc.cluster.local A': [] }],
+    ['the version of the specification', { 'dns-version.cluster.local TXT': ['1.1.0'] }],
+    ['the record’s own name, which has nothing now', { [`${FULL} SRV`]: [] }],
+  ] as const) {
+    const { answers, failures } = await follow(t, { ...witness })
+    t.strictSame([answers, failures], [[''], []], title)
+  }
+  const zone: Zone = { 'example.com A': ['192.0.2.1'] }
+  const { answers, failures, again } = await follow(t, zone)
+  t.strictSame(answers, [])
+  t.match(failures, [/kubernetes\.default\.svc\.cluster\.local.*dnsPolicy/])
+  zone['kubernetes.default.svc.cluster.local A'] = ['SERVFAIL']
+  await again()
+  t.match(failures[1], /ESERVFAIL/)
+  t.strictSame(answers, [])
+  const other = await follow(t, {}, { record: '_ws-proxy._tcp.chat.example.com' })
+  t.strictSame(other.answers, [''], 'a name outside of any cluster')
+})
+
+t.test('a search domain that is the root adds nothing, and none makes a name with two dots', async t => {
+  const { answers, failures, asked } = await follow(t, twoPods(), { search: ['.', 'team-a.svc.cluster.local.', ''] })
+  t.strictSame(answers, ['10.0.0.1:3000,10.0.0.2:13000'])
+  t.strictSame(failures, [])
+  t.strictSame(
+    asked.filter(question => question.endsWith(' SRV')),
+    [`${FULL} SRV`],
+  )
 })
 
 t.test('the search list is tried, and the name that exists is asked for first from then on', async t => {
