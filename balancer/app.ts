@@ -11,7 +11,7 @@ import { Mover } from './mover.ts'
 import { PassOver } from './pass-over.ts'
 import type { Placement } from './placement.ts'
 import { Residents } from './residents.ts'
-import { planner } from './upgrade.ts'
+import { confirmed, planner } from './upgrade.ts'
 
 /** The balancer as a server that does not listen yet. */
 export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
@@ -45,6 +45,7 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
       },
     }),
     passOver: (plan, code) => passOver.next(plan, code),
+    confirm: confirmed,
     onLost: (connection, loss) => mover.onLost(connection, loss),
     onControl: (connection, payload) => mover.onControl(connection, payload),
     opened(connection, { handshake, answer }) {

@@ -2,6 +2,8 @@ import type { Bridge } from '../lib/wire/bridge.ts'
 
 /** What the balancer remembers of a connection. */
 export interface Placement {
+  /** Whom the client's handshake names; the app may have named another one in its answer. */
+  readonly claimed: string | undefined
   /** `undefined`: nobody knows, so the connection is on any member and cannot be addressed. */
   readonly user: string | undefined
   /** What the member is chosen by: the user, or something random. */
@@ -29,6 +31,7 @@ const MAX_LOSSES = 5
 const LOSSES_MS = 60_000
 
 export const newPlacement = (user: string | undefined, key: string, member: string): Placement => ({
+  claimed: user,
   user,
   key,
   member,

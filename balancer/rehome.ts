@@ -7,8 +7,9 @@ import { type Answered, type DialLimits, dial } from '../lib/wire/dial.ts'
 import { isAccepted, withField } from '../lib/wire/handshake.ts'
 import { fieldOf, type ResponseHead } from '../lib/wire/head.ts'
 import { depart, leave } from '../lib/wire/leave.ts'
+import { confirmedUser } from '../lib/wire/user.ts'
 import type { Members } from './members.ts'
-import type { Connection } from './placement.ts'
+import type { Connection, Placement } from './placement.ts'
 import type { Reason, Result } from './rehome-metrics.ts'
 
 export interface RehomeOptions {
@@ -95,7 +96,7 @@ export class Rehome {
       if ((error as { code?: string }).code === UNREACHABLE && left() > 0) members.suspect(target.name)
       return 'next'
     }
-    const verdict = judge(answered.head, context.protocol)
+    const verdict = judge(answered.head, context)
     if (verdict !== 'good') {
       if (isAccepted(answered.head)) depart(answered.socket)
       else leave(answered.socket)
@@ -133,9 +134,23 @@ const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'
  * Whether another upstream's answer is as good as the first one's. A refusal of this system says nothing about the app; the app's
  * own is meant for the client, which cannot be given it any more.
  */
-function judge(head: ResponseHead, protocol: string | undefined): 'good' | 'unavailable' | 'refused' | 'differs' {
+function judge(
+  head: ResponseHead,
+  { protocol, claimed, user }: Placement,
+): 'good' | 'unavailable' | 'refused' | 'differs' {
   if (!isAccepted(head)) return fieldOf(head, ERROR_HEADER) === undefined ? 'refused' : 'unavailable'
   const same =
-    fieldOf(head, 'sec-websocket-protocol') === protocol && fieldOf(head, 'sec-websocket-extensions') === undefined
+    fieldOf(head, 'sec-websocket-protocol') === protocol &&
+    fieldOf(head, 'sec-websocket-extensions') === undefined &&
+    isUser(head, claimed, user)
   return same ? 'good' : 'differs'
+}
+
+/** Whether the app takes the client for the same user as the app before. */
+function isUser(head: ResponseHead, claimed: string | undefined, user: string | undefined): boolean {
+  try {
+    return (confirmedUser(head) ?? claimed) === user
+  } catch {
+    return false
+  }
 }

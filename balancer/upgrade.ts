@@ -14,8 +14,9 @@ import {
 import { formatSecret } from '../lib/wire/control.ts'
 import { FirstText } from '../lib/wire/first-text.ts'
 import { FORWARDED_NAMES, forwardedFields } from '../lib/wire/handshake.ts'
+import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
-import { userOf } from '../lib/wire/user.ts'
+import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
 import { newPlacement, type Placement } from './placement.ts'
 
@@ -43,7 +44,7 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
   const control = formatSecret(secret)
   const shared = { secret: { upstream: secret } }
   return (request: IncomingMessage, path: string): Plan<Placement> => {
-    const user = userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, { url: path, headers: request.headers })
+    const user = userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, { url: path, rawHeaders: request.rawHeaders })
     const key = user ?? randomUUID()
     const member = choose(key, user)
     if (!member) throw serviceError('NO_OWNER')
@@ -62,6 +63,17 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
       extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstText(MAX_HELLO_BYTES) },
     }
   }
+}
+
+/**
+ * The plan with the user that the app has named in its answer: the connection stays where it was accepted, and its place is that
+ * user's from now on.
+ *
+ * @throws what {@link confirmedUser} throws
+ */
+export function confirmed(plan: Plan<Placement>, head: ResponseHead): Plan<Placement> {
+  const user = confirmedUser(head)
+  return user === undefined ? plan : { ...plan, context: { ...plan.context, user, key: user } }
 }
 
 /** The same plan for another member. */

@@ -1,4 +1,5 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
+import { keyOf } from '../lib/routing/routing-key.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
@@ -10,7 +11,7 @@ import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
-import { type Identity, planUpgrade } from './upgrade.ts'
+import { confirmed, type Identity, planner } from './upgrade.ts'
 
 /** The sidecar as a server that does not listen yet. */
 export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
@@ -45,15 +46,18 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     config,
     isOwn: isPeerMessage,
     claims: isLinkHandshake,
-    plan: (request, path) => planUpgrade(config, instance, request, path),
+    plan: planner(config, instance),
+    confirm: confirmed,
     find: {
       ...(config.ROUTE !== 'outbound' && { inbound: find }),
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
     // What somebody writes to themselves is on the right connection already.
-    takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
-    onAddressed(bridge, direction, recipient, message) {
+    takes: (bridge, _direction, name) => (keyOf(name) ?? name) !== bridge.context.user,
+    onAddressed(bridge, direction, name, message) {
       const { user } = bridge.context
+      // A name that is no key has its outcome like any other.
+      const recipient = keyOf(name) ?? name
       const inbound = direction === 'inbound'
       const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
       messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)

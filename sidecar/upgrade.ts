@@ -8,11 +8,10 @@ import {
   USER_HEADER,
 } from '../lib/service/names.ts'
 import { parseSecret } from '../lib/wire/control.ts'
+import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
-import { userOf } from '../lib/wire/user.ts'
+import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
-
-const FROM_BALANCER = parseRoutingKey(`header:${USER_HEADER}`)
 
 /** Set anew here, or not meant for the app. */
 const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER, ARRIVING_HEADER])
@@ -45,29 +44,46 @@ function secretOf(text: string | undefined): Buffer | undefined {
 }
 
 /**
- * Sends a handshake to the pod's own app. The user is whom the balancer says; where no balancer is in front, the routing key
- * is looked for here.
+ * Makes the function that sends a handshake, or a plain request, to the pod's own app. The user is whom the balancer and the routing key
+ * name. Anybody can claim to come through a balancer, so its word is one place more, and not one instead of the others: all have to
+ * name the same user. Without a balancer only the routing key counts.
  *
- * @throws what {@link userOf} throws
+ * The function throws what {@link userOf} throws.
  */
-export function planUpgrade(
+export function planner(
   config: Pick<SidecarConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'APP_HOST' | 'APP_PORT'>,
   instance: string,
-  request: IncomingMessage,
-  path: string,
-): Plan<Identity> {
-  const handshake = { url: path, headers: request.headers }
-  const user =
-    userOf(FROM_BALANCER, 'random', handshake) ?? userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, handshake)
-  const secret = secretOf([request.headers[CONTROL_HEADER]].flat()[0])
-  const arriving = secret !== undefined && request.headers[ARRIVING_HEADER] !== undefined
+): (request: IncomingMessage, path: string) => Plan<Identity> {
+  const behindBalancer = parseRoutingKey(`header:${USER_HEADER},${config.ROUTING_KEY.text}`)
+  return ({ headers, rawHeaders }, path) => {
+    const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : behindBalancer
+    const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
+    const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])
+    const arriving = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
+    return {
+      host: config.APP_HOST,
+      port: config.APP_PORT,
+      drop: BETWEEN_US,
+      set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
+      answer: { [INSTANCE_HEADER]: instance },
+      context: { user, key: headers['sec-websocket-key'] ?? '', secret, arriving },
+      ...(secret && { extras: { secret: { client: secret } } }),
+    }
+  }
+}
+
+/**
+ * The plan with the user that the app has named in its answer, who is the user here from now on, and whom a balancer is told.
+ *
+ * @throws what {@link confirmedUser} throws
+ */
+export function confirmed(plan: Plan<Identity>, head: ResponseHead): Plan<Identity> {
+  const user = confirmedUser(head)
+  if (user === undefined) return plan
+  const { answer, context } = plan
   return {
-    host: config.APP_HOST,
-    port: config.APP_PORT,
-    drop: BETWEEN_US,
-    set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
-    answer: { [INSTANCE_HEADER]: instance },
-    context: { user, key: request.headers['sec-websocket-key'] ?? '', secret, arriving },
-    ...(secret && { extras: { secret: { client: secret } } }),
+    ...plan,
+    answer: context.secret ? { ...answer, [USER_HEADER]: encodeKeyHeader(user) } : answer,
+    context: { ...context, user },
   }
 }

@@ -3,61 +3,63 @@ import { decodeKeyHeader, percentDecode } from './key-text.ts'
 import { parsePathExpression } from './path-expression.ts'
 import type { HandshakeRequest } from './routing-key.ts'
 
-/** Looks in one place of a handshake; anything malformed there is the same as nothing. */
-export type KeyReader = (request: HandshakeRequest) => string | undefined
+/** All that one place of a handshake says, repetitions included; anything malformed there is the same as nothing. */
+export type KeyReader = (request: HandshakeRequest) => readonly string[]
 
 /** A token of RFC 9110, section 5.6.2: names of headers and cookies, sub-protocols. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** Where a name, or a token with it, can be as it is. */
+const places = {
+  header(name) {
+    const field = token(name, 'header name')
+    return ({ rawHeaders }) => headerValues(rawHeaders, field).map(decodeKeyHeader)
+  },
+
+  query(name) {
+    return ({ url }) => parameters(splitTarget(url).query, name)
+  },
+
+  cookie(name) {
+    token(name, 'cookie name')
+    return ({ rawHeaders }) => headerValues(rawHeaders, 'cookie').flatMap(line => cookieValues(line, name))
+  },
+
+  protocol(prefix) {
+    token(prefix, 'start of a sub-protocol')
+    return ({ rawHeaders }) =>
+      headerValues(rawHeaders, 'sec-websocket-protocol')
+        .flatMap(line => line.split(','))
+        .map(item => item.trim())
+        .filter(item => item.startsWith(prefix) && item.length > prefix.length)
+        .map(item => percentDecode(item.slice(prefix.length)))
+  },
+} as const satisfies Record<string, (argument: string) => KeyReader>
+
+/** The claim, and, where the token is not in `Authorization`, the place where it is. */
+const TOKEN_PLACE = /^(.+?)@(header|query|cookie|protocol):(.*)$/
 
 /**
  * For each place in a handshake that can name a user: from what follows the colon in `ROUTING_KEY` to its reader. They throw
  * an `Error` that says what is wrong with the argument.
  */
 export const keySources = {
-  header(name) {
-    const field = token(name, 'header name').toLowerCase()
-    return ({ headers }) => headerText(headers[field])
-  },
-
-  query(name) {
-    return ({ url }) => splitTarget(url).query.get(name) ?? undefined
-  },
-
-  cookie(name) {
-    token(name, 'cookie name')
-    return ({ headers }) => cookieValue(headers.cookie ?? '', name)
-  },
+  ...places,
 
   // Not verified: routing is no authentication. The token goes on to the app, which refuses a forged one; all that a forger
   // gains is the choice of the pod that refuses.
-  jwt(claim) {
-    return ({ headers }) => {
-      const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-      if (bearer === undefined) return undefined
-      try {
-        const payload = decodeJwt(bearer)
-        const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
-        return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
-      } catch {
-        return undefined
-      }
-    }
+  jwt(argument) {
+    const [, claim = argument, place, name = ''] = TOKEN_PLACE.exec(argument) ?? []
+    if (place !== undefined && name === '') throw new Error(`it does not say which ${place} has the token`)
+    const read = place === undefined ? bearerTokens : places[place as keyof typeof places](name)
+    return request => read(request).flatMap(text => claimOf(text, claim))
   },
 
   path(source) {
     const find = parsePathExpression(source)
     return ({ url }) => {
       const found = find(splitTarget(url).path)
-      return found === undefined ? undefined : percentDecode(found)
-    }
-  },
-
-  protocol(prefix) {
-    token(prefix, 'start of a sub-protocol')
-    return ({ headers }) => {
-      const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map(item => item.trim())
-      const found = offered.find(item => item.startsWith(prefix) && item.length > prefix.length)
-      return found === undefined ? undefined : percentDecode(found.slice(prefix.length))
+      return found === undefined ? [] : [percentDecode(found)]
     }
   },
 } as const satisfies Record<string, (argument: string) => KeyReader>
@@ -67,28 +69,59 @@ function token(text: string, what: string): string {
   return text
 }
 
-function headerText(value: string | string[] | undefined): string | undefined {
-  const first = Array.isArray(value) ? value[0] : value
-  return first === undefined ? undefined : decodeKeyHeader(first)
+const bearerTokens: KeyReader = ({ rawHeaders }) =>
+  headerValues(rawHeaders, 'authorization').flatMap(value => /^Bearer +(\S+)$/i.exec(value)?.[1] ?? [])
+
+/** A string or number in the payload of a token (RFC 7519, section 4), as a text. */
+function claimOf(jwt: string, claim: string): string | [] {
+  try {
+    const payload = decodeJwt(jwt)
+    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : []
+  } catch {
+    return []
+  }
 }
 
+/**
+ * The values of all lines of a header. One whose name has `_` for `-` counts too, for apps find both under one name (CGI, RFC 3875,
+ * section 4.1.18).
+ */
+function headerValues(rawHeaders: readonly string[], name: string): string[] {
+  const field = canonicalField(name)
+  const values: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const other = rawHeaders[i] as string
+    if (other.length === field.length && canonicalField(other) === field) values.push(rawHeaders[i + 1] as string)
+  }
+  return values
+}
+
+const canonicalField = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+
 /** Path and query of a request target in origin form or absolute form (RFC 9112, section 3.2). */
-function splitTarget(url: string): { path: string; query: URLSearchParams } {
+function splitTarget(url: string): { path: string; query: string } {
   const target = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   const [beforeFragment = ''] = target.split('#', 1)
   const mark = beforeFragment.indexOf('?')
   return mark < 0
-    ? { path: beforeFragment, query: new URLSearchParams() }
-    : { path: beforeFragment.slice(0, mark), query: new URLSearchParams(beforeFragment.slice(mark + 1)) }
+    ? { path: beforeFragment, query: '' }
+    : { path: beforeFragment.slice(0, mark), query: beforeFragment.slice(mark + 1) }
 }
 
-/** The first cookie of this name (RFC 6265, section 4.2), without quotes and percent-encoding. */
-function cookieValue(header: string, name: string): string | undefined {
+/** The values of a parameter, without those whose bytes are no UTF-8: `URLSearchParams` would make one name of all of them. */
+function parameters(query: string, name: string): readonly string[] {
+  return new URLSearchParams(query).getAll(name).filter(value => !value.includes('\ufffd'))
+}
+
+/** The cookies of this name (RFC 6265, section 4.2), without quotes and percent-encoding. */
+function cookieValues(header: string, name: string): string[] {
+  const values: string[] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
     if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
     const value = pair.slice(equals + 1).trim()
-    return percentDecode(decodeKeyHeader(/^".*"$/.test(value) ? value.slice(1, -1) : value))
+    values.push(percentDecode(decodeKeyHeader(/^".*"$/.test(value) ? value.slice(1, -1) : value)))
   }
-  return undefined
+  return values
 }

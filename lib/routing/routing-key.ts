@@ -1,12 +1,12 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { type KeyReader, keySources } from './key-sources.ts'
+import { keyOf } from './key-text.ts'
 
-export { decodeKeyHeader, encodeKeyHeader, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
+export { decodeKeyHeader, encodeKeyHeader, keyOf, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
 
-/** What of a handshake can name its user: the request target and the headers, as Node gives them. */
+/** What of a request can name its user: the target and the header lines, names and values in turn, as Node gives them. */
 export interface HandshakeRequest {
   readonly url: string
-  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
 }
 
 /** Where handshakes name their users. */
@@ -14,10 +14,10 @@ export interface RoutingKey {
   /** The text it was made from. */
   readonly text: string
   /**
-   * The user of a handshake: what the first place that is not empty says; never throws. It can be any text: ask
-   * {@link keyProblem} before using it.
+   * The users that a request names, each once, in the order of the chain; never throws. More than one is nobody: to take one of them would
+   * let a client pass as another in the eyes of an app that reads the other place.
    */
-  find(request: HandshakeRequest): string | undefined
+  find(request: HandshakeRequest): readonly string[]
 }
 
 const SOURCES = Object.keys(keySources)
@@ -25,16 +25,17 @@ const SOURCES = Object.keys(keySources)
 const SEPARATOR = new RegExp(`,(?=\\s*(?:${SOURCES.join('|')}):)`)
 
 /**
- * Reads a chain such as `header:ws-user-id,query:user,path:^/room/([^/]+)`; the first place that is not empty wins.
+ * Reads a chain such as `header:ws-user-id,query:user,path:^/room/([^/]+)`. Each place is looked at; a value that is no key names nobody.
  *
  * - `header:NAME`: a header's value, UTF-8 or ISO 8859-1
- * - `query:NAME`: a parameter, as `URLSearchParams` reads it
+ * - `query:NAME`: a parameter, as `URLSearchParams` reads it (`+` is a space), if its bytes are UTF-8
  * - `cookie:NAME`: a cookie, percent-decoded
- * - `jwt:CLAIM`: a string or number in the payload of `Authorization: Bearer`. **Not verified**: routing is no authentication;
- *   the app gets the token and has to refuse a forged one
+ * - `jwt:CLAIM`: a string or number in the payload of `Authorization: Bearer`; `jwt:CLAIM@PLACE:NAME` of the token in another place,
+ *   a header, query, cookie or protocol. **Not verified**: routing is no authentication; the app gets the token and has to refuse a
+ *   forged one
  * - `path:REGEX`: the one capture group of an RE2 regular expression on the path as sent, percent-decoded; it runs in
  *   linear time, and paths above 8 KiB are not tried
- * - `protocol:PREFIX`: the rest of the offered sub-protocol that starts so, percent-decoded
+ * - `protocol:PREFIX`: the rest of an offered sub-protocol that starts so, percent-decoded
  *
  * @throws {Error} that quotes the item and says what is wrong with it
  */
@@ -43,11 +44,14 @@ export function parseRoutingKey(text: string): RoutingKey {
   return {
     text,
     find(request) {
+      const users: string[] = []
       for (const read of readers) {
-        const key = read(request)
-        if (key) return key
+        for (const name of read(request)) {
+          const user = keyOf(name)
+          if (user !== undefined && !users.includes(user)) users.push(user)
+        }
       }
-      return undefined
+      return users
     },
   }
 }

@@ -11,10 +11,16 @@ export const ERRORS = {
     status: 400,
     retryable: false,
   },
-  INVALID_KEY: {
-    code: 'WSO_ERR_INVALID_KEY',
-    message: 'the user in this handshake cannot be used: %s',
+  AMBIGUOUS_USER: {
+    code: 'WSO_ERR_AMBIGUOUS_USER',
+    message: 'this request names different users; looked in %s',
     status: 400,
+    retryable: false,
+  },
+  BAD_USER: {
+    code: 'WSO_ERR_BAD_USER',
+    message: 'the app accepted the handshake with a header ws-user-id that cannot be used: %s',
+    status: 502,
     retryable: false,
   },
   NO_OWNER: {

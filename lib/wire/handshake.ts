@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { USER_HEADER } from '../service/names.ts'
 import { encodeHead, fieldOf, type ResponseHead } from './head.ts'
 
 type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
@@ -79,7 +80,7 @@ export function withField(handshake: Buffer, name: string, value: string): Buffe
 }
 
 /**
- * An upstream's answer as the client gets it.
+ * An upstream's answer as the client gets it. The user that it names is for this hop, which tells the hop before by `answer`.
  *
  * @param answer fields that this hop sets, instead of any of the same name
  */
@@ -87,7 +88,7 @@ export function repeatAnswer({ status, statusLine, fields }: ResponseHead, answe
   const ours = new Set(Object.keys(answer).map(name => name.toLowerCase()))
   const passed = fields.filter(([name]) => {
     const lower = name.toLowerCase()
-    if (ours.has(lower)) return false
+    if (ours.has(lower) || lower === USER_HEADER) return false
     // A refusal ends the connection, whatever the upstream would do with it next.
     return status === 101 || (lower !== 'connection' && lower !== 'keep-alive')
   })

@@ -13,6 +13,7 @@ import { type Answered, type Dialling, dial } from './dial.ts'
 import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { fieldOf, type ResponseHead } from './head.ts'
 import { InFlight } from './in-flight.ts'
+import { depart } from './leave.ts'
 import { PlainHttp } from './plain-http.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
@@ -64,6 +65,13 @@ export interface ProxyOptions<C>
    * @param code of the error table
    */
   passOver?(plan: Plan<C>, code: string): Plan<C> | undefined
+  /**
+   * Looks at an upstream's acceptance before the client gets it.
+   *
+   * @returns the plan, with what the upstream has said
+   * @throws an error of the error table, which the client gets as its answer
+   */
+  confirm?(plan: Plan<C>, head: ResponseHead): Plan<C>
   opened?(bridge: Bridge<C>, opening: Opening): void
   closed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
@@ -157,9 +165,19 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
       passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
       return
     }
+    const confirmed = confirm(plan, answered)
     counters.accepted()
     client.off('error', ignore)
-    join(client, head, answered, plan, handshake)
+    join(client, head, answered, confirmed, handshake)
+  }
+
+  const confirm = (plan: Plan<C>, { head, socket }: Answered): Plan<C> => {
+    try {
+      return options.confirm?.(plan, head) ?? plan
+    } catch (error) {
+      depart(socket)
+      throw error
+    }
   }
 
   /** Dials until an upstream answers that is not passed over. */
