@@ -130,6 +130,9 @@ const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HE
 const DRAINING = 'WSO_ERR_DRAINING'
 const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'
 
+/** What a refusal says that is the app's own, or comes of what app and client say about the user: it would be the same elsewhere. */
+const OF_OTHERS: ReadonlySet<string | undefined> = new Set([undefined, 'WSO_ERR_BAD_USER', 'WSO_ERR_AMBIGUOUS_USER'])
+
 /**
  * Whether another upstream's answer is as good as the first one's. A refusal of this system says nothing about the app; the app's
  * own is meant for the client, which cannot be given it any more.
@@ -138,7 +141,7 @@ function judge(
   head: ResponseHead,
   { protocol, claimed, user }: Placement,
 ): 'good' | 'unavailable' | 'refused' | 'differs' {
-  if (!isAccepted(head)) return fieldOf(head, ERROR_HEADER) === undefined ? 'refused' : 'unavailable'
+  if (!isAccepted(head)) return OF_OTHERS.has(fieldOf(head, ERROR_HEADER)) ? 'refused' : 'unavailable'
   const same =
     fieldOf(head, 'sec-websocket-protocol') === protocol &&
     fieldOf(head, 'sec-websocket-extensions') === undefined &&

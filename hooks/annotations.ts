@@ -107,7 +107,7 @@ export const ANNOTATIONS = {
     parse: memory,
   },
   'routing-key': {
-    values: 'chain, first hit wins',
+    values: 'chain of places',
     fallback: DEFAULT_ROUTING_KEY,
     description: 'Where a handshake names its user, for the balancer and the sidecars.',
     parse: routingKey,

@@ -60,7 +60,7 @@ export const balancerSpec = Type.Object(
             Type.String({
               minLength: 1,
               maxLength: 1024,
-              description: 'Where a handshake names its user: a chain, first hit wins.',
+              description: 'Where a handshake names its user: a chain of places, which must not name different users.',
             }),
           ),
           onMissing: Type.Optional(

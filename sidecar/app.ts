@@ -1,5 +1,4 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
-import { keyOf } from '../lib/routing/routing-key.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
@@ -53,11 +52,9 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
     // What somebody writes to themselves is on the right connection already.
-    takes: (bridge, _direction, name) => (keyOf(name) ?? name) !== bridge.context.user,
-    onAddressed(bridge, direction, name, message) {
+    takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
+    onAddressed(bridge, direction, recipient, message) {
       const { user } = bridge.context
-      // A name that is no key has its outcome like any other.
-      const recipient = keyOf(name) ?? name
       const inbound = direction === 'inbound'
       const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
       messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)

@@ -44,7 +44,9 @@ const TOKEN_PLACE = /^(.+?)@(header|query|cookie|protocol):(.*)$/
  * an `Error` that says what is wrong with the argument.
  */
 export const keySources = {
-  ...places,
+  header: places.header,
+  query: places.query,
+  cookie: places.cookie,
 
   // Not verified: routing is no authentication. The token goes on to the app, which refuses a forged one; all that a forger
   // gains is the choice of the pod that refuses.
@@ -62,6 +64,8 @@ export const keySources = {
       return found === undefined ? [] : [percentDecode(found)]
     }
   },
+
+  protocol: places.protocol,
 } as const satisfies Record<string, (argument: string) => KeyReader>
 
 function token(text: string, what: string): string {

@@ -29,7 +29,7 @@ export const routingSettings = {
   ROUTING_KEY: Type.String({
     default: DEFAULT_ROUTING_KEY,
     description:
-      'Where a handshake names its user, first hit wins: header:NAME, query:NAME, cookie:NAME, jwt:CLAIM, path:REGEX, protocol:PREFIX, separated by commas.',
+      'Where a handshake names its user: header:NAME, query:NAME, cookie:NAME, jwt:CLAIM, jwt:CLAIM@PLACE:NAME, path:REGEX, protocol:PREFIX, separated by commas. Places that name different users: 400.',
   }),
   ON_MISSING_KEY: Type.Enum(MISSING_KEY_POLICIES, {
     default: 'random',

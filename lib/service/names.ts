@@ -123,5 +123,5 @@ export const POISON_READS_VARIABLE = `${ENV_PREFIX}POISON_READS`
 /** Prefix of every metric. */
 export const METRIC_PREFIX = 'ws_operator_'
 
-/** Default chain of places where a handshake names its user; the first hit wins. */
+/** Default chain of places where a handshake names its user. */
 export const DEFAULT_ROUTING_KEY = `header:${USER_HEADER},query:user`

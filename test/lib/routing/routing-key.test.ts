@@ -1,45 +1,98 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, request } from 'node:http'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { UnsecuredJWT } from 'jose'
 import t from 'tap'
-import { decodeKeyHeader, encodeKeyHeader, keyProblem, parseRoutingKey } from '../../../lib/routing/routing-key.ts'
+import {
+  decodeKeyHeader,
+  encodeKeyHeader,
+  keyOf,
+  keyProblem,
+  parseRoutingKey,
+} from '../../../lib/routing/routing-key.ts'
 
 /** A header value as Node gives it: one character for each byte that was sent. */
 const sent = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
 
-function find(chain: string, { url = '/', ...headers }: { url?: string } & IncomingHttpHeaders = {}) {
-  return parseRoutingKey(chain).find({ url, headers })
+type Request = { url?: string } & Record<string, string | string[]>
+
+/** The user; several, where a request names several. */
+function find(chain: string, { url = '/', ...headers }: Request = {}) {
+  const rawHeaders = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().flatMap(value => [name, value]),
+  )
+  const users = parseRoutingKey(chain).find({ url, rawHeaders })
+  return users.length > 1 ? users : users[0]
 }
 
-t.test('the first place that is not empty wins', async t => {
+t.test('all places are looked at: those that name nobody do not count, those that name others do', async t => {
   const chain = 'header:ws-user-id,query:user,cookie:uid'
   t.equal(parseRoutingKey(chain).text, chain)
-  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': 'alice', cookie: 'uid=carol' }), 'alice')
-  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': '', cookie: 'uid=carol' }), 'bob')
+  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': 'bob', cookie: 'uid=bob' }), 'bob')
+  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': '', cookie: 'uid=bob' }), 'bob')
   t.equal(find(chain, { url: '/?user=', cookie: 'uid=carol' }), 'carol')
   t.equal(find(chain), undefined)
+  t.strictSame(find(chain, { url: '/?user=bob', 'ws-user-id': 'ann', cookie: 'uid=bob' }), ['ann', 'bob'])
+  for (const bad of ['a%00b', 'a%0Ab', '%20a', '%FF', '%FE', '%ED%A0%80'])
+    t.equal(find(chain, { url: `/?user=${bad}`, cookie: 'uid=carol' }), 'carol', bad)
+  t.equal(find(chain, { url: '/?user=__proto__' }), '__proto__')
+  t.strictSame(find(chain, { url: '/?user=__proto__', cookie: 'uid=constructor' }), ['__proto__', 'constructor'])
+})
+
+t.test('a place that names two users is as two places; one that repeats itself is not', async t => {
+  const claim = (sub: string) => `Bearer ${new UnsecuredJWT({ sub }).encode()}`
+  for (const [chain, of] of [
+    ['query:user', (...users: string[]) => ({ url: `/?${users.map(user => `user=${user}`).join('&')}` })],
+    ['query:user', (...users: string[]) => ({ url: `/?${users.map(user => `%75ser=${user}`).join('&')}` })],
+    ['header:X-User', (...users: string[]) => ({ 'x-user': users })],
+    ['header:X-User', (...users: string[]) => ({ 'x-user': users[0] ?? '', x_user: users.slice(1) })],
+    ['cookie:uid', (...users: string[]) => ({ cookie: users.map(user => `uid=${user}`).join('; ') })],
+    ['cookie:uid', (...users: string[]) => ({ cookie: users.map(user => `uid="${user}"`) })],
+    ['protocol:u.', (...users: string[]) => ({ 'sec-websocket-protocol': users.map(user => `u.${user}`).join(', ') })],
+    ['protocol:u.', (...users: string[]) => ({ 'Sec-WebSocket-Protocol': users.map(user => `u.${user}`) })],
+    ['jwt:sub', (...users: string[]) => ({ authorization: users.map(claim) })],
+  ] as [string, (...users: string[]) => Request][]) {
+    t.equal(find(chain, of('bob')), 'bob', chain)
+    t.equal(find(chain, of('bob', 'bob')), 'bob', chain)
+    t.strictSame(find(chain, of('bob', 'mallory')), ['bob', 'mallory'], chain)
+  }
+})
+
+t.test('a name of more than 512 bytes stands for its hash, in each place', async t => {
+  const name = 'é'.repeat(300)
+  const hash = `sha256:${createHash('sha256').update(name).digest('hex')}`
+  t.equal(keyOf(name), hash)
+  t.equal(keyProblem(hash), undefined)
+  t.equal(find('header:x,query:user', { url: `/?user=${encodeURIComponent(name)}`, x: sent(name) }), hash)
+  t.equal(
+    find('header:x,query:user', { url: `/?user=${encodeURIComponent(name)}`, x: hash }),
+    hash,
+    'as a hop before us says it',
+  )
+  t.equal(keyOf('x'.repeat(512)), 'x'.repeat(512))
+  t.equal(keyOf(`${'x'.repeat(600)}\n`), undefined, 'what no key may have, a long one may not have either')
+  t.equal(keyOf(`${'x'.repeat(600)}\ud83d`), undefined)
 })
 
 t.test('header: its name in any case, its value in UTF-8, else in ISO 8859-1', async t => {
   t.equal(find('header:WS-User-Id', { 'ws-user-id': 'alice' }), 'alice')
   t.equal(find('header:x', { x: sent('Zoë 用户 𝒜') }), 'Zoë 用户 𝒜')
   t.equal(find('header:x', { x: 'Zo\u00eb' }), 'Zoë')
-  t.equal(find('header:x', { x: ['first', 'second'] }), 'first')
 })
 
 t.test('query: as URLSearchParams reads it', async t => {
-  t.equal(find('query:user', { url: '/chat?a=1&user=Zo%C3%AB+B&user=x#user=y' }), 'Zoë B')
+  t.equal(find('query:user', { url: '/chat?a=1&user=Zo%C3%AB+B#user=y' }), 'Zoë B')
   t.equal(find('query:user', { url: 'http://chat.example/ws?user=bob' }), 'bob', 'absolute form')
-  t.equal(find('query:user', { url: '/?user=%E0%A4%A' }), '\ufffd%A', 'a broken encoding does not throw')
+  t.equal(find('query:user', { url: '/?user=%E0%A4%A' }), undefined, 'a broken encoding names nobody')
   t.equal(find('query:user', { url: '/user=bob' }), undefined)
   t.equal(find('query:user', { url: '' }), undefined)
   t.equal(find('query:a b', { url: '/?a+b=c' }), 'c', 'a name is any text')
 })
 
-t.test('cookie: the first of that name, quoted or not, percent-decoded', async t => {
-  t.equal(find('cookie:uid', { cookie: 'xuid=1; uid=a%20b; uid=c' }), 'a b')
+t.test('cookie: quoted or not, percent-decoded', async t => {
+  t.equal(find('cookie:uid', { cookie: 'xuid=1; uid=a%20b; uidx=c' }), 'a b')
   t.equal(find('cookie:uid', { cookie: 'uid="alice"' }), 'alice')
   t.equal(find('cookie:uid', { cookie: 'uid=a=b' }), 'a=b')
   t.equal(find('cookie:uid', { cookie: `uid=${sent('Zoë')}` }), 'Zoë')
@@ -72,6 +125,21 @@ t.test('jwt: a string or number of the payload, whatever the signature', async t
   }
 })
 
+t.test('jwt: the token in a place that is named', async t => {
+  const of = (sub: string) => new UnsecuredJWT({ sub }).encode()
+  const ann = of('ann')
+  t.equal(find('jwt:sub@query:token', { url: `/?token=${ann}` }), 'ann')
+  t.equal(find('jwt:sub@cookie:session', { cookie: `a=b; session=${ann}` }), 'ann')
+  t.equal(find('jwt:sub@protocol:bearer.', { 'sec-websocket-protocol': `chat, bearer.${ann}` }), 'ann')
+  t.equal(find('jwt:sub@header:X-Token', { 'x-token': ann }), 'ann')
+  t.equal(find('jwt:sub@query:token', { authorization: `Bearer ${ann}` }), undefined, 'and in no other')
+  t.equal(find('jwt:a@b', { authorization: `Bearer ${new UnsecuredJWT({ 'a@b': 'x' }).encode()}` }), 'x')
+  const chain = 'jwt:sub,jwt:sub@query:access_token,query:user'
+  t.equal(find(chain, { url: `/?access_token=${ann}&user=ann`, authorization: `Bearer ${ann}` }), 'ann')
+  t.strictSame(find(chain, { url: `/?access_token=${ann}`, authorization: `Bearer ${of('bob')}` }), ['bob', 'ann'])
+  t.strictSame(find(chain, { url: '/?access_token=no.token.at-all' }), undefined)
+})
+
 t.test('path: the capture group, on the path as sent, then percent-decoded', async t => {
   const chain = 'path:^/room/([^/]+)'
   t.equal(find(chain, { url: '/room/42?x=/room/7' }), '42')
@@ -83,8 +151,8 @@ t.test('path: the capture group, on the path as sent, then percent-decoded', asy
   t.equal(find(chain, { url: `/room/${'x'.repeat(9000)}` }), undefined, 'a path above 8 KiB is not tried')
 })
 
-t.test('protocol: the rest of the first that starts with the prefix', async t => {
-  const headers = { 'sec-websocket-protocol': 'chat, user., user.Zo%C3%AB , user.bob' }
+t.test('protocol: the rest of what starts with the prefix', async t => {
+  const headers = { 'sec-websocket-protocol': 'chat, user., user.Zo%C3%AB , other.bob' }
   t.equal(find('protocol:user.', headers), 'Zoë')
   t.equal(find('protocol:token.', headers), undefined)
   t.equal(find('protocol:user.'), undefined)
@@ -107,6 +175,8 @@ t.test('a chain that cannot be meant is refused, with the item that is wrong', a
     ['header:a b', '"header:a b": "a b" cannot be a header name'],
     ['query:a,cookie:a;b', 'cookie name'],
     ['protocol:a,b', 'sub-protocol'],
+    ['jwt:sub@query:', 'does not say which query has the token'],
+    ['jwt:sub@cookie:a;b', 'cookie name'],
     ['header:a,body:b', 'header name'],
     ['path:^/room/(', '"path:\\^/room/\\(": .*missing closing'],
     ['path:^/room/.*', 'exactly one capture group, it has 0'],
@@ -120,10 +190,42 @@ t.test('no handshake makes it throw', async t => {
   const key = parseRoutingKey('header:x,query:u,cookie:c,jwt:sub,path:^/(\\w+)$,protocol:p.')
   const text = fc.string({ unit: 'binary' })
   const property = fc.property(text, text, text, text, text, (url, x, cookie, token, protocol) => {
-    const headers = { x, cookie, authorization: `Bearer ${token}`, 'sec-websocket-protocol': protocol }
-    return key.find({ url, headers }) !== ''
+    const rawHeaders = [
+      'x',
+      x,
+      'Cookie',
+      cookie,
+      'Authorization',
+      `Bearer ${token}`,
+      'Sec-WebSocket-Protocol',
+      protocol,
+    ]
+    return key.find({ url, rawHeaders }).every(user => keyProblem(user) === undefined)
   })
   t.doesNotThrow(() => fc.assert(property, { seed: 2, numRuns: 300 }))
+})
+
+t.test('whatever is said where, the users are all keys that were said, each once', async t => {
+  const key = parseRoutingKey('header:x,query:u,cookie:c')
+  const names = fc.array(fc.oneof(fc.constantFrom('ann', 'bob', '__proto__', ''), fc.string({ unit: 'binary' })), {
+    maxLength: 4,
+  })
+  const property = fc.property(names, names, names, (headers, query, cookies) => {
+    const percent = (name: string) => encodeURIComponent(name.toWellFormed())
+    const users = key.find({
+      url: `/?${query.map(name => `u=${percent(name)}`).join('&')}`,
+      rawHeaders: [
+        ...headers.flatMap(name => ['X', sent(name.toWellFormed())]),
+        ...cookies.flatMap(name => ['Cookie', `c=${percent(name)}`]),
+      ],
+    })
+    const said = [...headers, ...query.filter(name => !name.toWellFormed().includes('\ufffd')), ...cookies]
+    const wanted = new Set(said.flatMap(name => keyOf(name.toWellFormed()) ?? []))
+    if (new Set(users).size !== users.length) throw new Error('a user is there twice')
+    if (wanted.size !== users.length || users.some(user => !wanted.has(user)))
+      throw new Error(`${JSON.stringify(users)}, not ${JSON.stringify([...wanted])}`)
+  })
+  t.doesNotThrow(() => fc.assert(property, { seed: 11, numRuns: 500 }))
 })
 
 t.test('why a text is no key', async t => {
