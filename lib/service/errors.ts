@@ -31,21 +31,27 @@ export const ERRORS = {
   },
   UPSTREAM_UNREACHABLE: {
     code: 'WSO_ERR_UPSTREAM_UNREACHABLE',
-    message: 'upstream %s cannot be reached: %s',
+    message: 'the upstream cannot be reached: %s',
     status: 502,
     retryable: true,
   },
   UPSTREAM_FAILED: {
     code: 'WSO_ERR_UPSTREAM_FAILED',
-    message: 'upstream %s took the connection, but not the handshake: %s',
+    message: 'the upstream took the connection, but gave no answer that can be passed on: %s',
     status: 502,
     retryable: true,
   },
   UPSTREAM_TIMEOUT: {
     code: 'WSO_ERR_UPSTREAM_TIMEOUT',
-    message: 'upstream %s did not answer the handshake within %s ms',
+    message: 'the upstream did not answer within %s ms',
     status: 504,
     retryable: true,
+  },
+  BAD_HOST: {
+    code: 'WSO_ERR_BAD_HOST',
+    message: 'a request has one Host header',
+    status: 400,
+    retryable: false,
   },
   UPGRADE_REQUIRED: {
     code: 'WSO_ERR_UPGRADE_REQUIRED',

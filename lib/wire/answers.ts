@@ -1,23 +1,28 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Logger } from '../service/log.ts'
+import { type FailureLog, isUnexpected, type ServiceError } from '../proxy/failure-log.ts'
 import { ERROR_HEADER } from '../service/names.ts'
 import type { Fields } from './handshake.ts'
 import { encodeHead } from './head.ts'
 
-/** An error of the error table, or one that nobody expected. */
-export type ServiceError = Error & { code?: string; statusCode?: number }
+const INTERNAL = { status: 500, code: 'WSO_ERR_INTERNAL', message: 'internal error' }
 
-/** What a client is told of an error, plain or in answer to a handshake; what is our fault is logged. */
-export function answerOf(error: ServiceError, url: string, log: Logger) {
-  const { statusCode: status = 500, code = 'WSO_ERR_INTERNAL', message } = error
-  if (status >= 500) log.warn({ err: error, path: pathOnly(url) }, 'request failed')
+/** What a client is told of an error, plain or in answer to a handshake; what is not the client's fault is logged. */
+export function answerOf(error: ServiceError, url: string, failures: FailureLog) {
+  const { statusCode = 500, code = '', message } = error
+  const told = isUnexpected(error) ? INTERNAL : { status: statusCode, code, message }
+  if (told.status >= 500) failures.add(error, pathOnly(url))
   const fields: Fields = {
     'Content-Type': 'application/json',
-    [ERROR_HEADER]: code,
-    ...(status === 503 && { 'Retry-After': '1' }),
+    [ERROR_HEADER]: told.code,
+    ...(told.status === 503 && { 'Retry-After': '1' }),
   }
-  return { status, code, fields, body: JSON.stringify({ error: code, message }) }
+  return {
+    status: told.status,
+    code: told.code,
+    fields,
+    body: JSON.stringify({ error: told.code, message: told.message }),
+  }
 }
 
 /** A query may carry a token, so it never reaches a log. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { serviceError } from '../service/errors.ts'
-import { MAX_HEAD_BYTES, parseResponseHead, type ResponseHead } from './head.ts'
+import { headTooLong, type NodeError, upstreamError, upstreamFault } from '../proxy/upstream-errors.ts'
+import { MAX_INTERIM_ANSWERS, parseResponseHead, type ResponseHead } from './head.ts'
 import { connectLending } from './shared-read.ts'
 
 export interface DialLimits {
@@ -8,6 +8,8 @@ export interface DialLimits {
   readonly handshakeTimeoutMs: number
   /** Bytes that may wait in our memory for a reader that is slow. */
   readonly maxQueueBytes: number
+  /** Longest head of an answer, in bytes. */
+  readonly maxHeadBytes: number
 }
 
 /** An upstream that has answered: its socket is paused and lends its chunks, and `rest` is what came after the head of its answer. */
@@ -18,10 +20,6 @@ export interface Answered {
 }
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
-
-/** Whether a connection failed before it was one. */
-const isUnconnected = (error: NodeJS.ErrnoException): boolean =>
-  error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
 
 /** An attempt that is under way. */
 export interface Dialling {
@@ -53,6 +51,7 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       writableHighWaterMark: limits.maxQueueBytes,
     })
     let received: Buffer | undefined
+    let interim = 0
     const stop = () => {
       clearTimeout(timer)
       abort = () => {}
@@ -65,13 +64,13 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       socket.destroy()
       reject(error)
     }
-    const unreachable = (why: string) => fail(serviceError('UPSTREAM_UNREACHABLE', name, why))
-    const broken = (why: string) => fail(serviceError('UPSTREAM_FAILED', name, why))
-    const onError = (error: Error) => (isUnconnected(error) ? unreachable : broken)(error.message)
+    const broken = (why: string) => fail(upstreamError('UPSTREAM_FAILED', name, why))
+    const onError = (error: NodeError) => fail(upstreamFault(error, name, limits.maxHeadBytes))
     const onEnd = () => broken('it ended the connection')
     const onData = (chunk: Buffer) => {
       received = received ? Buffer.concat([received, chunk]) : Buffer.from(chunk)
       for (let end = received.indexOf(END_OF_HEAD); end >= 0; end = received.indexOf(END_OF_HEAD)) {
+        if (end > limits.maxHeadBytes) break
         const head = parseResponseHead(received.toString('latin1', 0, end))
         if (!head) {
           broken('its answer is not HTTP/1')
@@ -85,14 +84,18 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
           resolve({ socket, head, rest: received })
           return
         }
+        if (++interim > MAX_INTERIM_ANSWERS) {
+          broken(`more than ${MAX_INTERIM_ANSWERS} answers of 1xx`)
+          return
+        }
       }
-      if (received.length > MAX_HEAD_BYTES) broken(`its answer has no end within ${MAX_HEAD_BYTES} bytes`)
+      if (received.length > limits.maxHeadBytes) broken(headTooLong(limits.maxHeadBytes))
     }
     const timer = setTimeout(
       () =>
         socket.connecting
-          ? unreachable(`it did not take the connection within ${limits.handshakeTimeoutMs} ms`)
-          : fail(serviceError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
+          ? fail(upstreamError('UPSTREAM_UNREACHABLE', name, `no connection within ${limits.handshakeTimeoutMs} ms`))
+          : fail(upstreamError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
       limits.handshakeTimeoutMs,
     )
     socket.on('error', onError).on('data', onData).on('end', onEnd)

@@ -101,12 +101,33 @@ export function repeatAnswer({ status, statusLine, fields }: ResponseHead, answe
 
 /** Whether an answer accepts a handshake (RFC 6455 §4.1): everything else is the client's own to judge. */
 export function isAccepted(head: ResponseHead): boolean {
-  return head.status === 101 && fieldOf(head, 'upgrade')?.toLowerCase() === 'websocket'
+  return head.status === 101 && offersWebSocket(fieldOf(head, 'upgrade'))
+}
+
+/** Whether `websocket` is among the protocols of an `Upgrade` field (RFC 9110 §7.8). */
+const offersWebSocket = (field: string | undefined): boolean =>
+  itemsOf(field).some(item => item.toLowerCase() === 'websocket')
+
+/** The elements of a list; empty ones are to be ignored (RFC 9110 §5.6.1). */
+const itemsOf = (field: string | string[] | undefined): string[] =>
+  [field ?? '']
+    .flat()
+    .join(',')
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+
+/** Whether a request names more than one `Host`: the next hop could choose another one than we did (RFC 9112 §3.2). */
+export function hasTwoHosts({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') hosts++
+  return hosts > 1
 }
 
 /**
  * Adds what this hop knows of the client to the `X-Forwarded-*` fields, keeping what proxies before it said, and to `Forwarded`
- * (RFC 7239) where there is one: whoever does not use it is not sent it.
+ * (RFC 7239) where there is one: whoever does not use it is not sent it. A protocol and a host stay one for all hops, or are one for
+ * each address: apps refuse lists of other lengths.
  *
  * @param remoteAddress address of the connection's other end
  * @param host the `Host` that the client asked for
@@ -116,12 +137,18 @@ export function forwardedFields(
   remoteAddress: string,
   host: string,
 ): Fields {
-  const before = headers['x-forwarded-for']
+  const before = itemsOf(headers['x-forwarded-for'])
   const { forwarded } = headers
+  const forEachHop = (name: string, ours: string): string => {
+    const items = itemsOf(headers[name])
+    if (items.length === before.length && items.length > 1) return [...items, ours].join(', ')
+    return items[0] ?? ours
+  }
+  const forwardedHost = forEachHop('x-forwarded-host', host)
   return {
-    'X-Forwarded-For': before === undefined ? remoteAddress : `${[before].flat().join(', ')}, ${remoteAddress}`,
-    'X-Forwarded-Proto': [headers['x-forwarded-proto'] ?? 'http'].flat().join(', '),
-    'X-Forwarded-Host': [headers['x-forwarded-host'] ?? host].flat().join(', '),
+    'X-Forwarded-For': [...before, remoteAddress].join(', '),
+    'X-Forwarded-Proto': forEachHop('x-forwarded-proto', 'http'),
+    ...(forwardedHost !== '' && { 'X-Forwarded-Host': forwardedHost }),
     ...(forwarded !== undefined && { Forwarded: extendForwarded(forwarded, remoteAddress, host) }),
   }
 }
@@ -149,14 +176,6 @@ export const FORWARDED_NAMES: readonly string[] = [
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/**
- * Whether a list of sub-protocols is well-formed: tokens, each offered once (RFC 6455 §4.1).
- */
-function areProtocols(field: string): boolean {
-  const items = field.split(',').map(item => item.trim())
-  return items.every(item => TOKEN.test(item)) && new Set(items).size === items.length
-}
-
 /** Why a handshake is refused before anybody is dialled. */
 export interface HandshakeProblem {
   readonly status: number
@@ -164,22 +183,21 @@ export interface HandshakeProblem {
   readonly headers?: Fields
 }
 
-/** What is wrong with a client's opening handshake (RFC 6455 §4.2.1), or `undefined`. */
+/**
+ * What is wrong with a client's opening handshake (RFC 6455 §4.2.1), or `undefined`. Sub-protocols are for the app to judge: servers
+ * take lists that the RFC does not.
+ */
 export function handshakeProblem({
   method,
   headers,
 }: Pick<IncomingMessage, 'method' | 'headers'>): HandshakeProblem | undefined {
   if (method !== 'GET')
     return { status: 405, message: 'a WebSocket handshake is a GET request', headers: { Allow: 'GET' } }
-  if (headers.upgrade?.toLowerCase() !== 'websocket')
-    return { status: 400, message: 'the Upgrade header is not "websocket"' }
+  if (!offersWebSocket(headers.upgrade)) return { status: 400, message: 'the Upgrade header is not "websocket"' }
   if (headers['sec-websocket-version'] !== '13') {
     return { status: 426, message: 'the WebSocket version must be 13', headers: { 'Sec-WebSocket-Version': '13' } }
   }
   if (!KEY.test(headers['sec-websocket-key'] ?? ''))
     return { status: 400, message: 'Sec-WebSocket-Key is missing or not 16 bytes in base64' }
-  const protocols = headers['sec-websocket-protocol']
-  if (protocols !== undefined && !areProtocols(protocols))
-    return { status: 400, message: 'Sec-WebSocket-Protocol is malformed' }
   return undefined
 }

@@ -1,5 +1,5 @@
-/** Longest head of an upstream's answer, in bytes; Node has the same limit for requests. */
-export const MAX_HEAD_BYTES = 16_384
+/** Answers of 1xx before the one that counts (RFC 9110 §15.2): an upstream with more of them would keep its client waiting for ever. */
+export const MAX_INTERIM_ANSWERS = 16
 
 /** The head of an HTTP response, RFC 9112 §4 and §5, as it came. */
 export interface ResponseHead {

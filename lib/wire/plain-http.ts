@@ -1,7 +1,12 @@
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream'
+import { UpstreamConnections } from '../proxy/upstream-connections.ts'
+import { upstreamError, upstreamFault } from '../proxy/upstream-errors.ts'
 import { serviceError } from '../service/errors.ts'
+import { USER_HEADER } from '../service/names.ts'
 import { type Fields, passedFields } from './handshake.ts'
+import { MAX_INTERIM_ANSWERS } from './head.ts'
 
 /** Where a request goes, and what this hop changes of it. */
 export interface PlainTarget {
@@ -18,12 +23,12 @@ export type PlainResult = 'passed' | 'failed' | 'left'
 /** Methods that change nothing (RFC 9110 §9.2.1), TRACE aside. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/**
- * Whether a request may be sent twice. A kept connection may end in the moment in which it is used again, and nobody can tell
- * whether the request has arrived; so only these requests go over kept connections.
- */
+/** Whether a request may be sent twice: a kept connection may end in the moment in which it is used again. */
 const isRepeatable = ({ method = '', headers }: IncomingMessage): boolean =>
   SAFE.has(method) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+
+/** Whether a request goes over a kept connection. Not HEAD: an app that sends a body all the same would begin the next answer with it. */
+const mayShare = (request: IncomingMessage): boolean => isRepeatable(request) && request.method !== 'HEAD'
 
 /** Whether a body has a transfer coding that is not ours to take off and put on again. */
 const isForeign = (coding: string | undefined): coding is string =>
@@ -36,17 +41,27 @@ const isForeign = (coding: string | undefined): coding is string =>
 const framing = ({ headers }: IncomingMessage): [string, string][] =>
   headers['transfer-encoding'] === undefined ? [] : [['Transfer-Encoding', 'chunked']]
 
-/**
- * Passes plain HTTP requests on, body and answer as streams.
- *
- * @param timeoutMs longest time in which nothing comes from the upstream
- */
-export class PlainHttp {
-  readonly #agent = new Agent({ keepAlive: true })
-  readonly #timeoutMs: number
+/** HTTP/1.0 allows a request without Host, what it is repeated as does not (RFC 9112 §3.2). */
+const hostOf = ({ headers }: IncomingMessage, upstream: string): [string, string][] =>
+  headers.host === undefined ? [['Host', upstream]] : []
 
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs
+export interface PlainLimits {
+  /** Longest time in which nothing comes from the upstream, in milliseconds. */
+  readonly timeoutMs: number
+  /** Longest head of an answer, in bytes. */
+  readonly maxHeadBytes: number
+}
+
+/** Passes plain HTTP requests on, body and answer as streams. */
+export class PlainHttp {
+  readonly #connections = new UpstreamConnections()
+  /** Clients that name no user, by their connection. */
+  readonly #anonymous = new WeakMap<Socket, string>()
+  #lastAnonymous = 0
+  readonly #limits: PlainLimits
+
+  constructor(limits: PlainLimits) {
+    this.#limits = limits
   }
 
   /**
@@ -60,7 +75,7 @@ export class PlainHttp {
     const coding = request.headers['transfer-encoding']
     if (isForeign(coding)) throw serviceError('UNSUPPORTED_CODING', coding)
     try {
-      return await this.#send(request, response, target, isRepeatable(request) ? this.#agent : false)
+      return await this.#send(request, response, target, mayShare(request) ? this.#connections : false)
     } catch (error) {
       if (!(error instanceof StaleConnection)) throw error
       return this.#send(request, response, target, false)
@@ -72,20 +87,29 @@ export class PlainHttp {
     request: IncomingMessage,
     response: ServerResponse,
     { host, port, drop, set, answer }: PlainTarget,
-    agent: Agent | false,
+    agent: UpstreamConnections | false,
   ): Promise<PlainResult> {
     const name = `${host}:${port}`
+    const { timeoutMs, maxHeadBytes } = this.#limits
     return new Promise((resolve, reject) => {
-      const outgoing = httpRequest({
+      const options = {
         agent,
         host,
         port,
+        owner: this.#ownerOf(request.socket, set[USER_HEADER]),
         method: request.method,
         path: request.url,
         setHost: false,
-        headers: [...passedFields(request, drop), ...framing(request), ...Object.entries(set)].flat(),
-        timeout: this.#timeoutMs,
-      })
+        headers: [
+          ...passedFields(request, drop),
+          ...framing(request),
+          ...hostOf(request, name),
+          ...Object.entries(set),
+        ].flat(),
+        timeout: timeoutMs,
+        maxHeaderSize: maxHeadBytes,
+      }
+      const outgoing = httpRequest(options)
       let failed = false
       let incoming: IncomingMessage | undefined
       // Once an answer has begun, all that is left to say is that it ends too early.
@@ -96,20 +120,31 @@ export class PlainHttp {
         if (response.headersSent) response.destroy()
         else reject(error)
       }
-      const broken = (why: string) => fail(serviceError('UPSTREAM_FAILED', name, why))
-      outgoing.once('timeout', () => fail(serviceError('UPSTREAM_TIMEOUT', name, this.#timeoutMs)))
-      outgoing.on('error', ({ message }) =>
-        fail(outgoing.reusedSocket ? new StaleConnection() : serviceError('UPSTREAM_UNREACHABLE', name, message)),
+      const broken = (why: string) => fail(upstreamError('UPSTREAM_FAILED', name, why))
+      outgoing.once('timeout', () => fail(upstreamError('UPSTREAM_TIMEOUT', name, timeoutMs)))
+      outgoing.on('error', error =>
+        fail(outgoing.reusedSocket ? new StaleConnection() : upstreamFault(error, name, maxHeadBytes)),
       )
-      outgoing.once('upgrade', (_incoming, socket) => {
+      let interim = 0
+      outgoing.on('information', () => {
+        if (++interim > MAX_INTERIM_ANSWERS) broken(`more than ${MAX_INTERIM_ANSWERS} answers of 1xx`)
+      })
+      const switched = (socket: Socket) => {
         socket.destroy()
         broken('it switched protocols without being asked')
-      })
+      }
+      outgoing.once('upgrade', (_incoming, socket) => switched(socket))
       outgoing.once('close', () => {
         if (!incoming) broken('it ended the connection')
       })
       outgoing.once('response', answered => {
         incoming = answered
+        // Without `Connection: Upgrade` it comes here.
+        if (incoming.statusCode === 101) {
+          switched(incoming.socket)
+          return
+        }
+        this.#connections.answered(incoming)
         try {
           writeHead(response, incoming, answer)
         } catch (error) {
@@ -130,7 +165,16 @@ export class PlainHttp {
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.#connections.destroy()
+  }
+
+  #ownerOf(client: Socket, user: string | undefined): string {
+    if (user !== undefined) return `user ${user}`
+    const known = this.#anonymous.get(client)
+    if (known !== undefined) return known
+    const owner = `connection ${++this.#lastAnonymous}`
+    this.#anonymous.set(client, owner)
+    return owner
   }
 }
 

@@ -2,15 +2,16 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { FailureLog, type ServiceError } from '../proxy/failure-log.ts'
 import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { ERROR_HEADER } from '../service/names.ts'
-import { answerOf, type ServiceError, sayAndEnd } from './answers.ts'
+import { answerOf, sayAndEnd } from './answers.ts'
 import { Bridge, type BridgeEnd, type BridgeOptions, type Extras } from './bridge.ts'
 import { CLOSE } from './close-codes.ts'
 import { type Answered, type Dialling, dial } from './dial.ts'
-import { type Fields, handshakeProblem, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
+import { type Fields, handshakeProblem, hasTwoHosts, isAccepted, repeatAnswer, repeatHandshake } from './handshake.ts'
 import { fieldOf, type ResponseHead } from './head.ts'
 import { InFlight } from './in-flight.ts'
 import { depart } from './leave.ts'
@@ -119,7 +120,8 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const dialLimits = dialLimitsOf(config)
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
-  const plainHttp = new PlainHttp(config.PLAIN_HTTP_TIMEOUT_MS)
+  const failures = new FailureLog(log)
+  const plainHttp = new PlainHttp({ timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS, maxHeadBytes: config.MAX_HEADER_BYTES })
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<Dialling>()
   /** Clients whose handshake is not accepted, or not yet. */
@@ -132,16 +134,26 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
 
   const counters = proxyMetrics(metrics, bridges)
   const inFlight = new InFlight()
+  const refusePlain = (response: ServerResponse, path: string, error: ServiceError) => {
+    const { status, body, fields } = answerOf(error, path, failures)
+    // With its reason: otherwise that of an answer which could not be passed on would be left.
+    response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
+  }
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
     inFlight.add(response)
-    if (config.PLAIN_HTTP === 'refuse' || options.isOwn?.(request)) return false
+    if (options.isOwn?.(request)) return false
     const path = request.url ?? '/'
-    const work = async () => plainHttp.pass(request, response, options.plan(request, path))
+    if (config.PLAIN_HTTP === 'refuse') {
+      refusePlain(response, path, serviceError('UPGRADE_REQUIRED'))
+      return true
+    }
+    const work = async () => {
+      if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
+      return plainHttp.pass(request, response, options.plan(request, path))
+    }
     work().then(counters.plain, (error: ServiceError) => {
       counters.plain('failed')
-      const { status, body, fields } = answerOf(error, path, log)
-      // With its reason: otherwise that of an answer which could not be passed on would be left.
-      response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
+      refusePlain(response, path, error)
     })
     return true
   }
@@ -150,6 +162,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const upgrade = async (request: IncomingMessage, client: Socket, head: Buffer): Promise<void> => {
     if (draining) throw serviceError('DRAINING')
     if (bridges.size + dialling.size >= maxConnections) throw serviceError('FULL', maxConnections)
+    if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
     const problem = handshakeProblem(request)
     if (problem) {
       counters.refused('bad_handshake')
@@ -263,13 +276,13 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     client.setNoDelay(true)
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
-      const { code, status, body, fields } = answerOf(error, request.url ?? '/', log)
+      const { code, status, body, fields } = answerOf(error, request.url ?? '/', failures)
       counters.refused(code.replace(/^WSO_ERR_/, '').toLowerCase())
       sayAndEnd(client, status, body, fields)
     })
   })
   app.setErrorHandler((error: ServiceError, request, reply) => {
-    const { status, body, fields } = answerOf(error, request.url, log)
+    const { status, body, fields } = answerOf(error, request.url, failures)
     return reply.code(status).headers(fields).send(body)
   })
   app.setNotFoundHandler(() => {

@@ -23,7 +23,8 @@ const limits = {
     minimum: 1024,
     maximum: 1_048_576,
     default: 16_384,
-    description: 'Longest head of a request, path and headers together; a longer one gets 431.',
+    description:
+      'Longest head, all headers together: a request with a longer one gets 431, an answer with a longer one is a 502.',
   }),
   MAX_PAYLOAD_BYTES: Type.Integer({
     minimum: 1,
@@ -105,7 +106,10 @@ export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, ope
 }
 
 /** How upstreams are dialled. */
-export const dialLimitsOf = (config: Pick<WireConfig, 'HANDSHAKE_TIMEOUT_MS' | 'MAX_QUEUE_BYTES'>): DialLimits => ({
+export const dialLimitsOf = (
+  config: Pick<WireConfig, 'HANDSHAKE_TIMEOUT_MS' | 'MAX_QUEUE_BYTES' | 'MAX_HEADER_BYTES'>,
+): DialLimits => ({
   handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
   maxQueueBytes: config.MAX_QUEUE_BYTES,
+  maxHeadBytes: config.MAX_HEADER_BYTES,
 })

@@ -144,8 +144,9 @@ t.test('a kept connection that ends when it is used again costs nobody a request
   await once(app, 'listening')
   t.teardown(() => app.close())
   const { balancer } = await startStack(t, [app.address() as AddressInfo])
+  const headers = { 'ws-user-id': 'alice' }
   for (const expected of [1, 3, 4]) {
-    t.match(await ask(balancer.port), { status: 200, body: 'ok' })
+    t.match(await ask(balancer.port, { headers }), { status: 200, body: 'ok' })
     t.equal(methods.length, expected, 'sent again where its connection was one that was kept')
   }
   t.match(await ask(balancer.port, { method: 'POST' }), { status: 200, body: 'ok' })

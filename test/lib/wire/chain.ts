@@ -117,7 +117,7 @@ export async function startChain(
 
 /** Repeats a connection's handshake. */
 export async function dialAgain({ opening }: Connection, app: App): Promise<Answered> {
-  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 20_000, MAX_QUEUE_BYTES: 65_536 })
+  const limits = dialLimitsOf({ HANDSHAKE_TIMEOUT_MS: 20_000, MAX_QUEUE_BYTES: 65_536, MAX_HEADER_BYTES: 16_384 })
   return dial('127.0.0.1', app.port, opening.handshake, limits).answered
 }
 

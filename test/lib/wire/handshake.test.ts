@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   forwardedFields,
   handshakeProblem,
+  hasTwoHosts,
   isAccepted,
   repeatAnswer,
   repeatHandshake,
@@ -75,6 +76,7 @@ t.test('an answer goes back as it came, with what this hop adds; a refusal ends 
     '',
   ])
   t.ok(isAccepted(parseResponseHead('HTTP/1.1 101 S\r\nupgrade: WebSocket') as ResponseHead))
+  t.ok(isAccepted(parseResponseHead('HTTP/1.1 101 S\r\nupgrade: websocket,websocket') as ResponseHead))
   t.notOk(isAccepted(parseResponseHead('HTTP/1.1 101 S\r\nupgrade: h2c') as ResponseHead))
   t.notOk(isAccepted(parseResponseHead('HTTP/1.1 200 OK\r\nupgrade: websocket') as ResponseHead))
 })
@@ -123,11 +125,48 @@ t.test('opening handshakes are checked as RFC 6455 section 4.2.1 says', async t 
     headers: { 'Sec-WebSocket-Version': '13' },
   })
   t.match(handshakeProblem({ method: 'GET', headers: { ...headers, 'sec-websocket-key': 'x' } }), { status: 400 })
-  for (const bad of ['', 'a,', 'a b', 'a, a', 'a;q=1', '"a"']) {
-    t.match(
-      handshakeProblem({ method: 'GET', headers: { ...headers, 'sec-websocket-protocol': bad } }),
-      { status: 400 },
-      bad,
-    )
+  for (const upgrade of ['websocket, websocket', 'websocket, h2c', 'h2c,WebSocket'])
+    t.equal(handshakeProblem({ method: 'GET', headers: { ...headers, upgrade } }), undefined, upgrade)
+  for (const protocols of [
+    '',
+    'mqtt,',
+    'mqtt, , mqttv3.1',
+    'graphql-ws, graphql-ws',
+    'Bearer abc',
+    'application/json',
+  ]) {
+    const problem = handshakeProblem({ method: 'GET', headers: { ...headers, 'sec-websocket-protocol': protocols } })
+    t.equal(problem, undefined, `the app decides: ${protocols}`)
   }
+})
+
+t.test('X-Forwarded lists stay one, or one for each address; empty ones are as none', async t => {
+  const forwarded = (addresses: string, protocols: string, hosts = '') =>
+    Object.values(
+      forwardedFields(
+        { headers: { 'x-forwarded-for': addresses, 'x-forwarded-proto': protocols, 'x-forwarded-host': hosts } },
+        '198.51.100.7',
+        'chat.example',
+      ),
+    )
+  t.strictSame(forwarded('203.0.113.7, 10.0.0.5', 'https, https', 'www.example, inner.example'), [
+    '203.0.113.7, 10.0.0.5, 198.51.100.7',
+    'https, https, http',
+    'www.example, inner.example, chat.example',
+  ])
+  t.strictSame(forwarded('203.0.113.7', 'https'), ['203.0.113.7, 198.51.100.7', 'https', 'chat.example'])
+  t.strictSame(forwarded('a, b, c', 'https'), ['a, b, c, 198.51.100.7', 'https', 'chat.example'])
+  t.strictSame(forwarded('a, b, c', 'https, http'), ['a, b, c, 198.51.100.7', 'https', 'chat.example'])
+  t.strictSame(forwarded('', ' ', ', '), ['198.51.100.7', 'http', 'chat.example'])
+  t.strictSame(forwarded(', 203.0.113.7,', ',https'), ['203.0.113.7, 198.51.100.7', 'https', 'chat.example'])
+  t.strictSame(
+    forwardedFields({ headers: {} }, '198.51.100.7', ''),
+    { 'X-Forwarded-For': '198.51.100.7', 'X-Forwarded-Proto': 'http' },
+    'a request of HTTP/1.0 names no host',
+  )
+})
+
+t.test('two Host fields, however they are written', async t => {
+  t.notOk(hasTwoHosts({ rawHeaders: ['Host', 'a', 'X-Host', 'Host'] }))
+  t.ok(hasTwoHosts({ rawHeaders: ['Host', 'a', 'hOST', 'a'] }))
 })
