@@ -1,4 +1,11 @@
-import fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { TSchema } from 'typebox'
 import { serviceError } from '../lib/service/errors.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
@@ -7,7 +14,8 @@ import { relatedRules } from './balancer/related.ts'
 import { finalizeBalancer, syncBalancer } from './composite.ts'
 import type { HooksConfig, Rendering } from './config.ts'
 import { finalizeDeployment, syncDeployment } from './decorator.ts'
-import { refuseDeep } from './nesting.ts'
+import { ByteBudget } from './requests/byte-budget.ts'
+import { checkLength, readBody } from './requests/read-body.ts'
 import {
   type CompositeRequest,
   type CustomizeRequest,
@@ -17,8 +25,14 @@ import {
   decoratorRequest,
 } from './schemas.ts'
 
-/** Metacontroller sends an object with all that belongs to it; etcd keeps an object below 1.5 MiB. */
-const BODY_LIMIT = 32 * 1024 * 1024
+/** Requests and answers that may be in memory at the same time, as a multiple of the largest request. */
+const BUDGET_FACTOR = 4
+
+/** Longest time for one request to arrive, in milliseconds: Metacontroller waits 10 s for its answer. */
+const REQUEST_TIMEOUT_MS = 15_000
+
+/** Connections at the same time; Metacontroller has some 20 workers and keeps a connection for each. */
+const MAX_CONNECTIONS = 500
 
 interface Hook {
   readonly schema: TSchema
@@ -69,33 +83,72 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
-    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
     // Objects of Kubernetes go through as they are.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   })
+  app.server.maxConnections = MAX_CONNECTIONS
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode ?? 500
-    const outcome = status === 401 ? 'unauthorized' : status < 500 ? 'bad_request' : 'error'
-    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome })
+    requests.inc({ hook: request.routeOptions.url ?? 'none', outcome: outcomeOf(status) })
     if (status >= 500) request.log.error({ err: error }, 'hook failed')
-    if (status === 401) request.log.warn({ hook: request.url, remote: request.ip }, `refused: ${error.message}`)
-    return reply.send(status === 400 ? serviceError('BAD_REQUEST', error.message) : error)
+    if (LOGGED.has(status)) request.log.warn({ hook: request.url, remote: request.ip }, `refused: ${error.message}`)
+    // What follows is not read.
+    if (status === 411 || status === 413) reply.header('connection', 'close')
+    if (status === 429) reply.header('retry-after', '1')
+    return reply.send(
+      status === 400 && !error.code?.startsWith('WSO_') ? serviceError('BAD_REQUEST', error.message) : error,
+    )
   })
   // Before the body is read, which may be large.
   app.addHook('onRequest', tokenCheck(config.TOKEN_FILE))
+  app.addHook('onRequest', async ({ headers, method }) => {
+    if (method === 'POST') checkLength(headers, config.MAX_BODY_BYTES)
+  })
+  const budget = new ByteBudget(BUDGET_FACTOR * config.MAX_BODY_BYTES)
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, body: IncomingMessage) => {
+    const text = await readBody(body, budget)
+    return new Promise((resolve, reject) =>
+      parse(request, text, (error, value) => (error ? reject(error) : resolve(value))),
+    )
+  })
   for (const [path, { schema, answer }] of Object.entries(HOOKS)) {
-    app.post(path, { schema: { body: schema }, preValidation: refuseDeep }, async (request, reply) => {
+    app.post(path, { schema: { body: schema } }, async (request, reply) => {
       const stop = durations.startTimer({ hook: path })
       const { outcome, response } = answer(request.body, config)
       stop()
       requests.inc({ hook: path, outcome })
       request.log.debug({ hook: path, outcome, object: subject(request.body) }, 'answered')
       // The text is made here, so that no schema can ever drop a field of it.
-      return reply.type('application/json; charset=utf-8').send(JSON.stringify(response))
+      const text = JSON.stringify(response)
+      countAnswer(budget, reply, text)
+      return reply.type('application/json; charset=utf-8').send(text)
     })
   }
   await app.ready()
   return { app, notReady: () => undefined, drain: async () => {} }
+}
+
+/** Statuses whose reason is for the log of the hooks: who does not get through should be found there. */
+const LOGGED = new Set([401, 411, 413, 429])
+
+const OUTCOMES: Readonly<Record<number, string>> = {
+  401: 'unauthorized',
+  411: 'too_large',
+  413: 'too_large',
+  429: 'busy',
+}
+
+const outcomeOf = (status: number): string => OUTCOMES[status] ?? (status < 500 ? 'bad_request' : 'error')
+
+/** Counts an answer until the caller has taken it; who does not is cut off where others need the room. */
+function countAnswer(budget: ByteBudget, { raw }: FastifyReply, text: string): void {
+  const share = budget.begin(() => raw.destroy())
+  raw.once('close', share.end)
+  share.add(Buffer.byteLength(text))
 }
 
 /** The object that a request is about, for a log line. */

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
 import { baseSettings } from '../lib/service/settings.ts'
-import { readToken } from '../lib/service/token.ts'
+import { readTokens } from '../lib/service/token.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { readMasterKeys } from './pod-token.ts'
 import { imageReference } from './values.ts'
@@ -30,7 +30,14 @@ export const hooksSchema = Type.Object({
   TOKEN_FILE: Type.String({
     default: '',
     description:
-      'Path of a file with the bearer token that callers of the hooks must show; read once, at the start. Empty: none is asked for.',
+      'Path of a file with the bearer tokens that callers of the hooks may show, one a line, 1 to 4; read once, at the start. Empty: none is asked for.',
+  }),
+  MAX_BODY_BYTES: Type.Integer({
+    minimum: 65_536,
+    maximum: 33_554_432,
+    default: 4_194_304,
+    description:
+      'Largest request of Metacontroller; a larger one gets 413 before it is read. All requests and answers together may hold four times as much, then the one that has lasted longest is ended with 429.',
   }),
   MASTER_KEY_FILE: Type.String({
     default: '',
@@ -61,12 +68,20 @@ const image = (text: string): string => {
 const parsers = {
   IMAGE: image,
   SIDECAR_UPGRADE_PERCENT: parseWaves,
-  TOKEN_FILE: (path: string) => (path === '' ? '' : readToken(path)),
+  TOKEN_FILE: (path: string) => (path === '' ? [] : readTokens(path)),
   MASTER_KEY_FILE: readMasterKeys,
 } as const
 
 /** @throws {ConfigError} naming every bad variable */
-export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env)
+export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env, checkTokens)
+
+/** Answers carry the tokens of the pods, so only callers who are known may have one. */
+const checkTokens = (config: { TOKEN_FILE: readonly string[]; MASTER_KEY_FILE: readonly string[] }): string[] =>
+  config.MASTER_KEY_FILE.length > 0 && config.TOKEN_FILE.length === 0
+    ? [
+        'WS_OPERATOR_MASTER_KEY_FILE needs WS_OPERATOR_TOKEN_FILE: without it the hooks tell the token of a Deployment to anybody who knows its uid. Add the component webhook-auth before pod-token',
+      ]
+    : []
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 

@@ -98,6 +98,24 @@ export const ERRORS = {
     retryable: true,
   },
   BAD_REQUEST: { code: 'WSO_ERR_BAD_REQUEST', message: 'bad hook request: %s', status: 400, retryable: false },
+  LENGTH_REQUIRED: {
+    code: 'WSO_ERR_LENGTH_REQUIRED',
+    message: 'a hook request must say how long it is (Content-Length)',
+    status: 411,
+    retryable: false,
+  },
+  BODY_TOO_LARGE: {
+    code: 'WSO_ERR_BODY_TOO_LARGE',
+    message: 'a hook request of %s bytes is larger than WS_OPERATOR_MAX_BODY_BYTES (%s)',
+    status: 413,
+    retryable: false,
+  },
+  BUSY: {
+    code: 'WSO_ERR_BUSY',
+    message: 'too many large hook requests at the same time',
+    status: 429,
+    retryable: true,
+  },
 } as const
 
 /** Key of an entry of {@link ERRORS}. */

@@ -34,11 +34,12 @@ export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
 /**
  * Makes the check that callers have to pass: to show one of the tokens, if there are any.
  *
- * @param setting tokens with commas between; empty: everybody passes
+ * @param setting tokens as a list, or as a text with commas between; empty: everybody passes
  * @param required whether who shows none is refused; a wrong one always is
  */
-export function tokenCheck(setting: string, required = true): PeerCheck {
-  const accepted = tokensOf(setting).map(token => digest(`Bearer ${token}`))
+export function tokenCheck(setting: string | readonly string[], required = true): PeerCheck {
+  const tokens = typeof setting === 'string' ? tokensOf(setting) : setting
+  const accepted = tokens.map(token => digest(`Bearer ${token}`))
   return async ({ headers: { authorization } }) => {
     if (accepted.length === 0 || (authorization === undefined && !required)) return false
     const shown = digest(authorization ?? '')
@@ -48,20 +49,26 @@ export function tokenCheck(setting: string, required = true): PeerCheck {
   }
 }
 
+/** Most tokens in a file: two are enough to change one. */
+const MAX_TOKENS = 4
+
 /**
- * Reads a token from a file, such as a mounted Secret, without the white space around it.
+ * Reads tokens from a file, such as a mounted Secret: one a line, without the white space around it. A token may have a comma in it.
  *
- * @throws where the file cannot be read or holds nothing that a header could carry
+ * @throws where the file cannot be read, or holds anything that is no token; the message never says what it holds
  */
-export function readToken(path: string): string {
-  let token: string
+export function readTokens(path: string): readonly string[] {
+  let text: string
   try {
-    token = readFileSync(path, 'utf8').trim()
+    text = readFileSync(path, 'utf8')
   } catch (error) {
     throw new Error(`cannot be read: ${(error as Error).message}`)
   }
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new Error('must hold one token of printable characters without spaces')
-  return token
+  const tokens = text.split('\n').flatMap(line => line.trim() || [])
+  if (tokens.length === 0 || tokens.length > MAX_TOKENS || !tokens.every(token => /^[\x21-\x7e]+$/.test(token))) {
+    throw new Error(`must hold 1 to ${MAX_TOKENS} tokens of printable characters without spaces, one a line`)
+  }
+  return tokens
 }
 
 function digest(text: string): Buffer {

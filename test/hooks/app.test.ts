@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import pino from 'pino'
 import t from 'tap'
 import { buildApp } from '../../hooks/app.ts'
@@ -76,21 +77,59 @@ t.test("a tenant's expression does not stop the hooks", async t => {
 
 t.test('a large object is taken, an unknown path is not', async t => {
   const { app } = await startHooks(t)
-  const patch = { object: { metadata: { annotations: { big: 'x'.repeat(16 * 1024 * 1024) } } } }
+  const patch = { object: { metadata: { annotations: { big: 'x'.repeat(3 * 1024 * 1024) } } } }
   const payload = mergePatch(recorded('decorator-sync-first'), patch) as object
   t.equal((await app.inject({ method: 'POST', url: '/decorator/sync', payload })).statusCode, 200)
   t.equal((await app.inject({ method: 'POST', url: '/decorator/other', payload: {} })).statusCode, 404)
+})
+
+t.test('what would cost too much is refused, counted and logged', async t => {
+  const { write, lines } = collect()
+  const metrics = new Metrics()
+  const { app } = await buildApp(config, { log: pino({ level: 'warn' }, { write }), metrics })
+  t.teardown(() => app.close())
+  const post = (payload: string, headers = {}) =>
+    app.inject({
+      method: 'POST',
+      url: '/decorator/sync',
+      payload,
+      headers: { 'content-type': 'application/json', ...headers },
+    })
+  const large = await post(`{"a":"${'x'.repeat(config.MAX_BODY_BYTES)}"}`)
+  t.match(large.json(), { statusCode: 413, code: 'WSO_ERR_BODY_TOO_LARGE', message: /WS_OPERATOR_MAX_BODY_BYTES/ })
+  t.equal(large.headers.connection, 'close')
+  const chunked = await app.inject({
+    method: 'POST',
+    url: '/decorator/sync',
+    payload: Readable.from(['{}']),
+    headers: { 'content-type': 'application/json' },
+  })
+  t.match(chunked.json(), { statusCode: 411, code: 'WSO_ERR_LENGTH_REQUIRED' })
+  for (const [text, message] of [
+    [`${'['.repeat(300)}${']'.repeat(300)}`, /nested deeper than 256/],
+    [`[${'{},'.repeat(300_000)}{}]`, /more than 250000 values/],
+  ] as const) {
+    t.match((await post(text)).json(), { statusCode: 400, code: 'WSO_ERR_BAD_REQUEST', message })
+  }
+  t.equal((await post('x', { 'content-type': 'text/plain' })).statusCode, 415)
+  const counted = await metrics.registry.metrics()
+  t.match(counted, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="too_large"} 2\n')
+  t.match(
+    lines.map(line => JSON.parse(line).msg),
+    [/^refused: a hook request of 4194312 bytes is larger/, /^refused: a hook request must say how long it is/],
+  )
 })
 
 t.test('with a token, only who shows it is answered, and the log says who was not', async t => {
   const { write, lines } = collect()
   const log = pino({ level: 'warn' }, { write })
   const metrics = new Metrics()
-  const { app } = await buildApp({ ...config, TOKEN_FILE: 's3cret' }, { log, metrics })
+  const { app } = await buildApp({ ...config, TOKEN_FILE: ['s3cret,with,commas', 'old'] }, { log, metrics })
   t.teardown(() => app.close())
   const post = (headers: Record<string, string>) =>
     app.inject({ method: 'POST', url: '/decorator/sync', payload: recorded<object>('decorator-sync-first'), headers })
-  t.equal((await post({ authorization: 'Bearer s3cret' })).statusCode, 200)
+  for (const token of ['s3cret,with,commas', 'old'])
+    t.equal((await post({ authorization: `Bearer ${token}` })).statusCode, 200, token)
   t.same(lines, [])
   for (const headers of [{}, { authorization: 'Bearer other' }]) {
     const answer = await post(headers as Record<string, string>)

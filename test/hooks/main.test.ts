@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -57,4 +58,50 @@ t.test('bad settings are named, exit code 2', async t => {
   t.match(errors, 'WS_OPERATOR_IMAGE_PULL_POLICY')
   t.match(errors, /WS_OPERATOR_IMAGE: must be an image reference such as .*"My Image"/)
   t.match(errors, /WS_OPERATOR_SIDECAR_UPGRADE_PERCENT: "prod=half" must be the name of a namespace/)
+})
+
+/** Peak memory of a process in MiB. */
+const peak = (pid = 0) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+
+const noProc = process.platform !== 'linux' && 'only Linux tells the peak memory of a process'
+
+t.test('strangers cannot make it use more memory than its limit', { skip: noProc }, async t => {
+  const child = start({ WS_OPERATOR_PORT: '0', WS_OPERATOR_ADMIN_PORT: '0', WS_OPERATOR_HOST: '127.0.0.1' })
+  const { address } = await listening(child.stdout)
+  const post = (body: string) =>
+    fetch(`http://127.0.0.1:${address.port}/decorator/sync`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    }).then(
+      response => response.status,
+      () => 0,
+    )
+  const sizes = 4 * 1024 * 1024 - 16
+  const filled = (item: string) => `[${item.repeat(Math.floor(sizes / item.length)).slice(0, -1)}]`
+  const hostile = [
+    '['.repeat(sizes),
+    filled('{},'),
+    filled('[],'),
+    filled('1.5,'),
+    filled('"",'),
+    `{${Array.from({ length: 300_000 }, (_, i) => `"k${i}":1`).join()}}`,
+    `{${Array.from({ length: 120_000 }, (_, i) => `"k${i}":{}`).join()}}`,
+    `["${'é'.repeat(sizes / 2 - 8)}"]`,
+    filled('{},').repeat(2),
+  ]
+  const answers = await Promise.all([...hostile, ...hostile, ...hostile].map(post))
+  t.strictSame(
+    [...new Set(answers)].filter(status => ![400, 413, 429, 0].includes(status)),
+    [],
+  )
+  const answer = await fetch(`http://127.0.0.1:${address.port}/decorator/sync`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(recorded('decorator-sync-first')),
+  })
+  t.equal(answer.status, 200, 'it is still answered')
+  const limit = 240
+  t.ok(peak(child.pid) < limit, `its peak of ${peak(child.pid).toFixed()} MiB is below ${limit}`)
+  t.equal(child.exitCode, null)
 })

@@ -41,6 +41,7 @@ t.test('the file of keys is read at start, and a bad one is named without what i
     good: `${KEY}\n\n  ${OTHER}  \n`,
     empty: '\n',
     short: 'short',
+    token: 'a,token\n',
     many: `${KEY}\n`.repeat(5),
   })
   t.strictSame(readMasterKeys(''), [], 'none asked for')
@@ -54,6 +55,11 @@ t.test('the file of keys is read at start, and a bad one is named without what i
     const load = () => loadHooksConfig({ WS_OPERATOR_MASTER_KEY_FILE: join(dir, name) })
     t.throws(load, { message: says }, name)
   }
+  t.throws(() => loadHooksConfig({ WS_OPERATOR_MASTER_KEY_FILE: join(dir, 'good') }), {
+    message: /WS_OPERATOR_MASTER_KEY_FILE needs WS_OPERATOR_TOKEN_FILE: .* Add the component webhook-auth/,
+  })
+  const both = { WS_OPERATOR_MASTER_KEY_FILE: join(dir, 'good'), WS_OPERATOR_TOKEN_FILE: join(dir, 'token') }
+  t.match(loadHooksConfig(both), { MASTER_KEY_FILE: [KEY, OTHER], TOKEN_FILE: ['a,token'] })
   t.throws(() => readMasterKeys(join(dir, 'short')), { message: /^((?!short)[\s\S])*$/ })
 })
 

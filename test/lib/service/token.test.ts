@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { ownToken, readToken, tokenCheck, tokenProblems } from '../../../lib/service/token.ts'
+import { ownToken, readTokens, tokenCheck, tokenProblems } from '../../../lib/service/token.ts'
 
 t.test('without a token everybody passes; with one, only who shows it', async t => {
   t.equal(await tokenCheck('')({ headers: {} }), false)
@@ -13,12 +13,31 @@ t.test('without a token everybody passes; with one, only who shows it', async t 
   await t.rejects(check({ headers: {} }), { code: 'WSO_ERR_UNAUTHORIZED' })
 })
 
-t.test('a token is read from a file, and nothing else is taken for one', async t => {
-  const folder = t.testdir({ good: ' s3cret\n', empty: '\n', two: 'one two', binary: 'a\u0000b' })
-  t.equal(readToken(join(folder, 'good')), 's3cret')
-  for (const name of ['empty', 'two', 'binary'])
-    t.throws(() => readToken(join(folder, name)), { message: /must hold one token/ }, name)
-  t.throws(() => readToken(join(folder, 'absent')), { message: /cannot be read: ENOENT/ })
+t.test('tokens are read from a file, one a line, and nothing else is taken for one', async t => {
+  const folder = t.testdir({
+    good: ' s3cret\n',
+    list: 'new,with-commas,\r\n\nold\n',
+    empty: '\n',
+    two: 'one two',
+    binary: 'a\u0000b',
+    many: 'a\nb\nc\nd\ne',
+  })
+  t.strictSame(readTokens(join(folder, 'good')), ['s3cret'])
+  t.strictSame(readTokens(join(folder, 'list')), ['new,with-commas,', 'old'])
+  for (const name of ['empty', 'two', 'binary', 'many'])
+    t.throws(() => readTokens(join(folder, name)), { message: /must hold 1 to 4 tokens of printable characters/ }, name)
+  t.throws(() => readTokens(join(folder, 'absent')), { message: /cannot be read: ENOENT/ })
+})
+
+t.test('a token of a list may have commas', async t => {
+  const check = tokenCheck(['new,with,commas', 'old'])
+  for (const token of ['new,with,commas', 'old']) {
+    t.equal(await check({ headers: { authorization: `Bearer ${token}` } }), true, token)
+  }
+  for (const token of ['new', 'with', 'commas', '']) {
+    await t.rejects(check({ headers: { authorization: `Bearer ${token}` } }), { code: 'WSO_ERR_UNAUTHORIZED' }, token)
+  }
+  t.equal(await tokenCheck([])({ headers: {} }), false, 'none is asked for')
 })
 
 t.test('of several tokens the first is shown, and each is taken', async t => {

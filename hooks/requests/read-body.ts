@@ -1,0 +1,45 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { serviceError } from '../../lib/service/errors.ts'
+import type { ByteBudget } from './byte-budget.ts'
+import { jsonExcess } from './json-limits.ts'
+
+/**
+ * Refuses a request by what its head says of its body, before any of it is read.
+ *
+ * @throws `WSO_ERR_LENGTH_REQUIRED` (411) or `WSO_ERR_BODY_TOO_LARGE` (413)
+ */
+export function checkLength(headers: IncomingHttpHeaders, limit: number): void {
+  const length = headers['content-length']
+  // Metacontroller always says how long a body is; a chunked one could grow without an end.
+  if (length === undefined) throw serviceError('LENGTH_REQUIRED')
+  if (Number(length) > limit) throw serviceError('BODY_TOO_LARGE', length, limit)
+}
+
+/**
+ * Reads a body whose length has been checked, and refuses JSON that would cost too much to parse.
+ *
+ * @throws `WSO_ERR_BUSY` (429) where the budget was needed for others, `WSO_ERR_BAD_REQUEST` (400), or what the stream fails with
+ */
+export async function readBody(body: Readable, budget: ByteBudget): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const chunks: Buffer[] = []
+  const share = budget.begin(() => {
+    chunks.length = 0
+    reject(serviceError('BUSY'))
+  })
+  // What is refused is read on and thrown away, so that the caller gets to the answer.
+  body
+    .on('data', (chunk: Buffer) => void (share.add(chunk.length) && chunks.push(chunk)))
+    .once('end', () => resolve(Buffer.concat(chunks)))
+    .once('error', reject)
+    .once('close', () => reject(serviceError('CLIENT_GONE')))
+  try {
+    const text = await promise
+    const excess = jsonExcess(text)
+    if (excess) throw serviceError('BAD_REQUEST', excess)
+    return text.toString('utf8')
+  } finally {
+    share.end()
+  }
+}
