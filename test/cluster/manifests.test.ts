@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
-import { build, overlay } from '../helpers/kustomize.ts'
+import { build, overlay, withNeeded } from '../helpers/kustomize.ts'
 import { type Cluster, connect, ensureMetacontrollerCrds } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
 import { MANIFESTS } from './operator.ts'
@@ -49,7 +49,7 @@ t.test('the API server takes every manifest, strictly', async t => {
     const unknown = await missing(cluster, component)
     const skip = unknown.length > 0 && `the API server has no ${unknown.join(' and no ')}`
     await t.test(`component ${component}`, { skip }, async t => {
-      const { folder, remove } = overlay('with-metacontroller', [component])
+      const { folder, remove } = overlay('with-metacontroller', withNeeded(component))
       t.teardown(remove)
       t.ok((await dryRun('-k', folder)).every(line => line.includes('serverside-applied')))
     })
@@ -58,7 +58,7 @@ t.test('the API server takes every manifest, strictly', async t => {
 
 /** Kinds of a component that the API server does not know. */
 async function missing({ api }: Cluster, component: string): Promise<string[]> {
-  const kinds = new Set(build('.', component).map(({ apiVersion, kind }) => `${apiVersion} ${kind}`))
+  const kinds = new Set(build('.', ...withNeeded(component)).map(({ apiVersion, kind }) => `${apiVersion} ${kind}`))
   const unknown: string[] = []
   for (const name of kinds) {
     const [apiVersion = '', kind = ''] = name.split(' ')

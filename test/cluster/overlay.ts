@@ -11,15 +11,16 @@ export async function overlayWithPodToken(cluster: Cluster): Promise<string> {
   cluster.undo(() => rm(folder, { recursive: true }))
   const overlay = {
     resources: [relative(folder, MANIFESTS)],
-    components: [relative(folder, join(MANIFESTS, 'components/pod-token'))],
+    components: ['webhook-auth', 'pod-token'].map(name => relative(folder, join(MANIFESTS, 'components', name))),
     secretGenerator: [
-      {
-        name: 'ws-operator-master-key',
-        namespace: SYSTEM_NAMESPACE,
-        literals: [`keys=${'k'.repeat(40)}`],
-        options: { disableNameSuffixHash: true },
-      },
-    ],
+      ['ws-operator-master-key', `keys=${'k'.repeat(40)}`],
+      ['ws-operator-hooks-token', 'token=a,token'],
+    ].map(([name, literal]) => ({
+      name,
+      namespace: SYSTEM_NAMESPACE,
+      literals: [literal],
+      options: { disableNameSuffixHash: true },
+    })),
   }
   await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(overlay))
   return folder

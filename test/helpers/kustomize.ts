@@ -14,6 +14,15 @@ export type Manifest = any
 export const noKubectl =
   spawnSync('kubectl', ['version', '--client'], { timeout: LIMIT_MS }).status !== 0 && 'no kubectl to build them with'
 
+/** Components that another one needs before it. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = { 'pod-token': ['webhook-auth'] }
+
+/** A component after those that it needs. */
+export const withNeeded = (component: string): string[] => [...(NEEDS[component] ?? []), component]
+
+/** Components in an order in which each comes after those that it needs. */
+export const inOrder = (components: readonly string[]): string[] => [...new Set(components.flatMap(withNeeded))]
+
 /** What a kustomization may have besides: other images, and names below manifests/transformers. */
 interface More {
   readonly images?: readonly { name: string; newName?: string; newTag?: string; digest?: string }[]

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize, relative } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { relatedRules } from '../../hooks/balancer/related.ts'
@@ -310,23 +310,20 @@ t.test('every field of the CRD says what it is, and has a bound', async t => {
 })
 
 t.test('with the component pod-token, and only with it, Secrets are made', { skip: noKubectl }, async t => {
-  const built = (overlay: object): Manifest[] => {
-    const root = t.testdir({ 'kustomization.yaml': JSON.stringify(overlay) })
-    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', root], { encoding: 'utf8', timeout: 20_000 })
-    t.equal(status, 0, stderr)
-    return parseAllDocuments(stdout).map(document => document.toJS())
-  }
-  const at = (path: string) => relative(t.testdirName, join(folder, path))
-  const plain = JSON.stringify(built({ resources: [at('with-metacontroller')] }))
-  t.notMatch(plain, /secrets|MASTER_KEY/)
-  const objects = built({ resources: [at('with-metacontroller')], components: [at('components/pod-token')] })
+  t.notMatch(JSON.stringify(build('with-metacontroller')), /secrets|MASTER_KEY/)
+  const objects = build('with-metacontroller', 'webhook-auth', 'pod-token')
   const decorated = objects.find(({ kind }) => kind === 'DecoratorController')
   t.match(decorated.spec.attachments.at(-1), { apiVersion: 'v1', resource: 'secrets' })
   t.equal(decorated.spec.attachments.length, decorator.spec.attachments.length + 1)
   const { spec } = objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === HOOKS_NAME)
   const [container] = spec.template.spec.containers
-  const { value } = container.env.find(({ name }: Manifest) => name === `${ENV_PREFIX}MASTER_KEY_FILE`)
-  t.ok(value.startsWith(`${container.volumeMounts[0].mountPath}/`))
+  for (const name of ['MASTER_KEY_FILE', 'TOKEN_FILE']) {
+    const { value } = container.env.find((variable: Manifest) => variable.name === `${ENV_PREFIX}${name}`)
+    t.ok(
+      container.volumeMounts.some(({ mountPath }: Manifest) => value.startsWith(`${mountPath}/`)),
+      name,
+    )
+  }
   t.strictSame(container.securityContext, restrictedContainer())
   t.ok(objects.some(({ kind, rules }) => kind === 'ClusterRole' && rules[0].resources.join() === 'secrets'))
 })

@@ -1,3 +1,5 @@
+import type { Api } from '../api.ts'
+
 /** A hook of a controller, as its specification has it. */
 export interface HookSpec {
   readonly version?: 'v1' | 'v2'
@@ -5,6 +7,24 @@ export interface HookSpec {
     readonly url?: string
     readonly timeout?: string
     readonly responseUnMarshallMode?: 'loose' | 'strict'
+    readonly authorization?: {
+      readonly type: 'Bearer'
+      readonly secretRef: { readonly namespace: string; readonly name: string; readonly key: string }
+      /** What the Secret held at the start. */
+      value?: string
+    }
+  }
+}
+
+/** Reads the Secrets that the hooks of a controller name, from a list, because Metacontroller has no right to get one. */
+export async function readAuthorizations(api: Api, hooks: Readonly<Record<string, HookSpec>>): Promise<void> {
+  for (const { webhook } of Object.values(hooks)) {
+    if (!webhook?.authorization) continue
+    const { namespace, name, key } = webhook.authorization.secretRef
+    const { items } = await api.list(await api.resource('v1', 'secrets'), namespace)
+    const secret = items.find(({ metadata }) => metadata.name === name)
+    if (!secret) throw new Error(`no Secret ${namespace}/${name}`)
+    webhook.authorization.value = Buffer.from(String(secret['data']?.[key]), 'base64').toString()
   }
 }
 
@@ -27,12 +47,15 @@ const DEFAULT_LIMIT_MS = 10_000
  * @throws {TooManyRequests} for status 429
  */
 export async function callHook<T>(hook: HookSpec, request: unknown, fields: readonly string[]): Promise<T> {
-  const { url, timeout, responseUnMarshallMode } = hook.webhook ?? {}
+  const { url, timeout, responseUnMarshallMode, authorization } = hook.webhook ?? {}
   if (!url) throw new Error('the stand-in calls hooks by URL only; give webhook.url')
   const response = await fetch(url, {
     method: 'POST',
     body: JSON.stringify(request),
-    headers: { 'content-type': 'application/json' },
+    headers: {
+      'content-type': 'application/json',
+      ...(authorization?.value && { authorization: `${authorization.type} ${authorization.value}` }),
+    },
     signal: AbortSignal.timeout(parseDuration(timeout) ?? DEFAULT_LIMIT_MS),
   })
   if (response.status === 429) throw new TooManyRequests(1000 * Number(response.headers.get('retry-after') ?? 0))

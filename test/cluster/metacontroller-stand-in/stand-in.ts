@@ -3,6 +3,7 @@ import { Children } from './children.ts'
 import { planComposite } from './composite.ts'
 import { Controller } from './controller.ts'
 import { planDecorator } from './decorator.ts'
+import { readAuthorizations } from './hook.ts'
 
 const API_VERSION = 'metacontroller.k8s.io/v1alpha1'
 
@@ -29,8 +30,11 @@ export async function startStandIn({
   report,
 }: StandInOptions): Promise<StandIn> {
   const children = new Children(api, fieldManager)
-  const find = async (resource: string): Promise<KubeObject[]> =>
-    (await api.list(await api.resource(API_VERSION, resource), undefined, labelSelector)).items
+  const find = async (resource: string): Promise<KubeObject[]> => {
+    const { items } = await api.list(await api.resource(API_VERSION, resource), undefined, labelSelector)
+    for (const { spec } of items) await readAuthorizations(api, spec.hooks)
+    return items
+  }
   const plans = await Promise.all([
     ...(await find('decoratorcontrollers')).map(decorator => planDecorator(api, decorator, children)),
     ...(await find('compositecontrollers')).map(composite => planComposite(api, composite, children)),

@@ -68,6 +68,27 @@ t.test('in the operator’s namespace each pod takes who it needs', { skip: noKu
   }
 })
 
+t.test(
+  'by itself our Metacontroller alone calls the hooks, and everybody reads their metrics',
+  { skip: noKubectl },
+  async t => {
+    const built = build('with-metacontroller')
+    const policies = built.filter(({ kind }) => kind === 'NetworkPolicy')
+    t.equal(policies.length, 1)
+    const [hooks, metacontroller] = ['ws-operator-hooks', 'ws-operator-metacontroller'].map(name =>
+      podOf(built.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)),
+    ) as [Pod, Pod]
+    t.ok(selects(policies[0].spec.podSelector, hooks))
+    t.strictSame(open(policies[0], metacontroller), ['hooks', 'admin'])
+    t.strictSame(open(policies[0], 'anybody'), ['admin'])
+    t.strictSame(
+      build('.').filter(({ kind }) => kind === 'NetworkPolicy'),
+      [],
+      'where another Metacontroller is, nobody knows its labels',
+    )
+  },
+)
+
 t.test('the example lets balancers and sidecars at the sidecars, and clients at the balancers', async t => {
   const [apps, balancers] = example('network-policy.yaml') as [Manifest, Manifest]
   const [chat] = example('chat.yaml')
