@@ -27,7 +27,7 @@ export interface Annotation<T> {
 
 /** Values of settings whose default is used in more than one place. */
 export const DEFAULTS = {
-  'sidecar-cpu-request': '10m',
+  'sidecar-cpu-request': '20m',
   'sidecar-memory-request': '64Mi',
   'sidecar-memory-limit': '192Mi',
   'drain-seconds': DEFAULT_DRAIN_SECONDS,

@@ -3,9 +3,11 @@ import { MISSING_KEY_POLICIES } from '../lib/routing/settings.ts'
 import { LOG_LEVELS } from '../lib/service/log.ts'
 import { headlessServiceName, REBALANCES, REHOME_HELLOS, REHOMES } from '../lib/service/names.ts'
 import { DEFAULTS } from './annotations.ts'
+import { affinity } from './balancer/affinity-spec.ts'
 import { rules } from './balancer/cel.ts'
 import { limits } from './balancer/limits-spec.ts'
 import { nodeSelector, tolerations } from './balancer/nodes-spec.ts'
+import { imagePullSecrets, podLabels, priorityClassName } from './balancer/pod-spec.ts'
 import { resources } from './balancer/resources-spec.ts'
 import { autoscaling, replicas } from './balancer/scale-spec.ts'
 import { service } from './balancer/service-spec.ts'
@@ -123,11 +125,19 @@ export const balancerSpec = Type.Object(
     resources: Type.Optional(resources),
     nodeSelector: Type.Optional(nodeSelector),
     tolerations: Type.Optional(tolerations),
+    affinity: Type.Optional(affinity),
+    priorityClassName: Type.Optional(priorityClassName),
+    podLabels: Type.Optional(podLabels),
+    imagePullSecrets: Type.Optional(imagePullSecrets),
   },
   {
     description: 'What is wanted.',
     ...rules(
-      ['!(has(self.replicas) && has(self.autoscaling))', 'replicas and autoscaling exclude each other'],
+      // The default is there even where nobody has written it.
+      [
+        `!has(self.autoscaling) || !has(self.replicas) || self.replicas == ${DEFAULTS['balancer-replicas']}`,
+        'replicas and autoscaling exclude each other',
+      ],
       // So a forced apply onto an object that a user wrote is refused, instead of taking it over.
       [
         'has(self.targetUID) == has(oldSelf.targetUID) && (!has(self.targetUID) || self.targetUID == oldSelf.targetUID)',

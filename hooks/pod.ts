@@ -15,6 +15,12 @@ export const restrictedContainer = (): SecurityContext => ({
 })
 
 /**
+ * Seconds that a program has to start: it takes 0.2 s of processor time, which is 25 s where a busy node, or a limit, leaves it a
+ * hundredth of a core, and several times that while the image is read from disk.
+ */
+export const STARTUP_SECONDS = 180
+
+/**
  * Probes against a program's admin server. Startup asks only whether the process answers: a native sidecar that waited for the
  * app here would wait for ever, because the kubelet starts the app after this probe. No `host`, which Pod Security forbids.
  */
@@ -28,7 +34,7 @@ export function probes(
     failureThreshold,
   })
   return {
-    startupProbe: probe('/healthz', 1, 30),
+    startupProbe: probe('/healthz', 1, STARTUP_SECONDS),
     readinessProbe: probe('/readyz', 2, 2),
     livenessProbe: probe('/healthz', 10, 3),
   }

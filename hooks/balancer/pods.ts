@@ -1,5 +1,5 @@
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
-import type { Container, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
+import type { Affinity, Container, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
 import type { BalancerConfig } from '../../balancer/config.ts'
 import { DEFAULT_ADMIN_PORT, DEFAULT_PORT } from '../../lib/service/names.ts'
 import { DEFAULTS } from '../annotations.ts'
@@ -38,7 +38,7 @@ export function deploymentObject(
       // One after the other: the clients of a balancer that ends need another one to go to, and do not all come at once.
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       template: {
-        metadata: { labels: metadata.labels },
+        metadata: { labels: { ...spec.podLabels, ...metadata.labels } },
         spec: {
           serviceAccountName: metadata.name,
           // A Service named ws-operator would otherwise set WS_OPERATOR_PORT to something that is no port.
@@ -46,6 +46,9 @@ export function deploymentObject(
           terminationGracePeriodSeconds: PRE_STOP_SECONDS + drain + GRACE_MARGIN_SECONDS,
           ...(spec.nodeSelector && { nodeSelector: spec.nodeSelector }),
           ...(spec.tolerations && { tolerations: spec.tolerations }),
+          ...(spec.affinity && { affinity: spec.affinity as Affinity }),
+          ...(spec.priorityClassName && { priorityClassName: spec.priorityClassName }),
+          ...(spec.imagePullSecrets && { imagePullSecrets: spec.imagePullSecrets }),
           topologySpreadConstraints: SPREAD_OVER.map(topologyKey => ({
             maxSkew: 1,
             topologyKey,

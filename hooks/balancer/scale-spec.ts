@@ -11,6 +11,8 @@ const MAX_REPLICAS = 100
 export const replicas = Type.Integer({
   minimum: 0,
   maximum: MAX_REPLICAS,
+  // Without a value there is nothing that `kubectl scale` could read.
+  default: DEFAULTS['balancer-replicas'],
   description: `Pods of the balancer; ${DEFAULTS['balancer-replicas']} if absent. Not together with autoscaling.`,
 })
 

@@ -1,5 +1,5 @@
-import { envSchema } from 'env-schema'
 import type { Static, TObject, TProperties, TSchema } from 'typebox'
+import { Errors } from 'typebox/value'
 import { ENV_PREFIX } from './names.ts'
 
 /** Turns the text of one variable into what the program uses; throws an `Error` whose message says what is wrong. */
@@ -65,33 +65,37 @@ export function loadConfig<S extends TObject, const P extends Parsers<S['propert
   return config
 }
 
-interface AjvError {
-  instancePath: string
-  message?: string
-  keyword: string
-  params: { missingProperty?: string; allowedValues?: string[] }
+/** Settings as the schema has them: text that is one becomes a number or a boolean, what is absent its default. */
+function validate(schema: TObject, given: Record<string, string>, problems: string[]): Record<string, unknown> {
+  const required = new Set<string>((schema as { required?: string[] }).required ?? [])
+  const values: Record<string, unknown> = {}
+  for (const [name, property] of Object.entries(schema.properties) as [string, TSchema & { default?: unknown }][]) {
+    const text = given[name]
+    if (text === undefined) {
+      if (property.default !== undefined) values[name] = property.default
+      else if (required.has(name)) problems.push(`${ENV_PREFIX}${name} is required: ${describe(schema, name)}`)
+      continue
+    }
+    const value = coerce(property, text)
+    const errors = Errors(property, value)
+    if (errors.length === 0) values[name] = value
+    // The parsers still look at the rest, so that all problems are told at once.
+    for (const { message, params } of errors) {
+      const { allowedValues } = params as { allowedValues?: readonly unknown[] }
+      const allowed = allowedValues ? `: ${allowedValues.join(', ')}` : ''
+      problems.push(`${ENV_PREFIX}${name} ${message}${allowed} (it is ${JSON.stringify(text)})`)
+    }
+  }
+  return values
 }
 
-function validate(schema: TObject, given: Record<string, string>, problems: string[]): Record<string, unknown> {
-  try {
-    // env-schema sets `additionalProperties` on what it is given, so it gets a copy.
-    return envSchema({ schema: { ...schema }, data: given, env: false }) as Record<string, unknown>
-  } catch (error) {
-    const { errors } = error as { errors?: AjvError[] }
-    if (!errors) throw error
-    const bad = new Set<string>()
-    for (const { instancePath, message, keyword, params } of errors) {
-      const name = keyword === 'required' ? (params.missingProperty ?? '') : instancePath.slice(1)
-      bad.add(name)
-      if (keyword === 'required') problems.push(`${ENV_PREFIX}${name} is required: ${describe(schema, name)}`)
-      else {
-        const allowed = params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
-        problems.push(`${ENV_PREFIX}${name} ${message}${allowed} (it is ${JSON.stringify(given[name])})`)
-      }
-    }
-    // The parsers still look at the rest, so that all problems are told at once.
-    return Object.fromEntries(Object.entries(given).filter(([name]) => !bad.has(name)))
-  }
+/** The value that a variable's text stands for; the text itself where it stands for none of the type. */
+function coerce(property: TSchema, text: string): unknown {
+  const { type } = property as { type?: string }
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (type !== 'integer' && type !== 'number') return text
+  const value = Number(text)
+  return text.trim() === '' || !Number.isFinite(value) ? text : value
 }
 
 function describe(schema: TObject, name: string): string {

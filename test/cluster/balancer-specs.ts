@@ -4,7 +4,7 @@ export const BAD_SPECS: readonly (readonly [spec: object, says: RegExp])[] = [
   [{ target: 'Chat' }, /spec\.target: Invalid value: "Chat"/],
   [{ target: 'chat', replicas: 101 }, /spec\.replicas: .*less than or equal to 100/],
   [
-    { target: 'chat', replicas: 2, autoscaling: { minReplicas: 1, maxReplicas: 2 } },
+    { target: 'chat', replicas: 3, autoscaling: { minReplicas: 1, maxReplicas: 2 } },
     /replicas and autoscaling exclude each other/,
   ],
   [{ target: 'chat', autoscaling: { minReplicas: 3, maxReplicas: 2 } }, /minReplicas must not be above maxReplicas/],
@@ -33,6 +33,30 @@ export const BAD_SPECS: readonly (readonly [spec: object, says: RegExp])[] = [
     /tolerationSeconds needs effect NoExecute/,
   ],
   [{ target: 'chat', limits: { maxPayloadBytes: 16_777_217 } }, /spec\.limits\.maxPayloadBytes: .*16777216/],
+  [
+    { target: 'chat', podLabels: { 'ws.operator/target': 'x' } },
+    /labels of ws\.operator and of app\.kubernetes\.io are set by ws-operator/,
+  ],
+  [{ target: 'chat', podLabels: { 'a b': 'x' } }, /podLabels must have names as labels have/],
+  [{ target: 'chat', priorityClassName: 'No Name' }, /spec\.priorityClassName: Invalid value/],
+  [{ target: 'chat', imagePullSecrets: [{}] }, /spec\.imagePullSecrets\[0\]\.name: Required value/],
+  [{ target: 'chat', affinity: { podAffinity: { required: [] } } }, /field not declared in schema/],
+  [
+    {
+      target: 'chat',
+      affinity: {
+        podAntiAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            {
+              topologyKey: 'kubernetes.io/hostname',
+              labelSelector: { matchExpressions: [{ key: 'app', operator: 'In' }] },
+            },
+          ],
+        },
+      },
+    },
+    /operators In and NotIn go with values/,
+  ],
   [{ target: 'chat', replica: 1 }, /\.spec\.replica: field not declared in schema/],
 ]
 
@@ -54,4 +78,25 @@ export const FULL_SPEC = {
   resources: { requests: { cpu: 1, memory: '256Mi' }, limits: { cpu: '2.5', memory: '1Gi' } },
   nodeSelector: { 'kubernetes.io/os': 'linux' },
   tolerations: [{ key: 'edge', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 60 }],
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: 'cores', operator: 'Gt', values: ['7'] }] }],
+      },
+    },
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        {
+          weight: 5,
+          podAffinityTerm: {
+            topologyKey: 'kubernetes.io/hostname',
+            labelSelector: { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['chat'] }] },
+          },
+        },
+      ],
+    },
+  },
+  priorityClassName: 'edge',
+  podLabels: { team: 'chat' },
+  imagePullSecrets: [{ name: 'registry' }],
 }

@@ -110,6 +110,10 @@ t.test('a field of the spec changes the pods or is listed among those that do no
     resources: { requests: { cpu: '7m' } },
     nodeSelector: { disk: 'ssd' },
     tolerations: [{ key: 'dedicated', operator: 'Exists' }],
+    affinity: { nodeAffinity: {} },
+    priorityClassName: 'edge',
+    podLabels: { team: 'chat' },
+    imagePullSecrets: [{ name: 'registry' }],
   }
   t.strictSame(Object.keys(samples).sort(), Object.keys(balancerSpec.properties).sort())
   const plain = JSON.stringify(child(once(balancer({ target: 'chat' }))).spec.template)

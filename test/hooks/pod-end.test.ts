@@ -13,6 +13,18 @@ import { config, recorded } from './helper.ts'
 const root = new URL('../../', import.meta.url)
 const stage = readStage(readFileSync(new URL('Dockerfile', root), 'utf8'), 'ws-operator')
 
+t.test('a program has the time to start where it gets a hundredth of a core', async t => {
+  const processorSeconds = 0.25
+  for (const { startupProbe, resources } of [injection().sidecar, balancer().container]) {
+    const { periodSeconds = 0, failureThreshold = 0 } = startupProbe ?? {}
+    t.ok(periodSeconds * failureThreshold > 4 * (processorSeconds / 0.01))
+    t.ok(
+      processorSeconds / (Number.parseInt(String(resources?.requests?.['cpu']), 10) / 1000) < 30,
+      'its request suffices',
+    )
+  }
+})
+
 function injection(annotations: Record<string, string> = {}, pod: object = {}): Injection {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   object.metadata.annotations = annotations

@@ -5,6 +5,20 @@ import { join } from 'node:path'
 import t from 'tap'
 import { buildAll } from '../../scripts/build.ts'
 
+t.test('no program loads what it does not use of Node', async t => {
+  const dir = t.testdir({
+    'list.cjs': "process.on('exit', () => console.error(process.moduleLoadList.join('\\n')))",
+  })
+  const out = join(dir, 'out')
+  await buildAll(out)
+  for (const program of ['hooks', 'sidecar', 'balancer']) {
+    const args = ['--require', join(dir, 'list.cjs'), join(out, `${program}.js`), '--help']
+    const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env: {}, timeout: 20_000 })
+    t.match(stderr, /NativeModule http$/m, 'the list is there')
+    t.notMatch(stderr, /undici/, program)
+  }
+})
+
 t.test('each program is one file that needs no packages beside it', async t => {
   const dir = t.testdir()
   const out = join(dir, 'out')
