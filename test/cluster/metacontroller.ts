@@ -104,7 +104,10 @@ async function manifestFlags(): Promise<string[]> {
   const rendered = await kubectl(['kustomize', join(import.meta.dirname, '../../manifests/with-metacontroller')])
   const objects = parseAllDocuments(rendered).map(document => document.toJS())
   const deployment = objects.find(({ kind, metadata }) => kind === 'Deployment' && /metacontroller/.test(metadata.name))
-  return deployment.spec.template.spec.containers[0].args
+  const { namespace } = deployment.metadata
+  return deployment.spec.template.spec.containers[0].args.map((arg: string) =>
+    arg.replace('$(POD_NAMESPACE)', namespace),
+  )
 }
 
 function value(flags: readonly string[], name: string): string {

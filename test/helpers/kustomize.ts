@@ -23,10 +23,11 @@ export const withNeeded = (component: string): string[] => [...(NEEDS[component]
 /** Components in an order in which each comes after those that it needs. */
 export const inOrder = (components: readonly string[]): string[] => [...new Set(components.flatMap(withNeeded))]
 
-/** What a kustomization may have besides: other images, and names below manifests/transformers. */
+/** What a kustomization may have besides: other images, another namespace, and names below manifests/transformers. */
 interface More {
   readonly images?: readonly { name: string; newName?: string; newTag?: string; digest?: string }[]
   readonly transformers?: readonly string[]
+  readonly namespace?: string
 }
 
 /**
@@ -39,7 +40,7 @@ interface More {
 export function overlay(
   base: string,
   components: readonly string[],
-  { images = [], transformers = [] }: More = {},
+  { images = [], transformers = [], namespace }: More = {},
 ): { folder: string; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'ws-operator-overlay-'))
   const path = (...names: string[]) => relative(folder, join(MANIFESTS, ...names))
@@ -48,6 +49,7 @@ export function overlay(
     kind: 'Kustomization',
     resources: [path(base)],
     components: components.map(name => path('components', name)),
+    ...(namespace !== undefined && { namespace }),
     images,
     transformers: transformers.map(name => path('transformers', name)),
   }

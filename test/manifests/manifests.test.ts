@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
@@ -20,7 +20,7 @@ import {
 } from '../../lib/service/names.ts'
 import { crd } from '../../scripts/docs/crd.ts'
 import { EXAMPLE_IMAGE } from '../../scripts/image.ts'
-import { build, buildWith, type Manifest, noKubectl } from '../helpers/kustomize.ts'
+import { build, buildWith, inOrder, type Manifest, noKubectl } from '../helpers/kustomize.ts'
 import { config, recorded, startHooks } from '../hooks/helper.ts'
 
 const folder = join(import.meta.dirname, '../../manifests')
@@ -129,7 +129,9 @@ t.test('our Metacontroller serves our controllers, with server-side apply', asyn
   t.equal(composite.metadata.labels[label], value)
   t.equal(flag('apply-strategy'), 'server-side-apply')
   t.equal(flag('apply-strategy-ssa-field-manager'), 'ws-operator')
-  t.equal(flag('leader-election-namespace'), SYSTEM_NAMESPACE)
+  t.equal(flag('leader-election-namespace'), '$(POD_NAMESPACE)')
+  const [{ env }] = metacontroller.spec.template.spec.containers
+  t.match(env, [{ name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } }])
 })
 
 const binary = process.env['METACONTROLLER_BIN'] ?? ''
@@ -252,6 +254,32 @@ t.test('kustomize builds both, and everything runs the image that is set', { ski
       target !== '.',
     )
   }
+})
+
+t.test(
+  'a namespace that is set beside it is that of everything, with the transformer',
+  { skip: noKubectl },
+  async t => {
+    const components = inOrder(readdirSync(join(folder, 'components')).sort())
+    const more = { namespace: 'websockets', transformers: ['namespace'] }
+    for (const [base, ...added] of [['.'], ['with-metacontroller'], ['with-metacontroller', ...components]] as const) {
+      const built = buildWith(more, base, ...added)
+      for (const object of built) t.notMatch(JSON.stringify(object), SYSTEM_NAMESPACE, `${object.kind} of ${base}`)
+      const urls = JSON.stringify(built).match(/http:[^"]*\/(sync|finalize|customize)"/g) ?? []
+      t.equal(urls.length, 4)
+      for (const url of urls) t.match(url, 'http://ws-operator-hooks.websockets.svc:8080/')
+    }
+  },
+)
+
+t.test('who may view, edit or administer a namespace may do so with its balancers', async t => {
+  const roles = (to: string) =>
+    all.filter(({ metadata }) => metadata.labels?.[`rbac.authorization.k8s.io/aggregate-to-${to}`])
+  const verbs = (to: string) => roles(to).flatMap(({ rules }) => rules.flatMap(({ verbs }: Manifest) => verbs))
+  t.strictSame(verbs('view'), ['get', 'list', 'watch'])
+  for (const to of ['edit', 'admin']) t.ok(verbs(to).includes('create'), to)
+  for (const { rules } of ['view', 'edit', 'admin'].flatMap(roles))
+    t.ok(rules.every(({ apiGroups }: Manifest) => apiGroups.join() === API_GROUP))
 })
 
 t.test('an image that is set beside it is that of everything, with the transformer', { skip: noKubectl }, async t => {
