@@ -6,6 +6,7 @@ import {
   DEFAULT_ADMIN_PORT,
   DEFAULT_APP_PORT,
   DEFAULT_DRAIN_SECONDS,
+  DEFAULT_HEADLESS_SERVICE,
   DEFAULT_PORT,
   DEFAULT_ROUTING_KEY,
   headlessServiceName,
@@ -163,10 +164,10 @@ export const ANNOTATIONS = {
     parse: integer(0, 100),
   },
   'headless-service': {
-    values: 'name of a Service',
+    values: `\`${DEFAULT_HEADLESS_SERVICE}\`, or a name that ends in \`-${DEFAULT_HEADLESS_SERVICE}\``,
     fallback: `\`${headlessServiceName('<deployment>')}\``,
     description:
-      'Name of the headless Service that is made for the sidecars. It must not be one of yours: that would be taken over.',
+      'Name of the headless Service that is made for the sidecars. Others are refused: they could be those of Services of yours, which would be taken over.',
     parse: serviceName,
   },
   transport: choice(

@@ -10,6 +10,7 @@ import { balancerObject, headlessServiceObject, selfAttachment } from './attachm
 import { DEFAULT_SERVICE_PORT } from './balancer/service-spec.ts'
 import { refuseCoOwned } from './co-owned.ts'
 import type { Rendering } from './config.ts'
+import { missingService, refuseServiceName } from './decorator/headless-service.ts'
 import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
 import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasInjected } from './ownership.ts'
@@ -18,6 +19,7 @@ import { portsOf } from './ports.ts'
 import type { Pin } from './revision.ts'
 import { rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 import type { DecoratorRequest, Deployment, ObservedObjects } from './schemas.ts'
+import { headlessService } from './sidecar.ts'
 import { pinSidecar } from './sidecar-pin.ts'
 
 /** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
@@ -73,6 +75,8 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
   })
   const decision = decide(object, rendering)
   if (!decision.inject) return refuse(decision.message)
+  const takesOver = refuseServiceName(decision.settings, attachments)
+  if (takesOver) return refuse(takesOver.message)
   const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
   const inTheWay = present && !pin.kept ? refuseCoOwned(object, found, decision) : undefined
   if (inTheWay) return refuse(inTheWay.message)
@@ -152,8 +156,9 @@ function describe(
   deployment: Deployment,
   { settings, ports: todays, sidecar, advice }: Injection,
   kept: FoundSidecar | undefined,
-  { [`${BALANCER_KIND}.${API_VERSION}`]: balancers }: ObservedObjects,
+  attachments: ObservedObjects,
 ): string {
+  const balancers = attachments[`${BALANCER_KIND}.${API_VERSION}`]
   const { name } = deployment.metadata
   const made = balancers === undefined || Object.values(balancers).some(({ metadata }) => metadata.name === name)
   const entry =
@@ -167,6 +172,7 @@ function describe(
     ...rolloutAdvice(deployment),
     ...(ports ? [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`] : []),
     entry,
+    ...missingService(headlessService(deployment, settings), attachments),
     ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
     ...advice,
   ].join(' ')

@@ -27,6 +27,8 @@ export const REFUSALS = {
   'port-name': `A container of the app has a port named \`${SIDECAR_PORT_NAME}\`.`,
   selector: "The Deployment's selector is more than labels, which a Service cannot express.",
   name: "The Deployment's name makes no valid name of a Service.",
+  'headless-service':
+    'The name in `ws.operator/headless-service` could be that of a Service of yours, which would be taken over.',
   'app-port': 'No container port has the name that `ws.operator/app-port` gives.',
   'port-taken': 'No port is free for the sidecar.',
   'co-owned':

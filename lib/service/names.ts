@@ -35,8 +35,11 @@ export const BALANCER_KIND = 'WebSocketBalancer'
 export const SIDECAR_CONTAINER = 'websocket-proxy'
 export const SIDECAR_PORT_NAME = 'ws-proxy'
 
+/** Name of a headless Service of sidecars, alone or after the Deployment's name and a hyphen. */
+export const DEFAULT_HEADLESS_SERVICE = 'ws-proxy-headless'
+
 /** Name of the headless Service of a Deployment's sidecars, unless an annotation names another. */
-export const headlessServiceName = (deployment: string): string => `${deployment}-ws-proxy-headless`
+export const headlessServiceName = (deployment: string): string => `${deployment}-${DEFAULT_HEADLESS_SERVICE}`
 
 /** Name of the Secret by which a Deployment's sidecars know each other. */
 export const podTokenName = (deployment: string): string => `${deployment}-ws-proxy-token`

@@ -124,7 +124,7 @@ t.test('Metacontroller asks for what it may, and may what it asks for', async t 
   await waitFor('the balancer has one replica', async () => {
     return (await api.get(deployments, namespace, 'chat-balancer'))['spec'].replicas === 1
   })
-  await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/headless-service=other`)
+  await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/headless-service=other-ws-proxy-headless`)
   await waitFor('the Service has another name', async () => {
     const names = (await api.list(services, namespace)).items.map(({ metadata }) => metadata.name)
     return names.includes('other') && !names.includes('chat-ws-proxy-headless')

@@ -79,7 +79,7 @@ t.test('a change of mode moves the sidecar, it is never there twice', async t =>
 })
 
 t.test('a bad annotation on an injected Deployment leaves everything as it was', async t => {
-  let now = fresh({ 'ws.operator/headless-service': 'members' })
+  let now = fresh({ 'ws.operator/headless-service': 'members-ws-proxy-headless' })
   for (let round = 0; round < 2; round++) now = applyAnswer(now, sync(now).response)
   now.object.metadata.annotations!['ws.operator/drain-seconds'] = 'soon'
   const refused = sync(now)

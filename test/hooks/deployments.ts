@@ -25,7 +25,7 @@ const deployments = fc
         'ws.operator/rehome': fc.constantFrom('transparent', 'close'),
         'ws.operator/rehome-hello': fc.constantFrom('none', 'first-text'),
         'ws.operator/rebalance': fc.constantFrom('gradual', 'on-reconnect', 'off'),
-        'ws.operator/headless-service': fc.constantFrom('members', 'ws-proxy-headless'),
+        'ws.operator/headless-service': fc.constantFrom('members-ws-proxy-headless', 'ws-proxy-headless'),
         'ws.operator/routing-key': fc.constantFrom('query:user', 'path:^/r/(.+)$'),
         'team/owner': fc.string({ maxLength: 20 }),
       },
