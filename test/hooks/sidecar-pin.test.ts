@@ -162,6 +162,7 @@ t.test('a setting of the sidecar takes it, one of the balancer alone does not', 
   // No value but the default, or one that changes nothing by itself.
   samples.set('routing-algorithm', 'rendezvous')
   samples.set('app-port', '8080')
+  samples.set('headless-service', 'ws-proxy-headless')
   samples.set('sidecar-memory-request', '32Mi')
   for (const name of Object.keys(ANNOTATIONS)) {
     const before = settle(fresh())
