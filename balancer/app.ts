@@ -61,7 +61,11 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
       log.debug({ user: connection.context.user, member: connection.context.member, ...end }, 'disconnected')
     },
   })
-  const unsubscribe = discovery.onChange(known => suspects.retain(known))
+  let hasKnown = false
+  const unsubscribe = discovery.onChange(known => {
+    hasKnown ||= known.size > 0
+    suspects.retain(known)
+  })
   await discovery.start()
   proxy.app.addHook('onClose', async () => {
     unsubscribe()
@@ -71,7 +75,8 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
   })
   return {
     app: proxy.app,
-    notReady: () => (members.size === 0 ? 'no member is known: no pod of the app is ready yet' : undefined),
+    // Later it stays ready without any: it has clients that wait for the next pod, and answers others at once.
+    notReady: () => (hasKnown ? undefined : 'no member is known: no pod of the app is ready yet'),
     async drain(deadline) {
       proxy.refuse()
       await closePaced(proxy.bridges, deadline)

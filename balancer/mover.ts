@@ -208,6 +208,8 @@ export class Mover {
     const { connections } = this.#options
     this.#settling = undefined
     this.#gradual.clear()
+    // With nobody to take them they stay where they are; there is news when somebody comes.
+    if (this.members.size === 0) return
     const wrong = misplaced(
       connections(),
       key => this.members.choose(key),

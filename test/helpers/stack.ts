@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { mkdtemp, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp as buildBalancer } from '../../balancer/app.ts'
 import { loadBalancerConfig } from '../../balancer/config.ts'
+import { MemberWatch } from '../../lib/routing/discovery/member-watch.ts'
+import type { MemberSink, MemberSource } from '../../lib/routing/discovery/source.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Service } from '../../lib/service/program.ts'
@@ -117,6 +120,30 @@ export function startBalancer(t: Scope, members: MembersFile, env: Env = {}): Pr
   return run(t, 'balancer', (_own, deps) =>
     buildBalancer(loadBalancerConfig(prefixed({ DISCOVERY: 'file', MEMBERS_FILE: members.path, ...env })), deps),
   )
+}
+
+/** A balancer whose source of members is the test, which says as much as one in a cluster does. */
+export async function startToldBalancer(
+  t: Scope,
+  env: Env = {},
+): Promise<Running & { readonly tell: MemberSink['answer']; readonly fail: (message: string) => void }> {
+  let sink: MemberSink | undefined
+  const source: MemberSource = async (given, signal) => {
+    sink = given
+    given.answer([])
+    await once(signal, 'abort')
+  }
+  const running = await run(t, 'balancer', (_own, deps) =>
+    buildBalancer(loadBalancerConfig(prefixed({ DISCOVERY: 'kubernetes', SERVICE: 'team-a/chat', ...env })), {
+      ...deps,
+      discovery: new MemberWatch(source, { ...deps, source: 'test', graceMs: 50 }),
+    }),
+  )
+  return {
+    ...running,
+    tell: (...answer) => sink?.answer(...answer),
+    fail: message => sink?.failed(new Error(message)),
+  }
 }
 
 /** Pods (an app with its sidecar) behind one balancer, all knowing each other. */

@@ -40,9 +40,19 @@ export interface DiscoveryConfig {
   readonly SERVICE: string
 }
 
+/**
+ * How long each source must have named nobody before its list is emptied, in milliseconds. EndpointSlices are right at once, but can be
+ * gone for a moment where a Service is made anew; DNS servers cache, and a file may be written in steps.
+ */
+const GRACE_MS = { static: 0, file: 30_000, dns: 30_000, kubernetes: 5000 } as const
+
 /** The discovery that a program is configured with. */
 export function createDiscovery(config: DiscoveryConfig, deps: { log: Logger; metrics?: Metrics }): Discovery {
-  return new MemberWatch(sourceOf(config), { ...deps, source: config.DISCOVERY })
+  return new MemberWatch(sourceOf(config), {
+    ...deps,
+    source: config.DISCOVERY,
+    graceMs: GRACE_MS[config.DISCOVERY],
+  })
 }
 
 function sourceOf(config: DiscoveryConfig): MemberSource {

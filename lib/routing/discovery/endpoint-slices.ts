@@ -19,6 +19,8 @@ export interface Listed {
   readonly members: Member[]
   /** Names. */
   readonly leaving: ReadonlySet<string>
+  /** Names of those that are neither: their pods are there, and not ready. */
+  readonly unready: ReadonlySet<string>
 }
 
 /**
@@ -29,10 +31,16 @@ export interface Listed {
  */
 export function membersOfSlices(slices: readonly EndpointSlice[], portName: string): Listed {
   const isLeaving = ({ conditions }: SliceEndpoint) => conditions?.terminating === true
-  const isMember = (endpoint: SliceEndpoint) => !isLeaving(endpoint) && endpoint.conditions?.ready !== false
-  const leaving = new Set(at(slices, portName, isLeaving).map(({ name }) => name))
+  const isReady = ({ conditions }: SliceEndpoint) => conditions?.ready !== false
+  const named = (which: (endpoint: SliceEndpoint) => boolean) => at(slices, portName, which).map(({ name }) => name)
+  const leaving = new Set(named(isLeaving))
   // A pod can be in two slices for a moment, and only one of them is up to date; what terminates never gets ready again.
-  return { members: at(slices, portName, isMember).filter(({ name }) => !leaving.has(name)), leaving }
+  const members = at(slices, portName, endpoint => !isLeaving(endpoint) && isReady(endpoint)).filter(
+    ({ name }) => !leaving.has(name),
+  )
+  const other = new Set([...leaving, ...members.map(({ name }) => name)])
+  const unready = new Set(named(endpoint => !isReady(endpoint)).filter(name => !other.has(name)))
+  return { members, leaving, unready }
 }
 
 function at(slices: readonly EndpointSlice[], portName: string, which: (endpoint: SliceEndpoint) => boolean): Member[] {

@@ -29,8 +29,8 @@ export function kubernetesSource(
       labelSelector: `kubernetes.io/service-name=${name}`,
       timing,
       onItems(slices) {
-        const { members, leaving } = membersOfSlices(slices, SIDECAR_PORT_NAME)
-        sink.answer(members, leaving)
+        const { members, leaving, unready } = membersOfSlices(slices, SIDECAR_PORT_NAME)
+        sink.answer(members, leaving, unready)
       },
       onError: error => sink.failed(new Error(`EndpointSlices of ${service}: ${error.message}`, { cause: error })),
     }).run(signal)

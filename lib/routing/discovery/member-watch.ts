@@ -3,21 +3,26 @@ import type { Metrics } from '../../service/metrics.ts'
 import { diffMembers, type Member } from '../members.ts'
 import { MemberSet } from '../rendezvous.ts'
 import type { Discovery, MemberListener } from './discovery.ts'
-import type { MemberSource } from './source.ts'
+import type { MemberSink, MemberSource } from './source.ts'
+import { realTiming, type Timing } from './timing.ts'
 
 interface Options {
   /** Name of the kind of source, for logs. */
   readonly source: string
   readonly log: Logger
   readonly metrics?: Metrics
+  /** How long the source must have named nobody before members go that it does not list at all any more, in milliseconds. */
+  readonly graceMs: number
+  readonly timing?: Timing
 }
 
 /** Most members that are remembered to be missing. */
 const MAX_MISSING = 1000
 
 /**
- * Follows a source of members, and keeps the one rule that all of them share: an empty or failed answer never empties a list
- * that is known. Pods that a source has lost sight of mostly still work, and with no member nobody is served.
+ * Follows a source of members, and keeps the rule that all of them share: a failed answer never shortens a list that is known, and one
+ * that names nobody does so only where it stays so. Pods that a source has lost sight of mostly still work, and with no member nobody
+ * is served; but an address that is kept for ever becomes somebody else's pod.
  */
 export class MemberWatch implements Discovery {
   #members = MemberSet.empty
@@ -30,13 +35,21 @@ export class MemberWatch implements Discovery {
   #running: Promise<void> | undefined
   readonly #source: MemberSource
   readonly #log: Logger
+  readonly #graceMs: number
+  readonly #timing: Timing
+  /** What ends the wait for the members that are kept without being listed. */
+  #grace: AbortController | undefined
+  /** Their names. */
+  #vanished: ReadonlySet<string> = new Set()
   readonly #abort = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   readonly #listeners = new Set<MemberListener>()
   readonly #count: (reason: 'empty' | 'failed') => void
 
-  constructor(source: MemberSource, { source: kind, log, metrics }: Options) {
+  constructor(source: MemberSource, { source: kind, log, metrics, graceMs, timing = realTiming }: Options) {
     this.#source = source
+    this.#graceMs = graceMs
+    this.#timing = timing
     this.#log = log.child({ discovery: kind })
     const watch = this
     metrics?.gauge('members', 'Members known to this instance.', {
@@ -58,7 +71,7 @@ export class MemberWatch implements Discovery {
     )
     const ignored = metrics?.counter(
       'discovery_ignored_total',
-      'Answers of the discovery that changed nothing because they were empty or failed, by reason.',
+      'Answers of the discovery that named nobody (empty) or failed, by reason: what is known is kept, for a while or for as long as they fail.',
       { labelNames: ['reason'] },
     )
     this.#count = reason => ignored?.inc({ reason })
@@ -88,28 +101,26 @@ export class MemberWatch implements Discovery {
 
   async stop(): Promise<void> {
     this.#abort.abort()
+    this.#stay()
     this.#first.resolve()
     await this.#running
   }
 
   async #run(): Promise<void> {
     const sink = {
-      answer: (members: readonly Member[], leaving?: ReadonlySet<string>) => this.#answer(members, leaving),
+      answer: (...answer: Parameters<MemberSink['answer']>) => this.#answer(...answer),
       failed: (error: Error) => this.#failed(error),
     }
     await this.#source(sink, this.#abort.signal)
   }
 
-  #answer(members: readonly Member[], leaving?: ReadonlySet<string>): void {
+  #answer(members: readonly Member[], leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void {
     if (this.#abort.signal.aborted) return
     this.#synced = true
     this.#empty = members.length === 0
-    if (members.length === 0) {
-      this.#ignore('empty', 'it knows no member')
-      // Those that leave are known to leave, even if there is nobody else, and who has left does not come back by being kept.
-      const left = [...this.#leaving].filter(name => this.#members.get(name))
-      this.#set(this.#members.members, leaving && new Set([...leaving, ...left]))
-    } else {
+    if (members.length === 0) this.#nobody(leaving, unready)
+    else {
+      this.#stay()
       if (this.#problem !== undefined) this.#log.info({ after: this.#problem }, 'discovery works again')
       this.#problem = undefined
       this.#set(members, leaving)
@@ -117,8 +128,43 @@ export class MemberWatch implements Discovery {
     this.#first.resolve()
   }
 
+  /** The source names nobody who takes users. */
+  #nobody(leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void {
+    const isThere = ({ name }: Member) => leaving?.has(name) === true || unready?.has(name) === true
+    // Those that were seen on their way out have gone.
+    const hasGone = (member: Member) => leaving !== undefined && this.#leaving.has(member.name) && !isThere(member)
+    this.#set(
+      this.#members.members.filter(member => !hasGone(member)),
+      leaving,
+    )
+    this.#ignore('empty', 'it knows no member')
+    this.#vanished = new Set(this.#members.members.filter(member => !isThere(member)).map(({ name }) => name))
+    if (this.#vanished.size === 0) this.#stay()
+    else this.#grace ??= this.#wait(leaving)
+  }
+
+  #wait(leaving: ReadonlySet<string> | undefined): AbortController {
+    const grace = new AbortController()
+    void this.#timing.sleep(this.#graceMs, grace.signal).then(() => {
+      if (grace.signal.aborted) return
+      this.#grace = undefined
+      this.#set(
+        this.#members.members.filter(({ name }) => !this.#vanished.has(name)),
+        leaving && this.#leaving,
+      )
+    })
+    return grace
+  }
+
+  #stay(): void {
+    this.#grace?.abort()
+    this.#grace = undefined
+  }
+
   #failed(error: Error): void {
     if (this.#abort.signal.aborted) return
+    // It may have been as wrong before.
+    this.#stay()
     this.#ignore('failed', error.message)
     this.#first.resolve()
   }
@@ -134,7 +180,8 @@ export class MemberWatch implements Discovery {
     this.#count(reason)
     const level = problem === this.#problem ? 'debug' : 'warn'
     this.#problem = problem
-    this.#log[level]({ reason, kept: this.#members.size }, `discovery: ${problem}; the members known so far are kept`)
+    const kept = this.#members.size
+    this.#log[level]({ reason, kept }, `discovery: ${problem}${kept > 0 ? '; the members known so far are kept' : ''}`)
   }
 
   #set(members: readonly Member[], told?: ReadonlySet<string>): void {

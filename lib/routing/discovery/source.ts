@@ -7,8 +7,9 @@ export interface MemberSink {
    *
    * @param leaving names of those that are on their way out, which are no members any more; absent where the source cannot tell:
    *   then whoever is not listed any more is taken to leave
+   * @param unready names of those that are there and take nobody; absent where the source cannot tell
    */
-  answer(members: readonly Member[], leaving?: ReadonlySet<string>): void
+  answer(members: readonly Member[], leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void
   /** Nothing could be found out; the message says where and why. */
   failed(error: Error): void
 }

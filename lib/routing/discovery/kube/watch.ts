@@ -18,7 +18,7 @@ export interface Collection<T> {
   readonly path: string
   readonly labelSelector: string
   readonly timing: Timing
-  /** All objects there are, after the list and after each change. */
+  /** All objects there are, after the list, after each change, and when a watch goes on after a failure. */
   onItems(items: readonly T[]): void
   onError(error: Error): void
 }
@@ -48,6 +48,8 @@ export class CollectionWatch<T extends KubeObject> {
   #version: string | undefined
   /** Of the watches since the last one from which anything came. */
   #failures = 0
+  /** Whether a failure was told since the objects were. */
+  #doubted = false
 
   constructor(collection: Collection<T>) {
     this.#collection = collection
@@ -63,7 +65,7 @@ export class CollectionWatch<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) return
         const stale = error instanceof KubeError && error.status === GONE
-        if (!stale) this.#collection.onError(error as Error)
+        if (!stale) this.#fail(error as Error)
         if (stale || ++this.#failures >= FAILURES_TO_LIST) {
           this.#version = undefined
           this.#failures = 0
@@ -97,6 +99,8 @@ export class CollectionWatch<T extends KubeObject> {
       },
       signal,
     )
+    // Nobody has heard since the failure that the copy is right; and without a change nobody would.
+    if (this.#doubted) this.#tell()
     try {
       await this.#follow(response)
     } catch (error) {
@@ -148,8 +152,19 @@ export class CollectionWatch<T extends KubeObject> {
     return get(`${path}?${new URLSearchParams({ labelSelector, ...params })}`, signal)
   }
 
+  #fail(error: Error): void {
+    this.#doubted = true
+    this.#collection.onError(error)
+  }
+
   #tell(): void {
-    this.#collection.onItems([...this.#items.values()])
+    this.#doubted = false
+    try {
+      this.#collection.onItems([...this.#items.values()])
+    } catch (error) {
+      // The copy is right, and asking for it again would bring the same.
+      this.#collection.onError(error as Error)
+    }
   }
 }
 

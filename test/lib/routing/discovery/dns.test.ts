@@ -81,7 +81,11 @@ t.test('members that are known stay while the record is gone, or its server fail
   const timing = new FakeTiming({ endAtOnce: true })
   const lines: { reason?: string }[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) })
-  const watch = new MemberWatch(dnsSource(FULL, { resolver, timing, search: [] }), { source: 'dns', log })
+  const watch = new MemberWatch(dnsSource(FULL, { resolver, timing, search: [] }), {
+    source: 'dns',
+    log,
+    graceMs: 60_000,
+  })
   t.teardown(() => watch.stop())
   const names = () => watch.members.members.map(({ name }) => name).join()
   const told = (reason: string) => waitFor(() => lines.some(line => line.reason === reason), `an answer is ${reason}`)

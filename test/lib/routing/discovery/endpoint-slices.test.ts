@@ -44,6 +44,9 @@ t.test('an endpoint counts unless it is not ready or terminating', async t => {
     endpoint('10.0.0.6', { ready: true, terminating: true }),
   ]
   t.strictSame(names(slice([], { endpoints })), ['10.0.0.1:3000', '10.0.0.2:3000', '10.0.0.3:3000'])
+  const { leaving, unready } = membersOfSlices([slice([], { endpoints }), slice(['10.0.0.7'])], 'ws-proxy')
+  t.strictSame([...leaving], ['10.0.0.5:3000', '10.0.0.6:3000'])
+  t.strictSame([...unready], ['10.0.0.4:3000'])
 })
 
 t.test('a pod of a dual-stack Service is one member', async t => {

@@ -153,8 +153,31 @@ t.test('a connection that is cut, between events or within one, is a failure; th
   second.response.end()
   await failed(2)
   t.match(failures[1], /^EndpointSlices of team-a\/chat: the watch was cut in the middle of an event$/)
-  await watchFrom(t, api, 11)
-  t.strictSame(answers, ['10.0.0.1:3000'], 'the members known so far stay')
+  const third = await watchFrom(t, api, 11)
+  t.strictSame([...new Set(answers)], ['10.0.0.1:3000'], 'the members known so far stay')
+  const before = answers.length
+  third.event('BOOKMARK', bookmark(12))
+  await waitFor(() => answers.length > before, 'that they are right is said again')
+  t.equal(answers.at(-1), '10.0.0.1:3000')
+})
+
+t.test('that a Service has no endpoint is said again after a failure, though nothing has changed', async t => {
+  const { api, answers, failures, failed } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10))
+  const watch = await watchFrom(t, api, 10)
+  watch.reply(500, 'no')
+  await failed(1)
+  t.strictSame(answers, [''])
+  const next = await watchFrom(t, api, 10)
+  next.event('BOOKMARK', bookmark(12))
+  await waitFor(() => answers.length === 2, 'the second answer')
+  next.response.end()
+  const last = await watchFrom(t, api, 12)
+  last.event('BOOKMARK', bookmark(13))
+  last.response.end()
+  await watchFrom(t, api, 13)
+  t.strictSame([answers, failures.length], [['', ''], 1], 'and not again without one')
 })
 
 t.test('410, as an answer or as an event: list again, which is no failure', async t => {

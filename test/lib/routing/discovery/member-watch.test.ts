@@ -5,6 +5,8 @@ import { MemberWatch } from '../../../../lib/routing/discovery/member-watch.ts'
 import type { MemberSink, MemberSource } from '../../../../lib/routing/discovery/source.ts'
 import { type MemberChange, parseMembers } from '../../../../lib/routing/members.ts'
 import { Metrics } from '../../../../lib/service/metrics.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+import { FakeTiming } from './fake-timing.ts'
 
 interface LogLine {
   level: string
@@ -31,15 +33,19 @@ function setUp() {
     { write: (line: string) => lines.push(JSON.parse(line)) },
   )
   const metrics = new Metrics()
-  const watch = new MemberWatch(source, { source: 'test', log, metrics })
+  const timing = new FakeTiming()
+  const watch = new MemberWatch(source, { source: 'test', log, metrics, graceMs: 5000, timing })
   const changes: MemberChange[] = []
   watch.onChange((_members, change) => changes.push(change))
   return {
     watch,
+    timing,
     lines,
     metrics,
     changes,
     answer: (text: string, ...leaving: string[]) => sink?.answer(parseMembers(text), new Set(leaving)),
+    /** Nobody is ready; these are there and not ready. */
+    unready: (...names: string[]) => sink?.answer([], new Set(), new Set(names)),
     /** As a source does that cannot tell who leaves. */
     answerOnly: (text: string) => sink?.answer(parseMembers(text)),
     fail: (message: string) => sink?.failed(new Error(message)),
@@ -73,7 +79,7 @@ t.test('the start ends with the first failure too, and a later answer still coun
 })
 
 t.test(
-  'an empty or failed answer never empties a list that is known; it is logged once and counted each time',
+  'an empty or failed answer does not empty a list that is known; it is logged once and counted each time',
   async t => {
     const { watch, answer, fail, names, lines, metrics, changes } = setUp()
     void watch.start()
@@ -189,28 +195,88 @@ t.test('listeners find the new members and those that leave when they are called
   await watch.stop()
 })
 
-t.test('when all leave at once they stay members, and leave; and so it is when they have gone', async t => {
-  const { watch, answer, fail, changes, names } = setUp()
+t.test('when all leave at once they stay members, and leave; those that have gone are members no more', async t => {
+  const { watch, answer, fail, changes, names, timing } = setUp()
   void watch.start()
-  answer('a:1,b:1')
-  answer('b:1', 'a:1')
-  answer('', 'a:1', 'b:1')
-  t.equal(names(), 'b:1')
-  t.strictSame([...watch.leaving].sort(), ['a:1', 'b:1'])
-  t.strictSame(changes.at(-1), { added: [], removed: [], changed: [], leaving: ['b:1'] })
-  const before = changes.length
-  // Scaled to 0: now there is no endpoint left. That says nothing new about b, which is only kept.
-  answer('')
-  t.equal(names(), 'b:1')
-  t.strictSame([...watch.leaving], ['b:1'])
+  answer('a:1,b:1,c:1')
+  answer('b:1,c:1', 'a:1')
+  answer('', 'a:1', 'b:1', 'c:1')
+  t.equal(names(), 'b:1,c:1')
+  t.strictSame([...watch.leaving].sort(), ['a:1', 'b:1', 'c:1'])
+  t.strictSame(changes.at(-1), { added: [], removed: [], changed: [], leaving: ['b:1', 'c:1'] })
+  answer('', 'c:1')
+  t.equal(names(), 'c:1')
   fail('no route')
-  t.strictSame([...watch.leaving], ['b:1'])
-  t.equal(changes.length, before)
+  t.equal(names(), 'c:1')
+  // Scaled to 0: there is no endpoint left, and the address may be anybody’s from now on.
+  answer('')
+  t.equal(names(), '')
+  t.match(changes.at(-1), { removed: [{ name: 'c:1' }], leaving: [] })
+  t.equal(watch.leaving.size, 0)
+  t.strictSame(timing.sleeps, [], 'without waiting')
   // Scaled up again.
   answer('c:1')
   t.equal(names(), 'c:1')
+  t.match(changes.at(-1), { added: [{ name: 'c:1' }] })
+  await watch.stop()
+})
+
+t.test('members that are not listed at all any more go after a time in which nobody was named', async t => {
+  const { watch, answer, timing, changes, names } = setUp()
+  void watch.start()
+  answer('a:1,b:1')
+  answer('')
+  answer('')
+  t.strictSame(timing.sleeps, [5000])
+  t.equal(names(), 'a:1,b:1')
+  answer('a:1,b:1')
+  answer('')
+  t.strictSame(timing.sleeps, [5000, 5000], 'it begins anew')
+  await waitFor(() => timing.asleep === 1, 'the first wait has ended for nothing')
+  t.equal(names(), 'a:1,b:1')
+  timing.wake()
+  await waitFor(() => names() === '', 'the list is empty')
+  t.match(changes.at(-1), { removed: [{ name: 'a:1' }, { name: 'b:1' }], leaving: [] })
+  await watch.stop()
+})
+
+t.test('a failed answer ends that time: what was said before may be as wrong', async t => {
+  const { watch, answer, fail, timing, names } = setUp()
+  void watch.start()
+  answer('a:1')
+  answer('')
+  fail('no route')
+  await waitFor(() => timing.asleep === 0, 'nothing waits')
+  t.equal(names(), 'a:1')
+  answer('')
+  timing.wake()
+  await waitFor(() => names() === '', 'it is empty again, and stays so')
+  await watch.stop()
+})
+
+t.test('pods that are there and not ready are kept for as long as they are', async t => {
+  const { watch, answer, unready, timing, names } = setUp()
+  void watch.start()
+  answer('a:1,b:1')
+  unready('a:1', 'b:1')
+  t.strictSame(timing.sleeps, [], 'nothing waits')
+  unready('a:1')
+  timing.wake()
+  await waitFor(() => names() === 'a:1', 'the other has gone')
+  unready('a:1')
+  t.equal(timing.asleep, 0)
+  await watch.stop()
+})
+
+t.test('where the source cannot tell who leaves, all that is not listed goes after that time, and leaves', async t => {
+  const { watch, answerOnly, timing, changes, names } = setUp()
+  void watch.start()
+  answerOnly('a:1')
+  answerOnly('')
   t.equal(watch.leaving.size, 0)
-  t.match(changes.at(-1), { added: [{ name: 'c:1' }], removed: [{ name: 'b:1' }], leaving: [] })
+  timing.wake()
+  await waitFor(() => names() === '', 'the list is empty')
+  t.match(changes.at(-1), { removed: [{ name: 'a:1' }], leaving: ['a:1'] })
   await watch.stop()
 })
 

@@ -6,10 +6,12 @@ export function record(source: MemberSource) {
   const abort = new AbortController()
   const answers: string[] = []
   const leavings: string[] = []
+  const unreadies: string[] = []
   const failures: string[] = []
   const running = source(
     {
-      answer(members, leaving = new Set()) {
+      answer(members, leaving = new Set(), unready = new Set()) {
+        unreadies.push([...unready].sort().join(','))
         answers.push(members.map(formatMember).sort().join(','))
         leavings.push([...leaving].sort().join(','))
       },
@@ -21,6 +23,7 @@ export function record(source: MemberSource) {
     answers,
     /** One for each answer. */
     leavings,
+    unreadies,
     failures,
     async stop() {
       abort.abort()
