@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Member } from '../lib/routing/members.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
@@ -6,6 +6,7 @@ import { serviceError } from '../lib/service/errors.ts'
 import {
   ARRIVING_HEADER,
   CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
   CONTROL_HEADER,
   PROXY_INSTANCE_HEADER,
   UPSTREAM_HOST_HEADER,
@@ -16,6 +17,7 @@ import { FirstText } from '../lib/wire/first-text.ts'
 import { FORWARDED_NAMES, forwardedFields } from '../lib/wire/handshake.ts'
 import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
+import { CONNECTION_ID_BYTES } from '../lib/wire/transport/transport.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
 import { newPlacement, type Placement } from './placement.ts'
@@ -24,6 +26,7 @@ import { newPlacement, type Placement } from './placement.ts'
 const FORGEABLE: ReadonlySet<string> = new Set([
   USER_HEADER,
   CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
   CONTROL_HEADER,
   ARRIVING_HEADER,
   ...FORWARDED_NAMES,
@@ -54,6 +57,7 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
       drop: FORGEABLE,
       set: {
         [CLIENT_REQUEST_HEADER]: 'true',
+        [CONNECTION_HEADER]: randomBytes(CONNECTION_ID_BYTES).toString('hex'),
         [CONTROL_HEADER]: control,
         ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
         ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),

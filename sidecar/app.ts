@@ -21,23 +21,28 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
 
   const control = new ConnectionControl({
     accepts: () => accepts(config.APP_HOST, config.APP_PORT),
-    idle: bridge => messaging.router.idle(bridge),
+    idle: bridge => messaging.idle(bridge, bridge.context.user),
     movedTo(bridge, member) {
       const { user } = bridge.context
+      messaging.connections.moved(bridge, member)
       if (user !== undefined) messaging.moved(user, bridge, member)
       log.debug({ user, member }, 'moved')
     },
     stayed(bridge) {
       const { user, key } = bridge.context
+      messaging.connections.stayed(bridge)
       if (user !== undefined) messaging.stayed(user, bridge, key)
       log.debug({ user }, 'stayed')
     },
     taken(bridge) {
       const { user } = bridge.context
+      messaging.connections.taken(bridge)
       if (user !== undefined) messaging.taken(user, bridge)
       log.debug({ user }, 'taken')
     },
   })
+  // Where clients' messages are delivered as theirs, other pods are shown how they came.
+  const keepsHandshakes = config.DELIVER === 'sender' && config.ROUTE !== 'outbound'
   const find = new AddressFinder(config.RECIPIENT_FIELD, config.RECEIPTS)
   const proxy = createProxy<Identity>({
     log,
@@ -56,18 +61,26 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     onAddressed(bridge, direction, recipient, message) {
       const { user } = bridge.context
       const inbound = direction === 'inbound'
-      const sender = { bridge, side: inbound ? 'client' : 'upstream', user: user ?? '' } as const
+      const sender = {
+        bridge,
+        side: inbound ? 'client' : 'upstream',
+        user: user ?? '',
+        origin: inbound && config.DELIVER === 'sender' ? messaging.connections.origin(bridge) : undefined,
+      } as const
       messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
     },
     onControl: (bridge, payload) => control.onControl(bridge, payload),
     onLost: (bridge, loss) => control.onLost(bridge, loss),
-    opened(bridge) {
-      const { user, key, arriving } = bridge.context
+    opened(bridge, opening) {
+      const { id, user, key, arriving } = bridge.context
+      const handshake = keepsHandshakes ? opening.handshake : undefined
+      messaging.connections.add(bridge, { id, handshake }, arriving)
       if (user !== undefined) messaging[arriving ? 'arriving' : 'connected'](user, bridge, key)
       log.debug({ user, arriving }, 'connected')
     },
     closed(bridge, end) {
       const { user } = bridge.context
+      messaging.connections.remove(bridge)
       if (user !== undefined) messaging.disconnected(user, bridge)
       log.debug({ user, ...end }, 'disconnected')
     },
@@ -96,6 +109,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       const connections = () => proxy.bridges
       const before = proxy.bridges.size
       const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, deadline)
+      messaging.closeSenders()
       return `${before - closed} of ${before} connections were handed over, ${closed} had to be closed`
     },
     drain: deadline => proxy.drain(deadline),

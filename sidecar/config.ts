@@ -10,8 +10,11 @@ import { checkWire, wireSettings } from '../lib/wire/settings.ts'
 /** Which messages are looked at for a recipient: from clients, from the app, or both. */
 export const ROUTES = ['inbound', 'outbound', 'both'] as const
 
-/** Where an addressed message of a client ends: in the recipient's app connections, or at the recipient's clients. */
-export const DELIVERIES = ['app', 'client'] as const
+/** Where an addressed message of a client ends: in the app, as its sender's or as the recipient's, or at the recipient's clients. */
+export const DELIVERIES = ['sender', 'app', 'client'] as const
+
+/** What becomes of what the app writes to a sender of another pod. */
+export const SENDER_REPLIES = ['pass', 'drop'] as const
 
 /** How sidecars pass messages to each other. */
 export const TRANSPORTS = ['link', 'http'] as const
@@ -30,9 +33,27 @@ export const sidecarSchema = Type.Object({
     description: 'Messages that may be addressed: inbound (client to app), outbound (app to client) or both.',
   }),
   DELIVER: Type.Enum(DELIVERIES, {
-    default: 'app',
+    default: 'sender',
     description:
-      "Where an addressed inbound message goes: into the app's connections of the recipient (app) or to the recipient's clients (client).",
+      "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender (sender), into the app on the one connection of the recipient that was heard of last (app), or to the recipient's clients (client). With app and client, any client speaks in another's name.",
+  }),
+  SENDER_REPLIES: Type.Enum(SENDER_REPLIES, {
+    default: 'pass',
+    description:
+      "With deliver sender, what the app of the recipient's pod writes on a connection of the sender: passed to the sender's client (pass), or not (drop).",
+  }),
+  SENDER_IDLE_SECONDS: Type.Integer({
+    minimum: 1,
+    maximum: 86_400,
+    default: 60,
+    description: 'How long a connection into the app for a sender of another pod is kept without a message.',
+  }),
+  MAX_SENDER_CONNECTIONS: Type.Integer({
+    minimum: 1,
+    maximum: 100_000,
+    default: 1000,
+    description:
+      'Most connections into the app for senders of other pods; with more, the one used longest ago is closed, and opened again when it is needed.',
   }),
   RECIPIENT_FIELD: Type.String({
     default: RECIPIENT_FIELD,

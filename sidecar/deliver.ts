@@ -1,8 +1,10 @@
 import { keyProblem } from '../lib/routing/routing-key.ts'
 import type { SendResult } from '../lib/wire/bridge.ts'
-import { A_MOMENT_AGO, type Answer, type Outcome } from '../lib/wire/outcome.ts'
+import { A_MOMENT_AGO, type Answer } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
 import { Copies, type CopiesOptions, readHad } from './copies.ts'
+import { fanOut } from './receive/fan-out.ts'
+import type { SenderConnections } from './receive/sender-connections.ts'
 import type { Presence, Registry } from './registry.ts'
 import { WaitingRoom } from './waiting-room.ts'
 import type { Whereabouts } from './whereabouts.ts'
@@ -12,6 +14,10 @@ export interface DeliveryOptions extends CopiesOptions {
   readonly whereabouts: Whereabouts
   /** Bytes that may wait for clients that are arriving; what is more stays with its sender, who asks again. */
   readonly maxWaitingBytes: number
+  /** Connections into the app on which messages are written as their senders'. */
+  readonly senders: Pick<SenderConnections, 'deliver' | 'closeOf'>
+  /** Hands a reply to the client whose connection it is for. */
+  readonly reply: (letter: LocalLetter) => Answer | Promise<Answer>
 }
 
 /** What has to be known of a letter to deliver it here. */
@@ -33,19 +39,28 @@ export class Delivery {
   }
 
   /**
-   * Delivers a message on all connections of its recipient.
+   * Delivers a message where it says: to the app on a connection of its sender or of its recipient, or to the recipient's clients.
    *
    * @returns `delivered` as soon as one connection has taken it; one slow device does not hold up the others
    */
   deliver(letter: LocalLetter): Answer | Promise<Answer> {
+    if (letter.deliver === 'reply') return this.#options.reply(letter)
     const all = this.#options.registry.connections(letter.user)
     if (letter.served) return this.#deliverCopy(letter, letter.served, all)
     if (all.length === 0) return this.#elsewhere(letter.user)
     const settled = all.filter(({ arriving }) => !arriving)
     if (settled.length === 0) return this.#afterArrival(all, letter)
+    if (letter.deliver === 'app') return this.#toOne(settled, letter)
+    if (letter.deliver === 'sender') {
+      // The app writes to both sockets of a client that is being moved: where the client is soon, there the message is shown once.
+      const arriving = all.filter(({ soon }) => soon)
+      return arriving.length > 0
+        ? this.#afterArrival(arriving, letter)
+        : this.#asSender(letter, this.#copies.of(letter, settled))
+    }
     // A client that is being moved is connected to both pods, with the same key: where others are asked, the old one has it.
     const copies = this.#copies.of(letter, settled)
-    return this.#write(copies ? settled : all, letter, copies)
+    return this.#toClients(copies ? settled : all, letter, copies)
   }
 
   /** Delivers a copy on the connections that have not got the message elsewhere. */
@@ -57,37 +72,46 @@ export class Delivery {
     // Where further pods get copies, a client that is arriving may come from one of them, and have it there.
     const here = passed || had.members.length > 2 ? settled : left
     if (here.length === 0) return passed || (all.length > 0 && left.length === 0) ? 'delivered' : 'offline'
-    return settled.length === 0 ? this.#afterArrival(here, { ...letter, served: had.keys }) : this.#write(here, letter)
+    const once = { ...letter, served: had.keys }
+    if (settled.length === 0) return this.#afterArrival(here, once)
+    return letter.deliver === 'sender' ? this.#asSender(once) : this.#toClients(here, letter)
+  }
+
+  /** @param taken called when the app has it */
+  #asSender(letter: LocalLetter, taken: () => void = () => {}): Answer | Promise<Answer> {
+    const { senders } = this.#options
+    const again = (kept: LocalLetter) => this.deliver(kept)
+    const closing = senders.closeOf(letter.user)
+    if (closing) return this.#room.wait<Answer>(letter, closing, A_MOMENT_AGO, again)
+    return senders.deliver(letter, taken, (...wait) => this.#room.wait<Answer>(...wait), again)
+  }
+
+  /** Into the app, as if the recipient's client that was heard of last had sent it. */
+  async #toOne(settled: readonly Presence[], letter: LocalLetter): Promise<Answer> {
+    const last = settled.reduce((best, other) => (other.bridge.lastSeen >= best.bridge.lastSeen ? other : best))
+    return this.#outcome(await last.bridge.send('upstream', letter.message), letter.user)
   }
 
   /** @param taken called when the first connection has it */
-  #write(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
-    const { user } = letter
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-    let open = here.length
-    let isTaken = false
-    let worst: Outcome | undefined
-    for (const presence of here) {
-      this.#send(presence, letter).then(result => {
-        if (result === 'sent') {
-          if (!isTaken) taken?.()
-          isTaken = true
-          resolve('delivered')
-        } else if (result === 'full') worst = 'slow_consumer'
-        if (--open === 0) resolve(worst ?? this.#elsewhere(user))
-      }, reject)
-    }
-    return promise
+  #toClients(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
+    const { user, message } = letter
+    return fanOut(here, message.data.length, presence => this.#send(presence, letter), taken).then(result =>
+      this.#outcome(result, user),
+    )
+  }
+
+  #outcome(result: SendResult, user: string): Answer {
+    if (result === 'sent') return 'delivered'
+    return result === 'full' ? 'slow_consumer' : this.#elsewhere(user)
   }
 
   #send(presence: Presence, letter: LocalLetter): Promise<SendResult> {
     const { bridge, arriving, soon } = presence
-    const side = letter.deliver === 'app' ? 'upstream' : 'client'
-    if (!arriving) return bridge.send(side, letter.message)
+    if (!arriving) return bridge.send('client', letter.message)
     if (!soon) return CLOSED
     // Where the client has other connections, it alone does not get what takes longer.
     return this.#room.wait(letter, soon, 'full', ({ message }) =>
-      presence.arriving ? CLOSED : bridge.send(side, message),
+      presence.arriving ? CLOSED : bridge.send('client', message),
     )
   }
 

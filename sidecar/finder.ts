@@ -101,6 +101,12 @@ export class Finder {
     return this.#options.transport.send(target, letter, deadline)
   }
 
+  /** The same for a letter that no other one of its lane follows: where its sender's connection is not known, it is sent once more. */
+  async askAlone(target: Target, letter: Letter, deadline: Deadline): Promise<Answer> {
+    const answer = await this.ask(target, letter, deadline)
+    return typeof answer === 'object' && answer.introduce ? this.ask(target, letter, deadline) : answer
+  }
+
   /**
    * Begins the search for a user who was not where a message went first.
    *
@@ -145,7 +151,7 @@ export class Finder {
         this.#count(step.reason)
         const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
         const limitMs = Math.min(this.#options.timeoutMs, until - now)
-        const answer = await this.ask(target, letter, deadlineIn(limitMs))
+        const answer = await this.askAlone(target, letter, deadlineIn(limitMs))
         if (isMiss(answer)) this.#missed(search, user, step.ask, answer)
         else {
           if (answer === 'delivered') this.#found(user, step.ask)

@@ -29,25 +29,37 @@ export interface IntakeOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly whereabouts: Pick<Whereabouts, 'announced'>
   readonly acquaintances: Pick<Acquaintances, 'met'>
+  /** A connection of another pod that has sent messages here has ended. */
+  readonly ended: (connection: string) => void
   /** Of a link: bytes that a sender may send before it has heard that they were read. */
   readonly windowBytes: number
   readonly metrics: Metrics
-  /** What all that is remembered may take. */
+  /** What all that is remembered may take, and of how many senders. */
   readonly maxBytes?: number
+  readonly maxSenders?: number
 }
 
 /** Takes what other sidecars send: each message once, and those of a lane in their order. */
 export class Intake implements Inbox {
   readonly boot = randomBytes(BOOT_BYTES)
   readonly #options: IntakeOptions
-  readonly #senders = new ExpiringMap<string, SenderInlet>({ keepMs: SENDER_MS, maxEntries: MAX_SENDERS })
+  readonly #senders: ExpiringMap<string, SenderInlet>
   readonly #recent: number
   readonly #repeated: () => void
+  /** Whether a sender was forgotten: of one that is new, nobody knows then whether it was known before. */
+  #forgetful = false
   /** What may have been added since it was last added up. */
   #added = 0
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#senders = new ExpiringMap({
+      keepMs: SENDER_MS,
+      maxEntries: options.maxSenders ?? MAX_SENDERS,
+      onEvict: () => {
+        this.#forgetful = true
+      },
+    })
     const window = Math.ceil(options.windowBytes / SMALLEST_DELIVER_BYTES)
     this.#recent = Math.min(MAX_RECENT, Math.max(MIN_RECENT, window))
     const duplicates = options.metrics.counter(
@@ -57,13 +69,16 @@ export class Intake implements Inbox {
     this.#repeated = () => duplicates.inc()
   }
 
-  from(sender: string): Inlet {
-    const inlet =
-      this.#senders.get(sender) ??
-      new SenderInlet(this.#options.delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes))
+  from(sender: string, inlet?: Inlet): Inlet {
+    const known = this.#senders.get(sender) ?? (inlet instanceof SenderInlet ? inlet : this.#create())
     // Again, so that it lives on.
-    this.#senders.set(sender, inlet)
-    return inlet
+    this.#senders.set(sender, known)
+    return known
+  }
+
+  #create(): SenderInlet {
+    const { delivery } = this.#options
+    return new SenderInlet(delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes), !this.#forgetful)
   }
 
   receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer> {
@@ -76,6 +91,10 @@ export class Intake implements Inbox {
 
   announced(member: string, users: readonly string[]): void {
     this.#options.whereabouts.announced(member, users)
+  }
+
+  ended(connection: string): void {
+    this.#options.ended(connection)
   }
 
   /**
@@ -94,10 +113,9 @@ export class Intake implements Inbox {
       if (sum <= maxBytes) return
       sum -= inlet.forgetLanes()
     }
-    for (const [sender, inlet] of senders) {
+    for (const [, inlet] of senders) {
       if (sum <= maxBytes) return
-      sum -= inlet.bytes
-      this.#senders.delete(sender)
+      sum -= inlet.forget()
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Metrics } from '../lib/service/metrics.ts'
 import {
   CLIENT_REQUEST_HEADER,
   LINK_PROTOCOL,
+  LINK_PROTOCOL_BEFORE,
   LINK_PROTOCOL_PREFIX,
   MESSAGE_PATH,
   SENDER_HEADER,
@@ -75,7 +76,8 @@ export async function linkRoute(
         server: handshakes as Server,
         maxPayload: MAX_BATCH_BYTES,
         perMessageDeflate: false,
-        handleProtocols: () => LINK_PROTOCOL,
+        // Its own, or the one before, whose frames are among those of this one.
+        handleProtocols: offered => [...offered][0] ?? false,
       },
       errorHandler: (_error, socket) => socket.terminate(),
       preClose: done => {
@@ -88,7 +90,7 @@ export async function linkRoute(
       if (!request.ws) return
       if (await checkPeer(request)) proven.add(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
-      if (protocol !== LINK_PROTOCOL)
+      if (protocol !== LINK_PROTOCOL && protocol !== LINK_PROTOCOL_BEFORE)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       if (request.headers[SENDER_HEADER] === undefined)
         throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)

@@ -1,11 +1,15 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
 import { type ErrorName, serviceError } from '../lib/service/errors.ts'
 import {
   CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
+  DELIVER_END,
   DELIVER_HEADER,
+  HANDSHAKE_BYTES_HEADER,
   LANE_HEADER,
+  MEMBER_HEADER,
   MESSAGE_ID_HEADER,
   MESSAGE_PATH,
   MOVED_TO_HEADER,
@@ -15,10 +19,10 @@ import {
 } from '../lib/service/names.ts'
 import type { PeerCheck } from '../lib/service/token.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
-import type { Answer, Outcome } from '../lib/wire/outcome.ts'
+import type { Answer, Deliver, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
-import { readServed } from '../lib/wire/transport/link-frames.ts'
-import type { Inbox } from '../lib/wire/transport/transport.ts'
+import { MAX_INTRODUCTION_BYTES, readServed } from '../lib/wire/transport/link-frames.ts'
+import { type Inbox, isConnectionId, type Origin } from '../lib/wire/transport/transport.ts'
 import { readMemberHeader } from './member-header.ts'
 
 /** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
@@ -29,11 +33,12 @@ export function isPeerMessage({ method, url, headers }: IncomingMessage): boolea
 const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
 
 const MISDIRECTED = 421
+const PRECONDITION_REQUIRED = 428
 
 /**
  * The receiving end of the HTTP transport. `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the
  * payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input, 401 a wrong
- * token, 429 the recipient is too slow. `PUT /message` announces users of another member.
+ * token, 428 the sender's connection is not known here, 429 the recipient is too slow. `PUT /message` announces users of another member.
  */
 export async function messageRoute(
   app: FastifyInstance,
@@ -49,8 +54,14 @@ export async function messageRoute(
     scope.addHook('onRequest', checkPeer)
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-    scope.post(MESSAGE_PATH, { bodyLimit: maxPayloadBytes + 1 }, async ({ headers, body }, reply) => {
+    const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
+    scope.post(MESSAGE_PATH, { bodyLimit }, async ({ headers, body }, reply) => {
+      if (headers[DELIVER_HEADER] === DELIVER_END) {
+        inbox.ended(readConnection(headers))
+        return reply.code(204).send()
+      }
       const letter = readLetter(headers, body)
+      if (letter.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
       const order = readOrder(headers)
       const answer = await (order
         ? inbox.from(order.sender).receiveLoose({ ...letter, ...order, start: true, repeated: false })
@@ -75,12 +86,40 @@ function readLetter(headers: IncomingHttpHeaders, body: unknown) {
   const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
   if (problem) throw serviceError('BAD_MESSAGE', problem)
   const deliver = headers[DELIVER_HEADER] ?? 'app'
-  if (deliver !== 'app' && deliver !== 'client')
-    throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is neither app nor client`)
+  if (!isDeliver(deliver)) throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is none of ${DELIVERS.join(', ')}`)
   const served = headers[SERVED_HEADER]
-  const message = decodeMessage(Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+  const { origin, start } = deliver === 'sender' ? readOrigin(headers, bytes) : { origin: undefined, start: 0 }
+  const message = decodeMessage(bytes.subarray(start))
   if ('problem' in message) throw serviceError('BAD_MESSAGE', message.problem)
-  return { user, deliver, message, served: typeof served === 'string' ? readServed(served) : undefined } as const
+  return {
+    user,
+    deliver,
+    message,
+    served: typeof served === 'string' ? readServed(served) : undefined,
+    origin,
+    via: headers[MEMBER_HEADER] === undefined ? undefined : readMemberHeader(headers),
+  } as const
+}
+
+const DELIVERS = ['sender', 'app', 'client', 'reply'] as const satisfies Deliver[]
+
+const isDeliver = (text: string | string[]): text is Deliver => DELIVERS.some(deliver => deliver === text)
+
+function readConnection(headers: IncomingHttpHeaders): string {
+  const id = [headers[CONNECTION_HEADER] ?? ''].flat().join()
+  if (!isConnectionId(id)) throw serviceError('BAD_MESSAGE', `the header ${CONNECTION_HEADER} is no id of a connection`)
+  return id
+}
+
+/** Whose message it is, and where the message begins in the body. */
+function readOrigin(headers: IncomingHttpHeaders, body: Buffer): { origin: Origin; start: number } {
+  const id = readConnection(headers)
+  if (headers[HANDSHAKE_BYTES_HEADER] === undefined) return { origin: { id, handshake: undefined }, start: 0 }
+  const start = readNumber(headers, HANDSHAKE_BYTES_HEADER)
+  if (start > MAX_INTRODUCTION_BYTES || start > body.length)
+    throw serviceError('BAD_MESSAGE', `the header ${HANDSHAKE_BYTES_HEADER} says more than there is`)
+  return { origin: { id, handshake: body.subarray(0, start) }, start }
 }
 
 /** Whose message it is and where it belongs among theirs; a sender that does not say so has no order. */
@@ -100,6 +139,7 @@ function readNumber(headers: IncomingHttpHeaders, name: string): number {
 
 function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
   if (typeof answer !== 'string') {
+    if (answer.introduce) return reply.code(PRECONDITION_REQUIRED).send()
     if (answer.member !== undefined) reply.header(MOVED_TO_HEADER, answer.member)
     return reply.code(MISDIRECTED).send()
   }

@@ -16,9 +16,14 @@ import { Delivery } from './deliver.ts'
 import { Finder } from './finder.ts'
 import { Intake } from './intake.ts'
 import { Receipts } from './receipts.ts'
+import { createSenders, toClient } from './receive/create-senders.ts'
+import { Replies } from './receive/replies.ts'
 import { Registry } from './registry.ts'
 import { Relay } from './relay.ts'
 import { Router } from './router.ts'
+import { PATIENCE } from './search.ts'
+import { ClientConnections } from './send/client-connections.ts'
+import { Introductions } from './send/introductions.ts'
 import { Whereabouts } from './whereabouts.ts'
 
 export type MessagingConfig = Pick<
@@ -31,13 +36,31 @@ export type MessagingConfig = Pick<
   | 'MAX_QUEUE_BYTES'
   | 'RECEIPTS'
   | 'RECIPIENT_FIELD'
+  | 'ROUTE'
+  | 'APP_HOST'
+  | 'APP_PORT'
+  | 'HANDSHAKE_TIMEOUT_MS'
+  | 'MAX_HEADER_BYTES'
+  | 'MAX_PAYLOAD_BYTES'
+  | 'SENDER_REPLIES'
+  | 'SENDER_IDLE_SECONDS'
+  | 'MAX_SENDER_CONNECTIONS'
 >
+
+/** Longest time for the app to read what others have written to a user who is moved, in milliseconds. */
+const READ_MS = 1500
 
 /** Everything about addressed messages, and who is where. */
 export interface Messaging {
   readonly router: Router
   /** Takes what other sidecars send. */
   readonly inbox: Inbox
+  /** All clients of this pod, whether a user is known or not. */
+  readonly connections: ClientConnections
+  /** Resolves when nothing of a client is under way, and the app has read what it was sent for its user. */
+  idle(bridge: Bridge, user: string | undefined): Promise<void>
+  /** Closes what stands for clients of other pods: this one has none of their recipients any more. */
+  closeSenders(): void
   /** @param key of the client's connection: the same on each pod that it is served by */
   connected(user: string, bridge: Bridge, key: string): void
   /** A client's handshake was repeated here; whether the client is served here in the end is not known yet. */
@@ -74,13 +97,30 @@ export function createMessaging(
   const token = ownToken(config.TOKEN)
   const acquaintances = new Acquaintances({ members, history, trusting: token === '' })
   const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
-  const transport = (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({
-    self,
-    token,
-  })
+  const transport = new Introductions(
+    (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token }),
+  )
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
+  const connections: ClientConnections = new ClientConnections(
+    (bridge, origin) => {
+      // What it has sent last is still on its way.
+      void router.idle(bridge).then(() => {
+        senders.close(origin.id, 'sender')
+        transport.endAll(origin)
+      })
+    },
+    id => senders.close(id, 'own'),
+  )
+  const senders = createSenders(config, {
+    connections,
+    replies: () => replies,
+    router: () => router,
+    metrics,
+  })
   const delivery = new Delivery({
+    senders,
+    reply: letter => toClient(letter, connections, senders),
     self,
     owner,
     registry,
@@ -100,7 +140,27 @@ export function createMessaging(
     timeoutMs,
     metrics,
   })
-  const relay = new Relay({ finder, transport, whereabouts, nextLane, timeoutMs, maxBytes: maxQueueBytes, metrics })
+  const relay = new Relay({
+    finder,
+    transport,
+    whereabouts,
+    origin: id => connections.originOf(id) ?? senders.originOf(id),
+    nextLane,
+    timeoutMs,
+    maxBytes: maxQueueBytes,
+    metrics,
+  })
+  const replies = new Replies({
+    self,
+    transport,
+    member: name => finder.member(name),
+    deliver: letter => delivery.deliver(letter),
+    nextLane,
+    timeoutMs,
+    waitMs: PATIENCE * config.RECIPIENT_WAIT_MS,
+    maxQueueBytes,
+    metrics,
+  })
   const announcer = new Announcer({
     self,
     members,
@@ -132,19 +192,33 @@ export function createMessaging(
       },
     },
   )
+  const router = new Router({
+    finder,
+    transport,
+    nextLane,
+    timeoutMs,
+    recipientWaitMs: config.RECIPIENT_WAIT_MS,
+    maxQueueBytes,
+    receipts: config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined,
+    log,
+    metrics,
+  })
   return {
-    router: new Router({
-      finder,
-      transport,
-      nextLane,
-      timeoutMs,
-      recipientWaitMs: config.RECIPIENT_WAIT_MS,
-      maxQueueBytes,
-      receipts: config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined,
-      log,
+    router,
+    inbox: new Intake({
+      delivery,
+      whereabouts,
+      acquaintances,
+      ended: id => senders.close(id, 'sender'),
+      windowBytes: maxQueueBytes,
       metrics,
     }),
-    inbox: new Intake({ delivery, whereabouts, acquaintances, windowBytes: maxQueueBytes, metrics }),
+    connections,
+    async idle(bridge, user) {
+      await router.idle(bridge)
+      if (user !== undefined) await senders.writers.settle(user, READ_MS)
+    },
+    closeSenders: () => senders.closeAll('shutdown'),
     connected(user, bridge, key) {
       // Where else they are stays known: they may have more connections.
       registry.add(user, bridge, key)
@@ -175,6 +249,7 @@ export function createMessaging(
     },
     stop() {
       announcer.stop()
+      senders.stop()
       transport.close()
     },
   }

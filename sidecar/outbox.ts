@@ -6,6 +6,8 @@ import type { Miss, Target } from './finder.ts'
 export interface Parcel extends Letter {
   start: boolean
   readonly bytes: number
+  /** How often it was sent with its sender's handshake because the other pod did not know that any more. */
+  introductions: number
   /** Its place in its lane. */
   readonly order: number
   readonly since: number

@@ -33,6 +33,10 @@ export class RecentIds {
     return this.#ids.byteLength + this.#states.byteLength
   }
 
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
   /** Remembers a message whose id is above all before it; returns what {@link settle} needs. */
   add(id: number): number {
     if (this.#count === this.#ids.length && this.#count < this.#most) this.#grow()

@@ -3,15 +3,17 @@ import type { Metrics } from '../lib/service/metrics.ts'
 import { deadlineIn } from '../lib/wire/deadline.ts'
 import { detach } from '../lib/wire/message.ts'
 import type { Answer } from '../lib/wire/outcome.ts'
-import type { Letter, Transport } from '../lib/wire/transport/transport.ts'
+import type { Letter, Origin, Transport } from '../lib/wire/transport/transport.ts'
 import type { LocalLetter } from './deliver.ts'
 import { type Finder, isMiss } from './finder.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
 export interface RelayOptions {
-  readonly finder: Pick<Finder, 'member' | 'ask'>
+  readonly finder: Pick<Finder, 'member' | 'askAlone'>
   readonly transport: Pick<Transport, 'pipelines'>
   readonly whereabouts: Pick<Whereabouts, 'absent'>
+  /** A sender's connection with its handshake, as far as this pod knows it. */
+  readonly origin: (id: string) => Origin | undefined
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
   /** Longest time of one copy, in milliseconds. */
@@ -74,8 +76,10 @@ export class Relay {
   #advance(name: string, way: Way): void {
     const { finder, transport } = this.#options
     const member = finder.member(way.member)
-    const follows = () => member !== undefined && transport.pipelines(member)
-    for (let letter = way.waiting[0]; letter && (way.moving === 0 || follows()); letter = way.waiting[0]) {
+    // One that is delivered as its sender's may have to be sent twice.
+    const follows = ({ deliver }: LocalLetter) =>
+      deliver !== 'sender' && member !== undefined && transport.pipelines(member)
+    for (let letter = way.waiting[0]; letter && (way.moving === 0 || follows(letter)); letter = way.waiting[0]) {
       way.waiting.shift()
       way.moving++
       void this.#send(letter, member, way).then(() => this.#advance(name, way))
@@ -85,10 +89,11 @@ export class Relay {
   }
 
   async #send(letter: LocalLetter, target: Member | undefined, way: Way): Promise<void> {
-    const { finder, whereabouts, timeoutMs } = this.#options
-    const copy: Letter = { ...letter, lane: way.lane, start: true }
+    const { finder, whereabouts, origin, timeoutMs } = this.#options
+    const sender = letter.origin && (origin(letter.origin.id) ?? letter.origin)
+    const copy: Letter = { ...letter, origin: sender, lane: way.lane, start: true }
     const asked = performance.now()
-    const answer = await finder.ask(target, copy, deadlineIn(timeoutMs))
+    const answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
     if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
     this.#bytes -= bytesOf(letter)

@@ -4,7 +4,7 @@ import type { Bridge, Side } from '../lib/wire/bridge.ts'
 import { deadlineIn } from '../lib/wire/deadline.ts'
 import type { Message } from '../lib/wire/message.ts'
 import { type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
-import type { Transport } from '../lib/wire/transport/transport.ts'
+import type { Origin, Transport } from '../lib/wire/transport/transport.ts'
 import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
 import { createOutboxes, type Lane, laneTo, type Outbox, type Outboxes, type Parcel, retire } from './outbox.ts'
 import type { Receipts } from './receipts.ts'
@@ -29,12 +29,20 @@ export interface RouterOptions {
   readonly metrics: Metrics
 }
 
+/** A connection that messages come in on. */
+export type Source = Pick<Bridge, 'hold' | 'release' | 'send'>
+
 /** Who sent a message: the connection it came in on, the side of it that wrote, and the user (empty: nobody known). */
 export interface Sender {
-  readonly bridge: Bridge
+  readonly bridge: Source
   readonly side: Side
   readonly user: string
+  /** The client's connection, where its messages are delivered as the sender's. */
+  readonly origin?: Origin | undefined
 }
+
+/** How often a message is sent again because its sender's connection is not known at the recipient's pod. */
+const MAX_INTRODUCTIONS = 3
 
 /** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
 const LANE_SHARE = 1 / 8
@@ -45,7 +53,7 @@ const PARCEL_OVERHEAD_BYTES = 256
 /** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
 export class Router {
   readonly #options: RouterOptions
-  readonly #outboxes = new WeakMap<Bridge, Outboxes>()
+  readonly #outboxes = new WeakMap<Source, Outboxes>()
   readonly #routed
   readonly #duration
 
@@ -75,6 +83,8 @@ export class Router {
       lane: lane.number,
       start: false,
       served: undefined,
+      origin: sender.origin,
+      introductions: 0,
       bytes: message.data.length + PARCEL_OVERHEAD_BYTES,
       order: lane.count++,
       since: performance.now(),
@@ -87,7 +97,7 @@ export class Router {
   }
 
   /** Resolves when all messages that came from a connection, on either side, have their outcomes. */
-  idle(bridge: Bridge): Promise<void> {
+  idle(bridge: Source): Promise<void> {
     const outboxes = this.#outboxes.get(bridge)
     if (!outboxes || outboxes.client.bytes + outboxes.upstream.bytes === 0) return Promise.resolve()
     return new Promise(resolve => outboxes.idle.push(resolve))
@@ -131,6 +141,10 @@ export class Router {
   #missed(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target, miss: Miss): void {
     const { finder, recipientWaitMs } = this.#options
     lane.stopped = true
+    if (typeof miss === 'object' && miss.introduce) {
+      lane.returned.push({ parcel, target, miss })
+      return
+    }
     const search = finder.search(parcel.user, target, miss, recipientWaitMs)
     const step = search.next(performance.now() - parcel.since)
     if ('outcome' in step && lane.returned.length === 0)
@@ -143,8 +157,12 @@ export class Router {
     const [first, ...rest] = lane.returned.sort((a, b) => a.parcel.order - b.parcel.order)
     if (!first) return
     const { parcel, target, miss } = first
-    lane.waiting = [...rest.map(returned => returned.parcel), ...lane.waiting]
     lane.returned = []
+    lane.waiting = [...rest.map(returned => returned.parcel), ...lane.waiting]
+    if (typeof miss === 'object' && miss.introduce) {
+      this.#introduceAgain(sender, outbox, lane, parcel)
+      return
+    }
     // While it is searched for, the lane has one message under way, and no other follows.
     lane.stopped = true
     lane.moving = 1
@@ -155,6 +173,13 @@ export class Router {
       this.#finish(sender, outbox, lane, parcel, outcome, '')
       this.#advance(sender, outbox, lane)
     })
+  }
+
+  /** The transport sends the handshake along this time. */
+  #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel): void {
+    if (++parcel.introductions > MAX_INTRODUCTIONS) this.#finish(sender, outbox, lane, parcel, 'rejected', '')
+    else lane.waiting.unshift(parcel)
+    this.#advance(sender, outbox, lane)
   }
 
   #follows(lane: Lane, target: Target): boolean {
@@ -174,13 +199,13 @@ export class Router {
     this.#tellIdle(sender.bridge)
   }
 
-  #tellIdle(bridge: Bridge): void {
+  #tellIdle(bridge: Source): void {
     const outboxes = this.#outboxes.get(bridge)
     if (!outboxes || outboxes.idle.length === 0 || outboxes.client.bytes + outboxes.upstream.bytes > 0) return
     for (const resolve of outboxes.idle.splice(0)) resolve()
   }
 
-  #outboxesOf(bridge: Bridge): Outboxes {
+  #outboxesOf(bridge: Source): Outboxes {
     let outboxes = this.#outboxes.get(bridge)
     if (!outboxes) {
       outboxes = createOutboxes()

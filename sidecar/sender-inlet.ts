@@ -26,6 +26,8 @@ export class SenderInlet implements Inlet {
   readonly #most: number
   readonly #repeated: () => void
   readonly #grew: (bytes: number) => void
+  /** Whether this is all that there ever was of this sender: else what comes again may have been delivered. */
+  #isWhole: boolean
   /** Of those that can come again. */
   #recent: RecentIds | undefined
   /** The last message with which a lane began; older ones must not come any more. Two generations, so that nothing piles up. */
@@ -36,8 +38,18 @@ export class SenderInlet implements Inlet {
   /** Who waits for the answer of a message that came again while it was being delivered. */
   readonly #waiters = new Map<number, ((answer: Answer) => void)[]>()
 
-  /** @param most how many of its messages are remembered */
-  constructor(delivery: Pick<Delivery, 'deliver'>, most: number, repeated: () => void, grew: (bytes: number) => void) {
+  /**
+   * @param most how many of its messages are remembered
+   * @param isWhole whether nothing of this sender was forgotten before
+   */
+  constructor(
+    delivery: Pick<Delivery, 'deliver'>,
+    most: number,
+    repeated: () => void,
+    grew: (bytes: number) => void,
+    isWhole = true,
+  ) {
+    this.#isWhole = isWhole
     this.#delivery = delivery
     this.#most = most
     this.#repeated = repeated
@@ -62,6 +74,15 @@ export class SenderInlet implements Inlet {
     return bytes
   }
 
+  /** Forgets all messages too; returns how many bytes that makes free. */
+  forget(): number {
+    const { bytes } = this
+    this.forgetLanes()
+    this.#recent = undefined
+    this.#isWhole = false
+    return bytes
+  }
+
   receive(arrival: Arrival): Answer | Promise<Answer> {
     const { id } = arrival
     this.#recent ??= new RecentIds(this.#most)
@@ -69,7 +90,7 @@ export class SenderInlet implements Inlet {
     let slot: number | undefined
     if (arrival.repeated) {
       const known = recent.find(id)
-      if (known === 'forgotten') return 'timeout'
+      if (known === 'forgotten' || (known === 'new' && !this.#isWhole && recent.isEmpty)) return 'timeout'
       if (known === 'not_delivered') slot = recent.reopen(id)
       else if (known !== 'new') {
         this.#repeated()

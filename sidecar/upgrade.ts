@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { encodeKeyHeader, parseRoutingKey } from '../lib/routing/routing-key.ts'
 import {
   ARRIVING_HEADER,
   CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
   CONTROL_HEADER,
   INSTANCE_HEADER,
   USER_HEADER,
@@ -10,17 +12,26 @@ import {
 import { parseSecret } from '../lib/wire/control.ts'
 import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
+import { CONNECTION_ID_BYTES, isConnectionId } from '../lib/wire/transport/transport.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
 
 /** Set anew here, or not meant for the app. */
-const BETWEEN_US: ReadonlySet<string> = new Set([USER_HEADER, CLIENT_REQUEST_HEADER, CONTROL_HEADER, ARRIVING_HEADER])
+const BETWEEN_US: ReadonlySet<string> = new Set([
+  USER_HEADER,
+  CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
+  CONTROL_HEADER,
+  ARRIVING_HEADER,
+])
 
 /** What the sidecar remembers of a connection. */
 export interface Identity {
   /** `undefined`: nobody knows; the connection can write to others but cannot be addressed. */
   readonly user: string | undefined
-  /** Key of the client's connection (Sec-WebSocket-Key): the balancer repeats it to each pod that the connection is moved to. */
+  /** Of the client's connection, in hexadecimal digits: the balancer says the same to each pod that the connection is moved to. */
+  readonly id: string
+  /** By which it is known on other pods too: the id, or what an older balancer repeats everywhere (Sec-WebSocket-Key). */
   readonly key: string
   /** Of the control pings of the balancer that it came through. */
   readonly secret: Buffer | undefined
@@ -60,13 +71,17 @@ export function planner(
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
     const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])
     const arriving = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
+    // Of a balancer only: what a client sends by itself is no id.
+    const given = secret && connectionIdOf(headers[CONNECTION_HEADER])
+    const id = given ?? randomBytes(CONNECTION_ID_BYTES).toString('hex')
+    const key = given ?? (secret ? (headers['sec-websocket-key'] ?? '') : id)
     return {
       host: config.APP_HOST,
       port: config.APP_PORT,
       drop: BETWEEN_US,
       set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
       answer: { [INSTANCE_HEADER]: instance },
-      context: { user, key: headers['sec-websocket-key'] ?? '', secret, arriving },
+      context: { user, id, key, secret, arriving },
       ...(secret && { extras: { secret: { client: secret } } }),
     }
   }
@@ -87,3 +102,6 @@ export function confirmed(plan: Plan<Identity>, head: ResponseHead): Plan<Identi
     context: { ...context, user },
   }
 }
+
+const connectionIdOf = (id: string | string[] | undefined): string | undefined =>
+  typeof id === 'string' && isConnectionId(id) ? id : undefined

@@ -67,12 +67,25 @@ export const CONTROL_HEADER = 'x-ws-operator-control'
 /** Request header of a balancer that repeats a client's handshake to another pod: the pod has the client once it is told so. */
 export const ARRIVING_HEADER = 'x-ws-operator-arriving'
 
-/** Request header between sidecars: whether the message goes into the recipient's app connections or to its clients. */
+/** Request header between sidecars: where a message goes at the recipient's pod. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
 
-/** WebSocket sub-protocol of a link between sidecars, and how that of any other version begins. */
+/** Its value in a request that carries no message: a connection has ended. */
+export const DELIVER_END = 'end'
+
+/**
+ * Request header from the balancer to the sidecar, and between sidecars: the id of a client's connection, which is the same on each pod
+ * that the client is moved to.
+ */
+export const CONNECTION_HEADER = 'x-ws-operator-connection'
+
+/** Request header between sidecars: the body begins with the sender's handshake, of this many bytes. */
+export const HANDSHAKE_BYTES_HEADER = 'x-ws-operator-handshake-bytes'
+
+/** WebSocket sub-protocols of links between sidecars: the one that is spoken, the one before it, and how that of any version begins. */
 export const LINK_PROTOCOL_PREFIX = 'ws-operator-link.'
-export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v1`
+export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v2`
+export const LINK_PROTOCOL_BEFORE = `${LINK_PROTOCOL_PREFIX}v1`
 
 /** Request headers between sidecars: the sending process (a name it has made up for itself), and its member name. */
 export const SENDER_HEADER = 'x-ws-operator-sender'

@@ -137,13 +137,14 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /**
    * Writes a message to one side, as if the other side had sent it.
    *
+   * @param limit bytes that may wait for the side, this message included
    * @returns when the kernel has it, or at once when it cannot be written
    */
-  async send(side: Side, message: Message): Promise<SendResult> {
+  async send(side: Side, message: Message, limit = this.#options.maxQueueBytes): Promise<SendResult> {
     const pipe = this.#writerTo(side)
     const queued = pipe.queuedBytes
     if (this.#isEnded || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
-    if (queued > 0 && queued + message.data.length > this.#options.maxQueueBytes) return 'full'
+    if (queued > 0 && queued + message.data.length > limit) return 'full'
     return (await pipe.inject(message)) ? 'sent' : 'closed'
   }
 
@@ -182,13 +183,16 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
    * @returns whether the pong came
    */
   async fence(timeoutMs: number, payload: Buffer = encodeMask(nextMask())): Promise<boolean> {
-    if (this.#life.is !== 'open') return false
+    // One at a time: each waits for its own pong.
+    if (this.#fencing) await this.#until(() => !this.#fencing, timeoutMs)
+    if (this.#life.is !== 'open' || this.#fencing) return false
     this.#ponged = false
     this.#fencing = true
     this.#pipes.upstream.expectPong(payload)
     void this.#pipes.client.control(OPCODE.PING, payload)
     await this.#until(() => this.#ponged || this.orphaned, timeoutMs)
     this.#fencing = false
+    this.#waits.wakeUp()
     return this.#ponged
   }
 

@@ -15,6 +15,8 @@ export type Outcome = (typeof OUTCOMES)[number]
 export interface Moved {
   /** Name of the member that has the recipient; `undefined`: they were here a moment ago, and nobody knows where they are now. */
   readonly member: string | undefined
+  /** The sender's connection is not known there: the message can be sent again, with its handshake. */
+  readonly introduce?: true
 }
 
 /** What a pod that was asked to deliver a message says; only an outcome can be the end of it. */
@@ -22,10 +24,16 @@ export type Answer = Outcome | Moved
 
 export const A_MOMENT_AGO: Moved = Object.freeze({ member: undefined })
 
-/** Where a message goes at the recipient's pod: into the app's connections of that user, or to the user's clients. */
-export type Deliver = 'app' | 'client'
+export const UNINTRODUCED: Moved = Object.freeze({ member: undefined, introduce: true })
+
+/**
+ * Where a message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the
+ * recipient, or to the recipient's clients. A `reply` goes to one client, whose connection is named instead of a user.
+ */
+export type Deliver = 'sender' | 'app' | 'client' | 'reply'
 
 const MISDIRECTED = 421
+const PRECONDITION_REQUIRED = 428
 
 const BY_STATUS: Readonly<Record<number, Outcome>> = {
   204: 'delivered',
@@ -42,5 +50,6 @@ const BY_STATUS: Readonly<Record<number, Outcome>> = {
  */
 export function answerOfStatus(status: number, movedTo: string | undefined): Answer {
   if (status === MISDIRECTED) return movedTo === undefined ? A_MOMENT_AGO : { member: movedTo }
+  if (status === PRECONDITION_REQUIRED) return UNINTRODUCED
   return BY_STATUS[status] ?? 'rejected'
 }

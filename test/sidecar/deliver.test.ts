@@ -10,6 +10,7 @@ import { Intake } from '../../sidecar/intake.ts'
 import { Registry } from '../../sidecar/registry.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { noSenders } from './no-senders.ts'
 
 /** A pod that owns everybody; its connections note what they get. */
 function start(maxWaitingBytes = 10_000) {
@@ -18,6 +19,7 @@ function start(maxWaitingBytes = 10_000) {
   const metrics = new Metrics()
   const whereabouts = new Whereabouts({ self: 'self:1', metrics })
   const delivery = new Delivery({
+    ...noSenders,
     self: 'self:1',
     owner: () => 'self:1',
     registry,
@@ -38,13 +40,13 @@ function start(maxWaitingBytes = 10_000) {
     return { bridge, received }
   }
   const acquaintances = { met: () => {} }
-  const intake = new Intake({ delivery, whereabouts, acquaintances, windowBytes: 262_144, metrics })
+  const intake = new Intake({ ended: () => {}, delivery, whereabouts, acquaintances, windowBytes: 262_144, metrics })
   return { delivery, registry, whereabouts, copies, connect, intake }
 }
 
 const letter = (user: string, text: string): LocalLetter => ({
   user,
-  deliver: 'app',
+  deliver: 'client',
   message: { data: Buffer.from(text), binary: false },
   served: undefined,
 })

@@ -26,6 +26,7 @@ function start(members = [A, B], trusting = true, changedAt = Number.NEGATIVE_IN
     },
     announce: async () => true,
     pipelines: () => true,
+    end: () => {},
     close: () => {},
   }
   const set = MemberSet.of(members)

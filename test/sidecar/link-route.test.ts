@@ -61,7 +61,7 @@ t.test('a link delivers into the app’s connections; everything else on that pa
   await connect(t, sidecar.port, { path: '/other', user: 'ann', protocols: [LINK_PROTOCOL] })
   t.equal(app.handshakes.length, 5)
   const later = { ...LINK, protocols: ['ws-operator-link.v9'] }
-  t.match(await refusal(t, sidecar.port, later), { status: 400, body: /links here are ws-operator-link\.v1, not .*v9/ })
+  t.match(await refusal(t, sidecar.port, later), { status: 400, body: /links here are ws-operator-link\.v2, not .*v9/ })
   t.equal(app.handshakes.length, 5, 'a link of another version is not the app’s either')
   t.equal(await sidecar.metric('links'), 1)
 })

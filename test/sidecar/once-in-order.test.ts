@@ -16,6 +16,7 @@ import { Registry } from '../../sidecar/registry.ts'
 import { Router } from '../../sidecar/router.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { noSenders } from './no-senders.ts'
 
 const MEMBERS = [1, 2, 3, 4].map(n => createMember('10.0.0.1', n))
 const ALL = MemberSet.of(MEMBERS)
@@ -42,6 +43,7 @@ function startWorld() {
     const whereabouts = new Whereabouts({ self: self.name, metrics })
     const owner = (user: string) => ALL.owner(user)?.name
     const delivery = new Delivery({
+      ...noSenders,
       self: self.name,
       owner,
       registry,
@@ -49,7 +51,14 @@ function startWorld() {
       relay: () => {},
       maxWaitingBytes: 1_000_000,
     })
-    const inbox = new Intake({ delivery, whereabouts, acquaintances: { met: () => {} }, windowBytes: 262_144, metrics })
+    const inbox = new Intake({
+      ended: () => {},
+      delivery,
+      whereabouts,
+      acquaintances: { met: () => {} },
+      windowBytes: 262_144,
+      metrics,
+    })
     return { self, metrics, registry, whereabouts, delivery, inbox }
   })
   const routers = nodes.map(({ self, metrics, registry, whereabouts, delivery }) => {
@@ -71,6 +80,7 @@ function startWorld() {
       },
       announce: () => Promise.resolve(true),
       pipelines: () => true,
+      end: () => {},
       close: () => {},
     }
     const history = { changedWithin: () => false, formerOwners: () => [] }

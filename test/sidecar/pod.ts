@@ -79,6 +79,15 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
       MAX_QUEUE_BYTES: 262_144,
       RECEIPTS: false,
       RECIPIENT_FIELD: 'recipientId',
+      ROUTE: 'inbound',
+      APP_HOST: '127.0.0.1',
+      APP_PORT: 1,
+      HANDSHAKE_TIMEOUT_MS: 2000,
+      MAX_HEADER_BYTES: 16_384,
+      MAX_PAYLOAD_BYTES: 1_000_000,
+      SENDER_REPLIES: 'pass',
+      SENDER_IDLE_SECONDS: 60,
+      MAX_SENDER_CONNECTIONS: 100,
       ...config,
     },
     { members: () => members, history, log, metrics },
@@ -119,7 +128,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     send({ user, bridge }, recipient, text) {
       const data = Buffer.from(JSON.stringify({ recipientId: recipient, text }))
-      messaging.router.route({ bridge, side: 'client', user }, recipient, 'app', { data, binary: false })
+      messaging.router.route({ bridge, side: 'client', user }, recipient, 'client', { data, binary: false })
     },
     know(...names) {
       members = MemberSet.of(names.map(parseMember))

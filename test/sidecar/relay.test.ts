@@ -19,7 +19,7 @@ function start(maxBytes = 10_000) {
   const relay = new Relay({
     finder: {
       member: name => (name === C.name ? C : B),
-      ask: (target, letter) =>
+      askAlone: (target, letter) =>
         new Promise(resolve => {
           const end = (answer: Answer = 'delivered') => {
             resolve(answer)
@@ -29,6 +29,7 @@ function start(maxBytes = 10_000) {
         }),
     },
     transport: { pipelines: () => world.pipelines },
+    origin: () => undefined,
     whereabouts: { absent: (user, member) => void absent.push(`${user} ${member}`) },
     nextLane: serialNumbers(),
     timeoutMs: 60_000,

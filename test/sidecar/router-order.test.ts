@@ -18,6 +18,7 @@ import { Router } from '../../sidecar/router.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
 import type { Scope } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
+import { noSenders } from './no-senders.ts'
 
 const [HERE, THERE, ELSEWHERE] = [1, 2, 3].map(n => createMember('127.0.0.1', n)) as [
   ReturnType<typeof createMember>,
@@ -38,6 +39,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
       }),
     announce: () => Promise.resolve(true),
     pipelines: () => world.pipelines,
+    end: () => {},
     close: () => {},
   }
   const recipient = {
@@ -64,6 +66,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     registry,
     whereabouts,
     delivery: new Delivery({
+      ...noSenders,
       self,
       owner: () => undefined,
       registry,

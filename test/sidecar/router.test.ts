@@ -100,7 +100,7 @@ t.test('a recipient whose app does not read holds up only those who write to it,
     }),
   ]
   const { balancer, sidecars, ownerOf } = await startStack(t, apps, {
-    sidecar: { MAX_QUEUE_BYTES: 65_536, DELIVER_TIMEOUT_MS: 60_000 },
+    sidecar: { DELIVER: 'app', MAX_QUEUE_BYTES: 65_536, DELIVER_TIMEOUT_MS: 60_000 },
   })
   const slow = userOn(ownerOf, 1, 'slow')
   const quick = userOn(ownerOf, 1, 'quick')

@@ -2,7 +2,10 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:h
 import type { Member } from '../../routing/members.ts'
 import { encodeKeyHeader, keyProblem } from '../../routing/routing-key.ts'
 import {
+  CONNECTION_HEADER,
+  DELIVER_END,
   DELIVER_HEADER,
+  HANDSHAKE_BYTES_HEADER,
   LANE_HEADER,
   MESSAGE_ID_HEADER,
   MESSAGE_PATH,
@@ -10,7 +13,7 @@ import {
   SERVED_HEADER,
   USER_HEADER,
 } from '../../service/names.ts'
-import type { Deadline } from '../deadline.ts'
+import { type Deadline, deadlineIn } from '../deadline.ts'
 import { encodeMessage } from '../message.ts'
 import { type Answer, answerOfStatus } from '../outcome.ts'
 import { encodeUsers } from './announcement.ts'
@@ -22,6 +25,10 @@ const MAX_SOCKETS_PER_MEMBER = 64
 
 /** Longest time for a connection to come about, in milliseconds: a pod that has vanished refuses none. */
 const CONNECT_MS = 2000
+
+/** Longest time for telling that a connection has ended, in milliseconds. */
+const END_MS = 5000
+const NO_BODY = Buffer.alloc(0)
 
 /** The HTTP transport: one `POST /message` a message, on kept-alive connections. */
 export function createHttpTransport(identity: TransportIdentity, connectMs = CONNECT_MS): Transport {
@@ -52,8 +59,20 @@ export class HttpTransport implements Transport {
       [MESSAGE_ID_HEADER]: this.#process.nextId(),
       [LANE_HEADER]: letter.lane,
       ...(letter.served && { [SERVED_HEADER]: letter.served.join(',') }),
+      ...(letter.origin && { [CONNECTION_HEADER]: letter.origin.id }),
     }
-    return this.#request('POST', member, headers, encodeMessage(letter.message), deadline)
+    const message = encodeMessage(letter.message)
+    const handshake = letter.origin?.handshake
+    if (!handshake) return this.#request('POST', member, headers, message, deadline)
+    const introduced = { ...headers, [HANDSHAKE_BYTES_HEADER]: handshake.length }
+    return this.#request('POST', member, introduced, Buffer.concat([handshake, message]), deadline)
+  }
+
+  end(member: Member, connection: string): void {
+    if (this.#closed) return
+    // A kind of delivery, because an older sidecar refuses one that it does not know.
+    const headers = { [DELIVER_HEADER]: DELIVER_END, [CONNECTION_HEADER]: connection }
+    void this.#request('POST', member, headers, NO_BODY, deadlineIn(END_MS))
   }
 
   async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {

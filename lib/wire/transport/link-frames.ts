@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { MAX_KEY_BYTES } from '../../routing/routing-key.ts'
-import { OUTCOMES, type Outcome } from '../outcome.ts'
+import { type Deliver, OUTCOMES, type Outcome } from '../outcome.ts'
 import { MAX_ANNOUNCEMENT_BYTES } from './announcement.ts'
-import type { Arrival, Letter } from './transport.ts'
+import { type Arrival, CONNECTION_ID_BYTES, type Letter, type Origin } from './transport.ts'
 
 /**
  * The frames of a link (docs/protocol.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
@@ -10,12 +10,14 @@ import type { Arrival, Letter } from './transport.ts'
  */
 export type LinkFrame =
   | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number; readonly boot: Buffer }
-  | (Arrival & { readonly type: 'deliver' })
+  | (Arrival & { readonly type: 'deliver'; via: string | undefined })
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: Outcome }
   | { readonly type: 'window'; readonly bytes: number }
   | { readonly type: 'here'; readonly id: number; readonly users: Buffer }
   | { readonly type: 'moved'; readonly id: number; readonly member: string | undefined }
   | { readonly type: 'bye'; readonly count: number }
+  | { readonly type: 'introduce'; readonly id: number }
+  | { readonly type: 'end'; readonly connection: string }
 
 const HELLO = 0
 const DELIVER = 1
@@ -24,8 +26,20 @@ const WINDOW = 3
 const HERE = 4
 const MOVED = 5
 const BYE = 6
+const INTRODUCE = 7
+const END = 8
 
-const BYTES = { hello: 25, deliver: 16, outcome: 6, window: 5, here: 9, moved: 7, bye: 5 } as const
+const BYTES = {
+  hello: 25,
+  deliver: 16,
+  outcome: 6,
+  window: 5,
+  here: 9,
+  moved: 7,
+  bye: 5,
+  introduce: 5,
+  end: 17,
+} as const
 
 export const BOOT_BYTES = 16
 
@@ -41,7 +55,15 @@ const TO_CLIENT = 2
 const START = 4
 const REPEATED = 8
 const COPY = 16
-const ALL_FLAGS = 31
+const AS_SENDER = 32
+const INTRODUCES = 64
+const REPLY = 128
+
+/** Longest handshake in a deliver frame: its length is a number of 16 bits. */
+export const MAX_INTRODUCTION_BYTES = 65_535
+
+/** Of the length of a handshake. */
+const LENGTH_BYTES = 2
 
 /** Largest WebSocket message on a link, in bytes: what is longer goes as several. */
 export const MAX_BATCH_BYTES = 262_144
@@ -67,9 +89,16 @@ export const readServed = (text: string): string[] =>
     .filter(key => key !== '' && key.length <= MAX_CONNECTION_KEY_BYTES)
     .slice(0, MAX_SERVED)
 
+const originBytes = (origin: Origin | undefined): number => {
+  if (!origin) return 0
+  return CONNECTION_ID_BYTES + (origin.handshake ? LENGTH_BYTES + origin.handshake.length : 0)
+}
+
 /** Size of a deliver frame. */
-export function deliverBytes(letter: Pick<Letter, 'user' | 'served' | 'message'>): number {
-  return BYTES.deliver + Buffer.byteLength(recipientOf(letter)) + letter.message.data.length
+export function deliverBytes(letter: Pick<Letter, 'user' | 'served' | 'message' | 'origin'>): number {
+  return (
+    BYTES.deliver + Buffer.byteLength(recipientOf(letter)) + originBytes(letter.origin) + letter.message.data.length
+  )
 }
 
 /** Size of a here frame. */
@@ -83,7 +112,10 @@ export function movedBytes(member: string | undefined): number {
 }
 
 /** Bytes that several frames need in one buffer. */
-export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye', number>> = BYTES
+export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye' | 'introduce', number>> = BYTES
+
+/** Of an end frame. */
+export const END_BYTES = BYTES.end
 
 /** Writes a deliver frame; returns where it ends. */
 export function writeDeliver(to: Buffer, offset: number, id: number, letter: Letter, repeated: boolean): number {
@@ -95,13 +127,36 @@ export function writeDeliver(to: Buffer, offset: number, id: number, letter: Let
     (letter.deliver === 'client' ? TO_CLIENT : 0) |
     (letter.start ? START : 0) |
     (repeated ? REPEATED : 0) |
-    (letter.served ? COPY : 0)
+    (letter.served ? COPY : 0) |
+    (letter.deliver === 'reply' ? REPLY : 0) |
+    (letter.origin ? AS_SENDER : 0) |
+    (letter.origin?.handshake ? INTRODUCES : 0)
   to.writeUInt32BE(id, offset + 2)
   to.writeUInt32BE(letter.lane, offset + 6)
   to.writeUInt16BE(userBytes, offset + 10)
   to.writeUInt32BE(data.length, offset + 12)
-  const start = offset + BYTES.deliver + userBytes
+  const start = writeOrigin(to, offset + BYTES.deliver + userBytes, letter.origin)
   return start + data.copy(to, start)
+}
+
+function writeOrigin(to: Buffer, offset: number, origin: Origin | undefined): number {
+  if (!origin) return offset
+  const end = offset + to.write(origin.id, offset, CONNECTION_ID_BYTES, 'hex')
+  if (!origin.handshake) return end
+  to.writeUInt16BE(origin.handshake.length, end)
+  return end + LENGTH_BYTES + origin.handshake.copy(to, end + LENGTH_BYTES)
+}
+
+/** Writes an introduce frame; returns where it ends. */
+export function writeIntroduce(to: Buffer, offset: number, id: number): number {
+  to[offset] = INTRODUCE
+  return to.writeUInt32BE(id, offset + 1)
+}
+
+/** Writes an end frame; returns where it ends. */
+export function writeEnd(to: Buffer, offset: number, connection: string): number {
+  to[offset] = END
+  return offset + 1 + to.write(connection, offset + 1, CONNECTION_ID_BYTES, 'hex')
 }
 
 /** Writes a here frame; returns where it ends. */
@@ -148,6 +203,25 @@ export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: 
   frame.writeUInt32BE(maxMessageBytes, 5)
   boot.copy(frame, 9, 0, BOOT_BYTES)
   return frame
+}
+
+const WHERE = TO_CLIENT | AS_SENDER | REPLY
+const DELIVER_BY_FLAG: Readonly<Record<number, Deliver>> = {
+  0: 'app',
+  [TO_CLIENT]: 'client',
+  [AS_SENDER]: 'sender',
+  [REPLY]: 'reply',
+}
+
+/** Whose message it is, and where the payload begins. The handshake is a part of the frame. */
+function readOrigin(bytes: Buffer, from: number, flags: number): { origin: Origin | undefined; start: number } {
+  if (!(flags & AS_SENDER)) return { origin: undefined, start: from }
+  const end = from + CONNECTION_ID_BYTES
+  const id = bytes.toString('hex', from, end)
+  if (!(flags & INTRODUCES)) return { origin: { id, handshake: undefined }, start: end }
+  const begin = end + LENGTH_BYTES
+  const start = begin + bytes.readUInt16BE(end)
+  return { origin: { id, handshake: bytes.subarray(begin, start) }, start }
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -228,6 +302,10 @@ export class LinkDecoder {
         return BYTES.window
       case BYE:
         return BYTES.bye
+      case INTRODUCE:
+        return BYTES.introduce
+      case END:
+        return BYTES.end
       case HERE: {
         if (available < BYTES.here) return BYTES.here
         const length = bytes.readUInt32BE(offset + 5)
@@ -249,7 +327,20 @@ export class LinkDecoder {
     const longest = (bytes[offset + 1] as number) & COPY ? MAX_RECIPIENT_BYTES : MAX_KEY_BYTES
     if (userBytes === 0 || userBytes > longest) return this.#fail(`a recipient of ${userBytes} bytes`)
     if (dataBytes > this.#maxMessageBytes) return this.#fail(`a message of ${dataBytes} bytes`)
-    return BYTES.deliver + userBytes + dataBytes
+    const senderBytes = this.#originSize(bytes, offset, offset + BYTES.deliver + userBytes)
+    return BYTES.deliver + userBytes + senderBytes + dataBytes
+  }
+
+  /** Of what says whose message it is; as long as its length is not here, of what is needed to know it. */
+  #originSize(bytes: Buffer, offset: number, start: number): number {
+    const flags = bytes[offset + 1] as number
+    if (!DELIVER_BY_FLAG[flags & WHERE] || (flags & INTRODUCES && !(flags & AS_SENDER)))
+      return this.#fail(`flags ${flags}, which exclude each other`)
+    if (!(flags & AS_SENDER)) return 0
+    if (!(flags & INTRODUCES)) return CONNECTION_ID_BYTES
+    const at = start + CONNECTION_ID_BYTES
+    const known = at + LENGTH_BYTES <= bytes.length
+    return CONNECTION_ID_BYTES + LENGTH_BYTES + (known ? bytes.readUInt16BE(at) : 0)
   }
 
   #read(bytes: Buffer, offset: number, end: number): LinkFrame | undefined {
@@ -278,6 +369,10 @@ export class LinkDecoder {
       }
       case BYE:
         return { type: 'bye', count: bytes.readUInt32BE(offset + 1) }
+      case INTRODUCE:
+        return { type: 'introduce', id: bytes.readUInt32BE(offset + 1) }
+      case END:
+        return { type: 'end', connection: bytes.toString('hex', offset + 1, end) }
       default:
         return this.#readDeliver(bytes, offset, end)
     }
@@ -285,11 +380,13 @@ export class LinkDecoder {
 
   #readDeliver(bytes: Buffer, offset: number, end: number): LinkFrame | undefined {
     const flags = bytes[offset + 1] as number
-    const start = offset + BYTES.deliver + bytes.readUInt16BE(offset + 10)
-    const field = bytes.subarray(offset + BYTES.deliver, start)
-    if (flags > ALL_FLAGS) this.#fail(`there are no flags ${flags}`)
-    else if (!isUtf8(field)) this.#fail('a recipient that is not UTF-8')
-    if (this.problem !== undefined) return undefined
+    const from = offset + BYTES.deliver + bytes.readUInt16BE(offset + 10)
+    const field = bytes.subarray(offset + BYTES.deliver, from)
+    if (!isUtf8(field)) {
+      this.#fail('a recipient that is not UTF-8')
+      return undefined
+    }
+    const { origin, start } = readOrigin(bytes, from, flags)
     const recipient = field.toString('utf8')
     const mark = flags & COPY ? recipient.lastIndexOf(SERVED) : -1
     return {
@@ -297,10 +394,12 @@ export class LinkDecoder {
       id: bytes.readUInt32BE(offset + 2),
       lane: bytes.readUInt32BE(offset + 6),
       user: mark < 0 ? recipient : recipient.slice(0, mark),
-      deliver: flags & TO_CLIENT ? 'client' : 'app',
+      deliver: DELIVER_BY_FLAG[flags & WHERE] ?? 'app',
       start: (flags & START) !== 0,
       repeated: (flags & REPEATED) !== 0,
       served: flags & COPY ? readServed(mark < 0 ? '' : recipient.slice(mark + 1)) : undefined,
+      origin,
+      via: undefined,
       message: { data: bytes.subarray(start, end), binary: (flags & BINARY) !== 0 },
     }
   }

@@ -12,9 +12,11 @@ import {
   encodeHello,
   LinkDecoder,
   type LinkFrame,
+  MAX_INTRODUCTION_BYTES,
   MAX_RECIPIENT_BYTES,
   movedBytes,
   writeBye,
+  writeIntroduce,
   writeMoved,
   writeOutcome,
   writeWindow,
@@ -36,7 +38,12 @@ export interface LinkPeer {
 }
 
 const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
-const LONGEST_HEADER_BYTES = deliverBytes({ user: 'x'.repeat(MAX_RECIPIENT_BYTES), served: undefined, message: EMPTY })
+const LONGEST_HEADER_BYTES = deliverBytes({
+  user: 'x'.repeat(MAX_RECIPIENT_BYTES),
+  served: undefined,
+  message: EMPTY,
+  origin: { id: '', handshake: Buffer.alloc(MAX_INTRODUCTION_BYTES) },
+})
 
 /** Longest time that a link which is being closed waits for deliveries that have begun, in milliseconds. */
 const LAST_ANSWERS_MS = 1000
@@ -88,7 +95,7 @@ export class LinkReceiver {
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
     // A sender that pings is there, and what is known of it must not be forgotten.
     const meet = () => {
-      inbox.from(sender)
+      inbox.from(sender, this.#inlet)
       if (proven) inbox.met(member)
     }
     meet()
@@ -155,6 +162,7 @@ export class LinkReceiver {
       for (const frame of frames) {
         if (frame.type === 'deliver') this.#take(frame)
         else if (frame.type === 'here') this.#hear(frame)
+        else if (frame.type === 'end') this.#inbox.ended(frame.connection)
         else {
           this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
           return
@@ -195,6 +203,7 @@ export class LinkReceiver {
       this.#answers.push({ id, answer: 'rejected' })
       return
     }
+    frame.via = this.#member
     const answer = this.#inlet.receive(frame)
     if (!(answer instanceof Promise)) {
       this.#answers.push({ id, answer })
@@ -229,15 +238,10 @@ export class LinkReceiver {
     const read = this.#socket.bufferedAmount > this.#limits.windowBytes ? 0 : this.#unread
     if (answers.length === 0 && read === 0) return
     let size = read > 0 ? ANSWER_BYTES.window : 0
-    for (const { answer } of answers)
-      size += typeof answer === 'string' ? ANSWER_BYTES.outcome : movedBytes(answer.member)
+    for (const { answer } of answers) size += answerBytes(answer)
     const bytes = Buffer.allocUnsafe(size)
     let offset = 0
-    for (const { id, answer } of answers)
-      offset =
-        typeof answer === 'string'
-          ? writeOutcome(bytes, offset, id, answer)
-          : writeMoved(bytes, offset, id, answer.member)
+    for (const { id, answer } of answers) offset = writeAnswer(bytes, offset, id, answer)
     if (read > 0) writeWindow(bytes, offset, read)
     this.#answers = []
     this.#unread -= read
@@ -245,4 +249,14 @@ export class LinkReceiver {
       if (this.#unread > 0) this.#schedule()
     })
   }
+}
+
+function answerBytes(answer: Answer): number {
+  if (typeof answer === 'string') return ANSWER_BYTES.outcome
+  return answer.introduce ? ANSWER_BYTES.introduce : movedBytes(answer.member)
+}
+
+function writeAnswer(to: Buffer, offset: number, id: number, answer: Answer): number {
+  if (typeof answer === 'string') return writeOutcome(to, offset, id, answer)
+  return answer.introduce ? writeIntroduce(to, offset, id) : writeMoved(to, offset, id, answer.member)
 }

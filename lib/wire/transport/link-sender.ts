@@ -4,8 +4,8 @@ import type { Member } from '../../routing/members.ts'
 import { LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
-import type { Answer } from '../outcome.ts'
-import { LinkDecoder, type LinkFrame, MAX_BATCH_BYTES } from './link-frames.ts'
+import { type Answer, UNINTRODUCED } from '../outcome.ts'
+import { END_BYTES, LinkDecoder, type LinkFrame, MAX_BATCH_BYTES, writeEnd } from './link-frames.ts'
 import { LinkParcel, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
 import { isBefore } from './serial-numbers.ts'
@@ -36,6 +36,9 @@ export interface LinkSenderOptions {
   /** Called once, with what has no answer; nothing goes over this link any more. */
   onEnd(end: LinkEnd, rest: LinkRest): void
 }
+
+/** Most ends of connections that wait to be told; the other end closes what it was not told of by itself. */
+const MAX_ENDS = 1000
 
 /** What a link that has ended was carrying, in its order, and for which process. */
 export interface LinkRest {
@@ -71,6 +74,8 @@ export class LinkSender implements ParcelHolder {
   readonly #options: LinkSenderOptions
   readonly #waiting = new Set<LinkParcel>()
   readonly #sent = new Map<number, LinkParcel>()
+  /** Connections whose end is to be told, after all that was sent for them. */
+  #ends: string[] = []
   readonly #decoder = new LinkDecoder(0)
   #socket: WebSocket | undefined
   /** Before the dialling, and from there to the hello. */
@@ -115,6 +120,13 @@ export class LinkSender implements ParcelHolder {
       this.#waiting.add(new LinkParcel(content, this, deadline, resolve))
       this.#schedule()
     })
+  }
+
+  /** Tells the other end that a connection has ended; without effect where the link is not open. */
+  end(connection: string): void {
+    if (!this.open || this.#ends.length >= MAX_ENDS) return
+    this.#ends.push(connection)
+    this.#schedule()
   }
 
   forget(parcel: LinkParcel): void {
@@ -175,6 +187,7 @@ export class LinkSender implements ParcelHolder {
       if (frame.type === 'hello') this.#greet(frame)
       else if (frame.type === 'outcome') this.#settle(frame.id, frame.outcome)
       else if (frame.type === 'moved') this.#settle(frame.id, frame)
+      else if (frame.type === 'introduce') this.#settle(frame.id, UNINTRODUCED)
       else if (frame.type === 'bye') this.#part(frame.count)
       else if (frame.type === 'window') {
         if (frame.bytes > this.#unread) return 'a window for bytes that were not sent'
@@ -244,7 +257,7 @@ export class LinkSender implements ParcelHolder {
 
   /** After the poll phase: what all connections have brought in this round of the event loop goes out in one write. */
   #schedule(): void {
-    if (this.open && this.#waiting.size > 0) this.#flush ??= setImmediate(() => this.#write())
+    if (this.open && this.#waiting.size + this.#ends.length > 0) this.#flush ??= setImmediate(() => this.#write())
   }
 
   #write(): void {
@@ -266,6 +279,9 @@ export class LinkSender implements ParcelHolder {
       batch.push(parcel)
       bytes += parcel.bytes
     }
+    const ends = this.#waiting.size > 0 ? [] : this.#ends
+    if (ends.length > 0) this.#ends = []
+    bytes += ends.length * END_BYTES
     if (bytes === 0) return
     const buffer = Buffer.allocUnsafe(bytes)
     let offset = 0
@@ -275,6 +291,7 @@ export class LinkSender implements ParcelHolder {
       parcel.position = ++this.#written
       this.#sent.set(id, parcel)
     }
+    for (const connection of ends) offset = writeEnd(buffer, offset, connection)
     this.#unread += bytes
     this.#idleMs = 0
     sendBytes(this.#socket, buffer)

@@ -89,6 +89,12 @@ class LinkTransport implements Transport {
     return (await this.#link(member, peer)?.send(encodeUsers(users), deadline)) === 'delivered'
   }
 
+  end(member: Member, connection: string): void {
+    const peer = this.#peers.get(member.name)
+    if (peer?.link) peer.link.end(connection)
+    else if (peer && performance.now() < peer.httpUntil) this.#http.end(member, connection)
+  }
+
   pipelines(member: Member): boolean {
     const peer = this.#peers.get(member.name)
     return peer?.overHttp === 0 && (peer.link?.open ?? false)

@@ -3,8 +3,22 @@ import type { Deadline } from '../deadline.ts'
 import type { Message } from '../message.ts'
 import type { Answer, Deliver } from '../outcome.ts'
 
+/** The client's connection that a message came in on. */
+export interface Origin {
+  /** {@link CONNECTION_ID_BYTES} bytes in hexadecimal digits; the same on each pod that the client is moved to. */
+  readonly id: string
+  /** Its opening handshake, as the app of its pod got it; `undefined`: the receiver is believed to know it. */
+  readonly handshake: Buffer | undefined
+}
+
+export const CONNECTION_ID_BYTES = 16
+
+/** Whether a text can be the id of a connection. */
+export const isConnectionId = (text: string): boolean => /^[0-9a-f]{32}$/.test(text)
+
 /** A message as one sidecar hands it to another. */
 export interface Letter {
+  /** The recipient; of a reply, the id of the connection that it is for. */
   readonly user: string
   readonly deliver: Deliver
   readonly message: Message
@@ -17,6 +31,10 @@ export interface Letter {
    * it there. It goes no further. `undefined`: it is no copy.
    */
   readonly served: readonly string[] | undefined
+  /** Of a message that is delivered as its sender's. */
+  readonly origin?: Origin | undefined
+  /** Name of the member that handed it over; `undefined`: this one. */
+  readonly via?: string | undefined
 }
 
 /** A letter at its receiver. */
@@ -45,6 +63,8 @@ export interface Transport {
    * @returns whether the member has heard it; never throws
    */
   announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean>
+  /** Tells a member that a connection which has sent messages there has ended. Nobody learns whether it was heard. */
+  end(member: Member, connection: string): void
   /** Whether a message that is sent to a member now arrives after all that were sent to it before and have no answer yet. */
   pipelines(member: Member): boolean
   close(): void
@@ -74,12 +94,15 @@ export interface Inbox {
    * What is remembered of a sending process; it is forgotten some minutes after it was last asked for.
    *
    * @param sender the name that the process has made up for itself
+   * @param inlet what was got for it before, and is still in use: it is not forgotten
    */
-  from(sender: string): Inlet
+  from(sender: string, inlet?: Inlet): Inlet
   /** Delivers a message of somebody who keeps no lanes and repeats nothing. */
   receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer>
   /** A sidecar that has shown the token says that this is its member name: what is said to be there may be sent there. */
   met(member: string): void
   /** Learns that users are connected to a member. */
   announced(member: string, users: readonly string[]): void
+  /** A connection that has sent messages here has ended. */
+  ended(connection: string): void
 }

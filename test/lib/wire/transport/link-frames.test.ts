@@ -3,6 +3,7 @@ import t from 'tap'
 import { OUTCOMES } from '../../../../lib/wire/outcome.ts'
 import {
   deliverBytes,
+  END_BYTES,
   encodeHello,
   hereBytes,
   LinkDecoder,
@@ -10,7 +11,9 @@ import {
   movedBytes,
   writeBye,
   writeDeliver,
+  writeEnd,
   writeHere,
+  writeIntroduce,
   writeMoved,
   writeOutcome,
   writeWindow,
@@ -37,12 +40,18 @@ function encode(frame: LinkFrame): Buffer {
       return written(hereBytes(frame.users), bytes => writeHere(bytes, 0, frame.id, frame.users))
     case 'bye':
       return written(5, bytes => writeBye(bytes, 0, frame.count))
+    case 'introduce':
+      return written(5, bytes => writeIntroduce(bytes, 0, frame.id))
+    case 'end':
+      return written(END_BYTES, bytes => writeEnd(bytes, 0, frame.connection))
     case 'deliver':
       return written(deliverBytes(frame), bytes => writeDeliver(bytes, 0, frame.id, frame, frame.repeated))
   }
 }
 
 const BOOT = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
+
+const CONNECTION = '00112233445566778899aabbccddeeff'
 
 const delivery = (id: number, content: string, more: object = {}): LinkFrame => ({
   type: 'deliver',
@@ -53,6 +62,8 @@ const delivery = (id: number, content: string, more: object = {}): LinkFrame => 
   start: false,
   repeated: false,
   served: undefined,
+  origin: undefined,
+  via: undefined,
   message: { data: Buffer.from(content), binary: false },
   ...more,
 })
@@ -61,13 +72,15 @@ const delivery = (id: number, content: string, more: object = {}): LinkFrame => 
 function decode(chunks: readonly Buffer[]) {
   const decoder = new LinkDecoder(LIMIT)
   const frames = chunks.flatMap(chunk =>
-    decoder
-      .push(chunk)
-      .map(frame =>
-        frame.type === 'deliver'
-          ? { ...frame, message: { ...frame.message, data: frame.message.data.toString('hex') } }
-          : frame,
-      ),
+    decoder.push(chunk).map(frame =>
+      frame.type === 'deliver'
+        ? {
+            ...frame,
+            origin: frame.origin && { ...frame.origin, handshake: frame.origin.handshake?.toString('hex') },
+            message: { ...frame.message, data: frame.message.data.toString('hex') },
+          }
+        : frame,
+    ),
   )
   return { frames, problem: decoder.problem }
 }
@@ -79,6 +92,22 @@ function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const places = [...new Set(cuts.map(n => n % (bytes.length + 1)))].sort((a, b) => a - b)
   return [0, ...places].map((start, i) => bytes.subarray(start, places[i] ?? bytes.length))
 }
+
+const connectionId = fc.stringMatching(/^[0-9a-f]{32}$/)
+
+const where = fc.oneof(
+  fc.record({ deliver: fc.constantFrom('app', 'client', 'reply'), origin: fc.constant(undefined) }),
+  fc.record({
+    deliver: fc.constant('sender' as const),
+    origin: fc.record({
+      id: connectionId,
+      handshake: fc.option(
+        fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
+        { nil: undefined },
+      ),
+    }),
+  }),
+)
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
@@ -96,20 +125,25 @@ const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
   }),
   fc.record({ type: fc.constant('window' as const), bytes: u32 }),
   fc.record({ type: fc.constant('outcome' as const), id: u32, outcome: fc.constantFrom(...OUTCOMES) }),
-  fc.record({
-    type: fc.constant('deliver' as const),
-    id: u32,
-    lane: u32,
-    start: fc.boolean(),
-    repeated: fc.boolean(),
-    served: fc.option(fc.array(fc.stringMatching(/^[A-Za-z0-9+/]{22}==$/), { maxLength: 32 }), { nil: undefined }),
-    user: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(user => Buffer.byteLength(user) <= 512),
-    deliver: fc.constantFrom('app' as const, 'client' as const),
-    message: fc.record({
-      data: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
-      binary: fc.boolean(),
-    }),
-  }),
+  fc.record({ type: fc.constant('introduce' as const), id: u32 }),
+  fc.record({ type: fc.constant('end' as const), connection: connectionId }),
+  fc
+    .record({
+      type: fc.constant('deliver' as const),
+      id: u32,
+      lane: u32,
+      start: fc.boolean(),
+      repeated: fc.boolean(),
+      served: fc.option(fc.array(fc.stringMatching(/^[A-Za-z0-9+/]{22}==$/), { maxLength: 32 }), { nil: undefined }),
+      user: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(user => Buffer.byteLength(user) <= 512),
+      where,
+      via: fc.constant(undefined),
+      message: fc.record({
+        data: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
+        binary: fc.boolean(),
+      }),
+    })
+    .map(({ where, ...frame }) => ({ ...frame, ...where })),
 )
 
 t.test('the bytes of docs/protocol.md', async t => {
@@ -129,8 +163,22 @@ t.test('the bytes of docs/protocol.md', async t => {
     [4, { start: true }],
     [8, { repeated: true }],
     [16, { served: [] }],
+    [32, { deliver: 'sender', origin: { id: CONNECTION, handshake: undefined } }],
+    [96, { deliver: 'sender', origin: { id: CONNECTION, handshake: Buffer.from('GET') } }],
+    [128, { deliver: 'reply' }],
   ] as const)
     t.equal(encode(delivery(1, '', more))[1], flag, JSON.stringify(more))
+  const origin = { id: CONNECTION, handshake: Buffer.from('GET') }
+  t.equal(
+    hex(delivery(7, 'hi', { deliver: 'sender', origin: { ...origin, handshake: undefined } })),
+    `01200000000700000102000300000002626f62${CONNECTION}6869`,
+  )
+  t.equal(
+    hex(delivery(7, 'hi', { deliver: 'sender', origin })),
+    `01600000000700000102000300000002626f62${CONNECTION}00034745546869`,
+  )
+  t.equal(hex({ type: 'introduce', id: 7 }), '0700000007')
+  t.equal(hex({ type: 'end', connection: CONNECTION }), `08${CONNECTION}`)
   t.equal(hex({ type: 'here', id: 8, users: Buffer.from('ann\nbob') }), '040000000800000007616e6e0a626f62')
   t.equal(hex({ type: 'moved', id: 7, member: 'a:1' }), '05000000070003613a31')
   t.equal(hex({ type: 'moved', id: 7, member: undefined }), '05000000070000')
@@ -193,7 +241,12 @@ t.test('what is wrong is known from the header on, and nothing is read after it'
   }
   const problem = (bytes: Buffer) => decode([encode({ type: 'window', bytes: 1 }), bytes, Buffer.of(3, 0, 0, 0, 1)])
   const expected = (text: string) => ({ frames: [{ type: 'window', bytes: 1 }], problem: text })
-  t.strictSame(problem(Buffer.of(7)), expected('there is no frame of type 7'))
+  t.strictSame(problem(Buffer.of(9)), expected('there is no frame of type 9'))
+  for (const flags of [2 + 32, 2 + 128, 32 + 128, 64])
+    t.strictSame(
+      problem(header(bytes => bytes.writeUInt8(flags, 1))),
+      expected(`flags ${flags}, which exclude each other`),
+    )
   t.strictSame(problem(header(bytes => bytes.writeUInt16BE(0, 10))), expected('a recipient of 0 bytes'))
   t.strictSame(problem(header(bytes => bytes.writeUInt16BE(513, 10))), expected('a recipient of 513 bytes'))
   t.strictSame(problem(header(bytes => bytes.writeUInt32BE(LIMIT + 1, 12))), expected('a message of 5001 bytes'))

@@ -77,7 +77,14 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
       void announced.push(...users.map(user => `${user} ${member}`)),
   }
   const metrics = new Metrics()
-  const inbox = new Intake({ delivery, whereabouts, acquaintances: { met: () => {} }, windowBytes, metrics })
+  const inbox = new Intake({
+    ended: () => {},
+    delivery,
+    whereabouts,
+    acquaintances: { met: () => {} },
+    windowBytes,
+    metrics,
+  })
   await messageRoute(app, inbox, tokenCheck(token), maxMessageBytes)
   const limits = { maxMessageBytes, windowBytes, maxLinks }
   if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), limits, metrics)

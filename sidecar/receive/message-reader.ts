@@ -1,0 +1,86 @@
+import { FrameReader, OPCODE, STEP } from '../../lib/wire/frames.ts'
+import type { Message } from '../../lib/wire/message.ts'
+
+/** What is heard of a server's stream. Payloads are the listener's own. */
+export interface StreamListener {
+  onMessage(message: Message): void
+  onPing(payload: Buffer): void
+  onPong(payload: Buffer): void
+  onClose(payload: Buffer): void
+}
+
+/** Room for the first piece of a message at least, in bytes. */
+const FIRST_BYTES = 256
+
+/** Reads the messages of a server (RFC 6455 §5) from a stream of bytes, however it is cut into chunks. */
+export class MessageReader {
+  readonly #reader: FrameReader
+  readonly #listener: StreamListener
+  readonly #data = new Payload()
+  readonly #control = new Payload()
+  #binary = false
+
+  /** @param maxMessageBytes a larger message is an error */
+  constructor(maxMessageBytes: number, listener: StreamListener) {
+    this.#reader = new FrameReader(false, maxMessageBytes)
+    this.#listener = listener
+  }
+
+  /**
+   * Reads a chunk, which need not stay as it is.
+   *
+   * @returns 0, or the close code for what is wrong with the stream: 1002 or 1009
+   */
+  push(chunk: Buffer): number {
+    const reader = this.#reader
+    for (let offset = 0; offset < chunk.length; ) {
+      const before = offset
+      const step = reader.read(chunk, before)
+      if (step === STEP.ERROR) return reader.error
+      offset = reader.position
+      if (reader.inHeader) return 0
+      const isControl = reader.opcode >= OPCODE.CLOSE
+      if (step === STEP.HEADER || step === STEP.EMPTY) {
+        if (!isControl && reader.opcode !== OPCODE.CONTINUATION) this.#binary = reader.opcode === OPCODE.BINARY
+      } else (isControl ? this.#control : this.#data).add(chunk, before, offset)
+      if (step === STEP.END || step === STEP.EMPTY) this.#end(isControl)
+    }
+    return 0
+  }
+
+  #end(isControl: boolean): void {
+    const { opcode, message } = this.#reader
+    if (!isControl) {
+      if (message === 0) this.#listener.onMessage({ data: this.#data.take(), binary: this.#binary })
+      return
+    }
+    const payload = this.#control.take()
+    if (opcode === OPCODE.PING) this.#listener.onPing(payload)
+    else if (opcode === OPCODE.PONG) this.#listener.onPong(payload)
+    else this.#listener.onClose(payload)
+  }
+}
+
+/** A payload that grows; small pieces cost no more than large ones. */
+class Payload {
+  #bytes: Buffer | undefined
+  #length = 0
+
+  add(chunk: Buffer, start: number, end: number): void {
+    const length = this.#length + end - start
+    if (!this.#bytes || length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length, 2 * this.#length))
+      this.#bytes?.copy(larger, 0, 0, this.#length)
+      this.#bytes = larger
+    }
+    chunk.copy(this.#bytes, this.#length, start, end)
+    this.#length = length
+  }
+
+  take(): Buffer {
+    const whole = this.#bytes?.subarray(0, this.#length) ?? Buffer.alloc(0)
+    this.#bytes = undefined
+    this.#length = 0
+    return whole
+  }
+}

@@ -1,0 +1,270 @@
+import type { Socket } from 'node:net'
+import { serviceError } from '../../lib/service/errors.ts'
+import { attach, type SocketOwner } from '../../lib/wire/attach.ts'
+import type { SendResult, Side } from '../../lib/wire/bridge.ts'
+import { CLOSE } from '../../lib/wire/close-codes.ts'
+import { type Answered, type DialLimits, type Dialling, dial } from '../../lib/wire/dial.ts'
+import { encodeClose, encodeFrame, OPCODE } from '../../lib/wire/frames.ts'
+import { isAccepted } from '../../lib/wire/handshake.ts'
+import { encodeMask, nextMask } from '../../lib/wire/mask.ts'
+import type { Message } from '../../lib/wire/message.ts'
+import type { Origin } from '../../lib/wire/transport/transport.ts'
+import { confirmedUser } from '../../lib/wire/user.ts'
+import { MessageReader, type StreamListener } from './message-reader.ts'
+
+/** Why a shadow has ended; `failed`: it never was one. */
+export const SHADOW_ENDS = [
+  'sender',
+  'idle',
+  'evicted',
+  'own',
+  'device',
+  'app',
+  'broken',
+  'shutdown',
+  'failed',
+] as const
+export type ShadowEnd = (typeof SHADOW_ENDS)[number]
+
+/** Longest time for the app to answer our close frame, in milliseconds: until then it may not have read what came before. */
+const CLOSE_MS = 10_000
+
+/** The sender's pod lets one queue's worth of its messages be under way, and one message more. */
+const QUEUES = 2
+
+/** Where shadows lead to, and their limits. */
+export interface ShadowTarget extends DialLimits {
+  readonly host: string
+  readonly port: number
+  readonly maxMessageBytes: number
+}
+
+export interface ShadowListener {
+  /** The app has written a message, after the first of the sender's. */
+  onReply(shadow: Shadow, message: Message): void
+  /** Called once, when its socket is gone, or none came about. */
+  onGone(shadow: Shadow, end: ShadowEnd): void
+}
+
+/** Who waits for a pong. */
+interface Fence {
+  readonly payload: Buffer
+  readonly resolve: (read: boolean) => void
+}
+
+/**
+ * A connection into the app for a client of another pod: it begins with that client's handshake, carries its addressed messages, and
+ * gives back what the app answers. docs/adr/0013 has its states.
+ */
+export class Shadow implements SocketOwner, StreamListener {
+  readonly origin: Origin
+  /** Whom the app takes the client for; `undefined`: nobody knows. */
+  user: string | undefined
+  /** Name of the member that has sent last for the client: replies go there. */
+  home: string
+  /** On the clock of `performance.now()`: when it was begun, and the last message of the sender. */
+  readonly since = performance.now()
+  usedAt = this.since
+  state: 'opening' | 'open' | 'closing' | 'gone' = 'opening'
+  /** Resolves with whether the app has taken it. */
+  readonly opened: Promise<boolean>
+  /** Resolves when the app has no connection of it any more. */
+  readonly whenGone: Promise<void>
+  readonly #limits: ShadowTarget
+  readonly #listener: ShadowListener
+  readonly #dialling: Dialling
+  readonly #reader: MessageReader
+  readonly #resolveGone: () => void
+  #socket: Socket | undefined
+  #end: ShadowEnd = 'failed'
+  #timer: NodeJS.Timeout | undefined
+  #holds = 0
+  /** All that comes before its pong is a greeting; `undefined`: no message was written yet. */
+  #firstPing: Buffer | undefined
+  #greeted = false
+  #fences: Fence[] = []
+
+  /**
+   * @param ready what has to be awaited before the first message
+   */
+  constructor(
+    origin: Origin & { handshake: Buffer },
+    user: string | undefined,
+    home: string,
+    target: ShadowTarget,
+    listener: ShadowListener,
+    ready: () => Promise<unknown>,
+  ) {
+    this.origin = origin
+    this.user = user
+    this.home = home
+    this.#limits = target
+    this.#listener = listener
+    this.#reader = new MessageReader(target.maxMessageBytes, this)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.whenGone = promise
+    this.#resolveGone = resolve
+    this.#dialling = dial(target.host, target.port, origin.handshake, target)
+    this.opened = this.#open(ready)
+  }
+
+  async #open(ready: () => Promise<unknown>): Promise<boolean> {
+    try {
+      const answered = await this.#dialling.answered
+      if (!isAccepted(answered.head)) {
+        answered.socket.on('error', () => {}).destroy()
+        this.#bury()
+        return false
+      }
+      this.#join(answered)
+      await ready()
+    } catch {
+      this.#socket?.on('error', () => {}).destroy()
+      this.#bury()
+      return false
+    }
+    // It may have been closed meanwhile, by either side.
+    if (this.state !== 'opening') return false
+    this.state = 'open'
+    return true
+  }
+
+  #join({ socket, head, rest }: Answered): void {
+    this.#socket = socket
+    // The app's own word for whom it takes the client for.
+    this.user = confirmedUser(head) ?? this.user
+    attach(socket, this, 'upstream')
+    if (rest.length > 0) this.receive('upstream', rest)
+    if (this.#holds === 0) socket.resume()
+    if (socket.closed) this.gone()
+  }
+
+  /** Writes a message, as the sender's client would; resolves when the kernel has it, or at once when it cannot be written. */
+  async send(_side: Side, message: Message): Promise<SendResult> {
+    const socket = this.#socket
+    if (this.state !== 'open' || !socket?.writable) return 'closed'
+    const { data, binary } = message
+    const queued = socket.writableLength
+    if (queued > 0 && queued + data.length > QUEUES * this.#limits.maxQueueBytes) return 'full'
+    this.usedAt = performance.now()
+    if (!this.#firstPing) {
+      this.#firstPing = encodeMask(nextMask())
+      socket.write(encodeFrame(OPCODE.PING, this.#firstPing, nextMask()))
+    }
+    const frame = encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, nextMask())
+    return (await new Promise<boolean>(resolve => socket.write(frame, error => resolve(!error)))) ? 'sent' : 'closed'
+  }
+
+  /** Resolves with `true` when the app has read all that was written; it answers pings in their order (RFC 6455 §5.5.3). */
+  fence(timeoutMs: number): Promise<boolean> {
+    const socket = this.#socket
+    if (this.state !== 'open' || !socket?.writable || !this.#firstPing) return Promise.resolve(false)
+    const payload = encodeMask(nextMask())
+    socket.write(encodeFrame(OPCODE.PING, payload, nextMask()))
+    return new Promise(resolve => {
+      const timer = setTimeout(() => resolve(false), timeoutMs)
+      const settle = (read: boolean) => {
+        clearTimeout(timer)
+        resolve(read)
+      }
+      this.#fences.push({ payload, resolve: settle })
+    })
+  }
+
+  /** Ends it as a client that goes away: what was written before, the app still reads. */
+  close(end: ShadowEnd): void {
+    if (this.state === 'closing' || this.state === 'gone') return
+    this.#end = end
+    this.state = 'closing'
+    const socket = this.#socket
+    if (!socket) {
+      this.#dialling.abort(serviceError('CLIENT_GONE'))
+      return
+    }
+    if (socket.writable) socket.write(encodeFrame(OPCODE.CLOSE, encodeClose(CLOSE.GOING_AWAY), nextMask()))
+    this.#endIn(CLOSE_MS)
+  }
+
+  /** Ends it at once. */
+  terminate(): void {
+    this.close('shutdown')
+    this.#socket?.destroy()
+  }
+
+  /** Stops reading what the app writes until `release` was called as often. */
+  hold(_side: Side = 'upstream'): void {
+    if (this.#holds++ === 0) this.#socket?.pause()
+  }
+
+  release(_side: Side = 'upstream'): void {
+    if (--this.#holds === 0) this.#socket?.resume()
+  }
+
+  receive(_side: Side, chunk: Buffer): void {
+    const problem = this.#reader.push(chunk)
+    if (problem !== 0) this.#break(problem)
+  }
+
+  onMessage(message: Message): void {
+    if (this.#greeted) this.#listener.onReply(this, message)
+  }
+
+  onPing(payload: Buffer): void {
+    if (this.#socket?.writable) this.#socket.write(encodeFrame(OPCODE.PONG, payload, nextMask()))
+  }
+
+  onPong(payload: Buffer): void {
+    if (this.#firstPing?.equals(payload)) this.#greeted = true
+    // Of several pings the app may answer the last one only.
+    const at = this.#fences.findIndex(fence => fence.payload.equals(payload))
+    if (at >= 0) {
+      this.#greeted = true
+      for (const { resolve } of this.#fences.splice(0, at + 1)) resolve(true)
+    }
+  }
+
+  onClose(payload: Buffer): void {
+    const socket = this.#socket
+    if (this.state !== 'closing') {
+      this.#end = 'app'
+      this.state = 'closing'
+      if (socket?.writable) socket.write(encodeFrame(OPCODE.CLOSE, payload, nextMask()))
+    }
+    socket?.end()
+    this.#endIn(CLOSE_MS)
+  }
+
+  drained(): void {}
+
+  ended(): void {
+    if (this.state !== 'closing') this.#end = 'app'
+    if (this.state !== 'gone') this.state = 'closing'
+    this.#socket?.end()
+  }
+
+  gone(): void {
+    if (this.state === 'opening' || this.state === 'open') this.#end = 'app'
+    this.#bury()
+  }
+
+  #break(code: number): void {
+    if (this.state === 'gone') return
+    this.#end = 'broken'
+    this.state = 'closing'
+    if (this.#socket?.writable) this.#socket.end(encodeFrame(OPCODE.CLOSE, encodeClose(code), nextMask()))
+    this.#socket?.destroySoon()
+  }
+
+  #endIn(ms: number): void {
+    this.#timer ??= setTimeout(() => this.#socket?.destroy(), ms)
+  }
+
+  #bury(): void {
+    if (this.state === 'gone') return
+    this.state = 'gone'
+    clearTimeout(this.#timer)
+    for (const { resolve } of this.#fences.splice(0)) resolve(false)
+    this.#listener.onGone(this, this.#end)
+    this.#resolveGone()
+  }
+}

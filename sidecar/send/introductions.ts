@@ -1,0 +1,77 @@
+import type { Member } from '../../lib/routing/members.ts'
+import type { Deadline } from '../../lib/wire/deadline.ts'
+import type { Answer } from '../../lib/wire/outcome.ts'
+import type { Letter, Origin, Transport } from '../../lib/wire/transport/transport.ts'
+
+/** What is known of one sender's connection. */
+interface Known {
+  /** The same without its handshake. */
+  readonly bare: Origin
+  /** By name. */
+  readonly members: Map<string, Member>
+}
+
+/** A transport that sends the handshake of a sender's connection once to each member, and again where the member has forgotten it. */
+export class Introductions implements Transport {
+  readonly #transport: Transport
+  readonly #known = new WeakMap<Origin, Known>()
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+    const { origin } = letter
+    if (!origin?.handshake) return this.#transport.send(member, letter, deadline)
+    const { bare, members } = this.#of(origin)
+    const isKnown = members.has(member.name)
+    members.set(member.name, member)
+    if (!isKnown) return this.#transport.send(member, letter, deadline)
+    return this.#transport.send(member, bearing(letter, bare), deadline).then(answer => {
+      if (typeof answer !== 'string' && answer.introduce) members.delete(member.name)
+      return answer
+    })
+  }
+
+  announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
+    return this.#transport.announce(member, users, deadline)
+  }
+
+  end(member: Member, connection: string): void {
+    this.#transport.end(member, connection)
+  }
+
+  /** Tells all members that a connection has ended to which it was introduced. */
+  endAll(origin: Origin): void {
+    for (const member of this.#known.get(origin)?.members.values() ?? []) this.#transport.end(member, origin.id)
+    this.#known.delete(origin)
+  }
+
+  pipelines(member: Member): boolean {
+    return this.#transport.pipelines(member)
+  }
+
+  close(): void {
+    this.#transport.close()
+  }
+
+  #of(origin: Origin): Known {
+    let known = this.#known.get(origin)
+    if (!known) {
+      known = { bare: { id: origin.id, handshake: undefined }, members: new Map() }
+      this.#known.set(origin, known)
+    }
+    return known
+  }
+}
+
+/** A parcel has more fields, which no transport looks at. */
+const bearing = ({ user, deliver, message, lane, start, served }: Letter, origin: Origin): Letter => ({
+  user,
+  deliver,
+  message,
+  lane,
+  start,
+  served,
+  origin,
+})
