@@ -87,20 +87,23 @@ export class Delivery {
   }
 
   /** Into the app, as if the recipient's client that was heard of last had sent it. */
-  async #toOne(settled: readonly Presence[], letter: LocalLetter): Promise<Answer> {
+  #toOne(settled: readonly Presence[], letter: LocalLetter): Promise<Answer> {
     const last = settled.reduce((best, other) => (other.bridge.lastSeen >= best.bridge.lastSeen ? other : best))
-    return this.#outcome(await last.bridge.send('upstream', letter.message), letter.user)
+    return this.#outcome(last.bridge.send('upstream', letter.message), letter.user)
   }
 
   /** @param taken called when the first connection has it */
   #toClients(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
-    const { user, message } = letter
-    return fanOut(here, message.data.length, presence => this.#send(presence, letter), taken).then(result =>
-      this.#outcome(result, user),
+    const { data } = letter.message
+    return this.#outcome(
+      fanOut(here, data.length, presence => this.#send(presence, letter), taken),
+      letter.user,
     )
   }
 
-  #outcome(result: SendResult, user: string): Answer {
+  /** Keeps nothing of the message. */
+  async #outcome(sending: Promise<SendResult>, user: string): Promise<Answer> {
+    const result = await sending
     if (result === 'sent') return 'delivered'
     return result === 'full' ? 'slow_consumer' : this.#elsewhere(user)
   }
