@@ -15,7 +15,7 @@ import {
   REHOME_HELLOS,
   REHOMES,
 } from '../lib/service/names.ts'
-import { DELIVERIES, ROUTES, TRANSPORTS } from '../sidecar/config.ts'
+import { DELIVERIES, ROUTES, SENDER_REPLIES, TRANSPORTS } from '../sidecar/config.ts'
 import { cpu, imageReference, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
 
 /** An annotation that users may write: what may stand there, what holds without it, and what it does. */
@@ -121,9 +121,27 @@ export const ANNOTATIONS = {
   ),
   deliver: choice(
     DELIVERIES,
-    'app',
-    "Where an addressed inbound message ends: in the app's connections of the recipient, or at the recipient's clients.",
+    'sender',
+    "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/protocol.md).",
   ),
+  'sender-replies': choice(
+    SENDER_REPLIES,
+    'pass',
+    "With `deliver: sender`, whether the sender's client gets what the app of the recipient's pod answers.",
+  ),
+  'sender-idle-seconds': {
+    values: '1–86400',
+    fallback: '60',
+    description: 'How long a connection into the app for a sender of another pod is kept without a message.',
+    parse: integer(1, 86_400),
+  },
+  'max-sender-connections': {
+    values: '1–100000',
+    fallback: '1000',
+    description:
+      'Most such connections in a pod; with more, the one used longest ago is closed until it is needed again.',
+    parse: integer(1, 100_000),
+  },
   'recipient-field': {
     values: '1–256 characters',
     fallback: RECIPIENT_FIELD,

@@ -157,6 +157,12 @@ function advise(
       `Add lifecycle.preStop.sleep of 5 s to container ${app.name}: it gets SIGTERM at once and may end before its users are handed over.`,
     )
   }
+  const { deliver } = settings
+  if ((deliver === 'app' || deliver === 'client') && settings.route !== 'outbound') {
+    advice.push(
+      `ws.operator/deliver: ${deliver} lets any client speak in another's name. Use it only where the app takes no message's sender from the connection.`,
+    )
+  }
   if (settings.discovery === 'kubernetes') {
     const account = pod.serviceAccountName ?? 'default'
     advice.push(

@@ -1,6 +1,6 @@
 import type { Metrics } from '../../lib/service/metrics.ts'
-import type { Bridge } from '../../lib/wire/bridge.ts'
 import { AddressFinder } from '../../lib/websocket/address-finder.ts'
+import type { Bridge } from '../../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
 import { dialLimitsOf } from '../../lib/wire/settings.ts'
 import type { LocalLetter } from '../deliver.ts'

@@ -51,6 +51,9 @@ t.test('the table agrees with itself and with the programs', async t => {
   const sidecar = {
     route: 'ROUTE',
     deliver: 'DELIVER',
+    'sender-replies': 'SENDER_REPLIES',
+    'sender-idle-seconds': 'SENDER_IDLE_SECONDS',
+    'max-sender-connections': 'MAX_SENDER_CONNECTIONS',
     'recipient-field': 'RECIPIENT_FIELD',
     receipts: 'RECEIPTS',
     'drain-seconds': 'DRAIN_SECONDS',
