@@ -26,6 +26,8 @@ const CAUSES: Readonly<Record<EndCause, string>> = {
   shutdown: 'by the balancer, which ends',
   idle: 'by the balancer, because nothing was heard of it',
   slow_consumer: 'by the balancer, because somebody did not read',
+  slow_message: 'by the sidecar, because its message took too long',
+  no_room: 'by the sidecar, because there was no room for its message',
   too_big: 'by the balancer, because of a message that is too large',
   rehome: 'by the balancer, because no other pod took it',
   terminated: 'by the balancer',

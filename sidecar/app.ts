@@ -2,6 +2,7 @@ import { createDiscovery, type Discovery } from '../lib/routing/discovery/discov
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
+import { SharedRoom } from '../lib/websocket/room.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
 import type { SidecarConfig } from './config.ts'
@@ -12,10 +13,29 @@ import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
 import { confirmed, type Identity, planner } from './upgrade.ts'
 
+/** Memory of all messages together that are held until it is known whether they are addressed. */
+const MAX_HELD_BYTES = 48 << 20
+
 /** The sidecar as a server that does not listen yet. */
 export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
+  const room = new SharedRoom(MAX_HELD_BYTES)
+  const find = new AddressFinder({
+    field: config.RECIPIENT_FIELD,
+    withId: config.RECEIPTS,
+    maxBytes: config.MAX_ADDRESSED_BYTES,
+    room,
+  })
+  metrics.gauge(
+    'buffered_message_bytes',
+    'Memory of messages that are held until it is known whether they are addressed.',
+    {
+      collect() {
+        this.set(room.bytes)
+      },
+    },
+  )
   const messaging = createMessaging(config, { members: () => discovery.members, log, metrics })
   discovery.onChange(members => messaging.membersChanged(members))
 
@@ -43,7 +63,6 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   })
   // Where clients' messages are delivered as theirs, other pods are shown how they came.
   const keepsHandshakes = config.DELIVER === 'sender' && config.ROUTE !== 'outbound'
-  const find = new AddressFinder(config.RECIPIENT_FIELD, config.RECEIPTS)
   const proxy = createProxy<Identity>({
     log,
     metrics,
@@ -56,6 +75,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       ...(config.ROUTE !== 'outbound' && { inbound: find }),
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
+    holdFor: config.SLOW_MESSAGE_SECONDS,
     // What somebody writes to themselves is on the right connection already.
     takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
     onAddressed(bridge, direction, recipient, message) {
@@ -69,6 +89,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       } as const
       messaging.router.route(sender, recipient, inbound ? config.DELIVER : 'client', message)
     },
+    onUnparsed: (bridge, direction, why) => messaging.unparsed(bridge, direction, why),
     onControl: (bridge, payload) => control.onControl(bridge, payload),
     onLost: (bridge, loss) => control.onLost(bridge, loss),
     opened(bridge, opening) {
@@ -82,7 +103,8 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       const { user } = bridge.context
       messaging.connections.remove(bridge)
       if (user !== undefined) messaging.disconnected(user, bridge)
-      log.debug({ user, ...end }, 'disconnected')
+      const isOurs = end.cause === 'no_room' || end.cause === 'slow_message'
+      log[isOurs ? 'warn' : 'debug']({ user, ...end }, 'disconnected')
     },
   })
   const { app } = proxy

@@ -60,6 +60,20 @@ export const sidecarSchema = Type.Object({
     minLength: 1,
     description: 'Field of a JSON text message that names its recipient.',
   }),
+  MAX_ADDRESSED_BYTES: Type.Integer({
+    minimum: 1,
+    maximum: 16_777_216,
+    default: 1_048_576,
+    description:
+      'Largest message that is looked at for a recipient, the headers of its further frames included; a larger one passes.',
+  }),
+  SLOW_MESSAGE_SECONDS: Type.Integer({
+    minimum: 0,
+    maximum: 86_400,
+    default: 60,
+    description:
+      'Longest time for a message that may be addressed to come whole; then its connection is closed with 1013. 0: off.',
+  }),
   TOKEN: Type.String({
     default: '',
     description:

@@ -3,8 +3,9 @@ import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { ownToken } from '../lib/service/token.ts'
+import type { Unparsed } from '../lib/websocket/address-finder.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
-import { holdings } from '../lib/wire/held.ts'
+import type { Direction } from '../lib/wire/message.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
 import { createLinkTransport } from '../lib/wire/transport/link.ts'
 import { serialNumbers } from '../lib/wire/transport/serial-numbers.ts'
@@ -76,6 +77,8 @@ export interface Messaging {
   moved(user: string, bridge: Bridge, member: string): void
   /** It is not after all: it stays here. */
   stayed(user: string, bridge: Bridge, key: string): void
+  /** A message has passed that may be addressed and was not looked at; its sender is told, where that is wanted. */
+  unparsed(bridge: Bridge, direction: Direction, why: Unparsed): void
   /** To be called with the members at the start, and after every change. */
   membersChanged(members: MemberSet): void
   stop(): void
@@ -177,20 +180,11 @@ export function createMessaging(
       this.set(registry.users)
     },
   })
-  metrics.gauge('held_bytes', 'Bytes of messages that are held until it is known whether they are addressed.', {
-    collect() {
-      this.set(holdings.bytes)
-    },
-  })
-  metrics.counter(
-    'messages_unread_total',
-    'Messages that could have been addressed and passed unread, because they came in too many pieces or too much was held.',
-    {
-      collect() {
-        this.reset()
-        this.inc(holdings.unread)
-      },
-    },
+  const receipts = config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined
+  const unparsed = metrics.counter(
+    'messages_unparsed_total',
+    'Messages that may be addressed and passed without having been looked at to their end, by reason.',
+    { labelNames: ['reason'] },
   )
   const router = new Router({
     finder,
@@ -199,7 +193,7 @@ export function createMessaging(
     timeoutMs,
     recipientWaitMs: config.RECIPIENT_WAIT_MS,
     maxQueueBytes,
-    receipts: config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined,
+    receipts,
     log,
     metrics,
   })
@@ -242,6 +236,10 @@ export function createMessaging(
       const there = moves.get(bridge)
       if (there !== undefined) whereabouts.disprove(user, there)
       this.connected(user, bridge, key)
+    },
+    unparsed(bridge, direction, why) {
+      unparsed.inc({ reason: why })
+      if (direction === 'inbound') receipts?.sendUnparsed(bridge)
     },
     membersChanged(list) {
       history.record(list)

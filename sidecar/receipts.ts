@@ -19,12 +19,20 @@ export class Receipts {
   }
 
   send(client: Pick<Bridge, 'send'>, recipient: string, message: Pick<Message, 'id'>, outcome: Outcome): void {
-    const receipt = {
+    this.#write(client, {
       type: RECEIPT_TYPE,
       [this.#field]: recipient,
       outcome,
       ...(message.id !== undefined && { id: message.id }),
-    }
+    })
+  }
+
+  /** Says that a message was not looked at: whom it was for, if it was for anybody, is not known. */
+  sendUnparsed(client: Pick<Bridge, 'send'>): void {
+    this.#write(client, { type: RECEIPT_TYPE, outcome: 'too_large' satisfies Outcome })
+  }
+
+  #write(client: Pick<Bridge, 'send'>, receipt: object): void {
     client.send('client', { data: Buffer.from(JSON.stringify(receipt)), binary: false }).then(
       result => result !== 'sent' && this.#dropped.inc(),
       () => this.#dropped.inc(),

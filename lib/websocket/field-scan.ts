@@ -1,3 +1,4 @@
+import type { Field, FieldNames } from './field-names.ts'
 import * as T from './json-tables.ts'
 
 /** Deepest nesting of objects and arrays that is read; what is deeper is {@link FieldScan.tooDeep}. */
@@ -13,9 +14,6 @@ const LETTER_U = 0x75
 
 /** The last value that a field had, as far as it is one that counts. */
 interface Value {
-  readonly name: Uint8Array
-  /** Bytes of it up to the first that is always written as an escape. */
-  readonly plainBytes: number
   kind: 'none' | 'string' | 'number'
   /** Offset into the text, after the quote of a string. */
   start: number
@@ -35,9 +33,10 @@ const IN_HEX = 2
 export class FieldScan {
   /** Whether the scan has ended because of the nesting. */
   tooDeep = false
+  readonly #fields: readonly Field[]
+  readonly #beginnings: Uint8Array
+  /** By the places of the fields. */
   readonly #values: readonly Value[]
-  /** Bytes that a name of a field can begin with, as they are or as an escape. */
-  readonly #beginnings = new Uint8Array(256)
   /** For each level, the state after a value in it. */
   readonly #levels = new Uint8Array(MAX_DEPTH + 1).fill(T.NOTHING, 0, 1)
   #depth = 0
@@ -45,8 +44,8 @@ export class FieldScan {
   #bytes = 0
   /** What an offset into the piece at hand is short of one into the text. */
   #shift = 0
-  /** The field whose value comes next. */
-  #field: Value | undefined
+  /** Where the value that comes next goes. */
+  #next: Value | undefined
   /** A bit for each field that a name can still be, and how many of the field's bytes have been seen. */
   #candidates = 0
   #matched = 0
@@ -56,15 +55,10 @@ export class FieldScan {
   /** The first half of a surrogate pair that an escape stood for. */
   #half = 0
 
-  /** @param fields at most 31 different names; values are asked for by their place in it */
-  constructor(fields: readonly string[]) {
-    this.#values = fields.map(field => {
-      const name = Buffer.from(field)
-      const special = name.findIndex(byte => SPECIAL[byte] !== 0)
-      return { name, plainBytes: special < 0 ? name.length : special, kind: 'none', start: 0 }
-    })
-    for (const { name } of this.#values) this.#beginnings[name[0] ?? QUOTE] = 1
-    this.#beginnings[BACKSLASH] = 1
+  constructor({ fields, beginnings }: FieldNames) {
+    this.#fields = fields
+    this.#beginnings = beginnings
+    this.#values = fields.map(() => ({ kind: 'none', start: 0 }))
   }
 
   /** Begins with another text. */
@@ -155,14 +149,14 @@ export class FieldScan {
   #beginName(bytes: Uint8Array, start: number, end: number): number {
     // As it nearly always is: in one piece, and without escapes up to where it differs.
     let isDecided = true
-    for (let n = 0; n < this.#values.length; n++) {
-      const value = this.#values[n] as Value
-      const { name, plainBytes } = value
+    for (let n = 0; n < this.#fields.length; n++) {
+      const field = this.#fields[n] as Field
+      const { name, plainBytes } = field
       let i = start
       while (i - start < plainBytes && i < end && bytes[i] === name[i - start]) i++
       if (i === end || bytes[i] === BACKSLASH) isDecided = false
       else if (bytes[i] === QUOTE && i - start === name.length) {
-        this.#found(value)
+        this.#found(field)
         return i + 1
       }
     }
@@ -172,21 +166,22 @@ export class FieldScan {
     }
     this.#state = MATCHING
     this.#place = IN_NAME
-    this.#candidates = 2 ** this.#values.length - 1
+    this.#candidates = 2 ** this.#fields.length - 1
     this.#matched = 0
     this.#half = 0
     return start
   }
 
-  #found(value: Value): void {
+  #found({ place }: Field): void {
+    const value = this.#values[place] as Value
     this.#state = T.FIELD_COLON
-    this.#field = value
+    this.#next = value
     // The last one of a name counts, whatever it is.
     value.kind = 'none'
   }
 
   #beginValue(kind: Value['kind'], position: number): void {
-    const value = this.#field as Value
+    const value = this.#next as Value
     value.kind = kind
     value.start = position + this.#shift
   }
@@ -209,15 +204,15 @@ export class FieldScan {
   #endName(): void {
     this.#state = T.COLON
     if (this.#half !== 0) return
-    for (const [n, value] of this.#values.entries())
-      if (((this.#candidates >>> n) & 1) === 1 && value.name.length === this.#matched) this.#found(value)
+    for (const field of this.#fields)
+      if (((this.#candidates >>> field.place) & 1) === 1 && field.name.length === this.#matched) this.#found(field)
   }
 
   /** The next byte of the name, as it is without escapes. */
   #match(byte: number): void {
     if (this.#half !== 0) this.#candidates = 0
-    for (let n = 0; n < this.#values.length; n++)
-      if ((this.#values[n] as Value).name[this.#matched] !== byte) this.#candidates &= ~(1 << n)
+    for (let n = 0; n < this.#fields.length; n++)
+      if ((this.#fields[n] as Field).name[this.#matched] !== byte) this.#candidates &= ~(1 << n)
     this.#matched++
     if (this.#candidates === 0) this.#state = T.NAME
   }

@@ -60,87 +60,89 @@ export const SPECIAL = new Uint8Array(256).fill(1, 0, 0x20)
 SPECIAL[0x22] = 1
 SPECIAL[0x5c] = 1
 
-export const NEXT: Uint8Array = build()
+/** The table while it is made. */
+const next = new Uint8Array(256 * 256).fill(FAIL)
+let states = UNNAMED
 
-function build(): Uint8Array {
-  const next = new Uint8Array(256 * 256).fill(FAIL)
-  let last = UNNAMED
-  const newState = () => last++
-  const on = (state: number, bytes: string, to: number) => {
-    for (const byte of bytes) next[(state << 8) | byte.charCodeAt(0)] = to
-  }
+const newState = () => states++
 
-  const string = (state: number, after: number) => {
-    next.fill(state, (state << 8) | 0x20, (state + 1) << 8)
-    on(state, '"', after)
-    const escaped = newState()
-    on(state, '\\', escaped)
-    for (const [byte, unit] of ESCAPES.entries()) if (unit !== 0) next[(escaped << 8) | byte] = state
-    const hex = [newState(), newState(), newState(), newState()]
-    on(escaped, 'u', hex[0] as number)
-    for (const [n, place] of hex.entries()) on(place, HEX_DIGITS, hex[n + 1] ?? state)
-  }
-
-  /** RFC 8259 §6. What has ended goes on as it would after any value. */
-  const number = (begin: number, after: number) => {
-    const [minus, point, exponent, sign] = [newState(), newState(), newState(), newState()]
-    const [zero, integer, fraction, power] = [newState(), newState(), newState(), newState()]
-    for (const whole of [zero, integer, fraction, power]) next.copyWithin(whole << 8, after << 8, (after + 1) << 8)
-    for (const place of [begin, minus]) {
-      on(place, DIGITS, integer)
-      on(place, '0', zero)
-    }
-    on(begin, '-', minus)
-    on(integer, DIGITS, integer)
-    for (const place of [zero, integer]) on(place, '.', point)
-    for (const place of [zero, integer, fraction]) on(place, 'eE', exponent)
-    for (const place of [point, fraction]) on(place, DIGITS, fraction)
-    on(exponent, '+-', sign)
-    for (const place of [exponent, sign, power]) on(place, DIGITS, power)
-  }
-
-  const literal = (begin: number, text: string, after: number) => {
-    let place = begin
-    for (const [n, byte] of [...text].entries()) {
-      const to = n === text.length - 1 ? after : newState()
-      on(place, byte, to)
-      place = to
-    }
-  }
-
-  const value = (begin: number, inString: number, after: number) => {
-    on(begin, '{', OPEN_OBJECT)
-    on(begin, '[', OPEN_ARRAY)
-    on(begin, '"', inString)
-    number(begin, after)
-    for (const text of LITERALS) literal(begin, text, after)
-  }
-
-  for (let state = ROOT; state < UNNAMED; state++) on(state, SPACES, state)
-  on(ROOT, '{', OPEN_OBJECT)
-  for (const place of [NAME_NEXT, NAME_OR_END]) on(place, '"', BEGIN_NAME)
-  for (const place of [NAME_OR_END, AFTER_MEMBER]) on(place, '}', CLOSE)
-  for (const place of [ELEMENT_OR_END, AFTER_ELEMENT]) on(place, ']', CLOSE)
-  on(AFTER_MEMBER, ',', NAME_NEXT)
-  on(AFTER_ELEMENT, ',', ELEMENT_VALUE)
-  on(COLON, ':', MEMBER_VALUE)
-  on(FIELD_COLON, ':', FIELD_VALUE)
-  string(NAME, COLON)
-  string(MEMBER_STRING, AFTER_MEMBER)
-  string(ELEMENT_STRING, AFTER_ELEMENT)
-  value(MEMBER_VALUE, MEMBER_STRING, AFTER_MEMBER)
-  value(ELEMENT_VALUE, ELEMENT_STRING, AFTER_ELEMENT)
-  // The same as those, but for an end at once, and for what has to be remembered.
-  for (const [to, from] of [
-    [ELEMENT_OR_END, ELEMENT_VALUE],
-    [FIELD_VALUE, MEMBER_VALUE],
-  ] as const)
-    for (let byte = 0; byte < 256; byte++) {
-      const there = next[(from << 8) | byte] as number
-      if (there !== FAIL && there !== from) next[(to << 8) | byte] = there
-    }
-  on(FIELD_VALUE, '"', BEGIN_FIELD_STRING)
-  on(FIELD_VALUE, `-${DIGITS}`, BEGIN_FIELD_NUMBER)
-  if (last >= FIRST_ACTION) throw new RangeError('too many states')
-  return next
+function on(state: number, bytes: string, to: number): void {
+  for (const byte of bytes) next[(state << 8) | byte.charCodeAt(0)] = to
 }
+
+/** RFC 8259 §7. */
+function addString(state: number, after: number): void {
+  next.fill(state, (state << 8) | 0x20, (state + 1) << 8)
+  on(state, '"', after)
+  const escaped = newState()
+  on(state, '\\', escaped)
+  for (const [byte, unit] of ESCAPES.entries()) if (unit !== 0) next[(escaped << 8) | byte] = state
+  const hex = [newState(), newState(), newState(), newState()]
+  on(escaped, 'u', hex[0] as number)
+  for (const [n, place] of hex.entries()) on(place, HEX_DIGITS, hex[n + 1] ?? state)
+}
+
+/** RFC 8259 §6. What has ended goes on as it would after any value. */
+function addNumber(begin: number, after: number): void {
+  const [minus, point, exponent, sign] = [newState(), newState(), newState(), newState()]
+  const [zero, integer, fraction, power] = [newState(), newState(), newState(), newState()]
+  for (const whole of [zero, integer, fraction, power]) next.copyWithin(whole << 8, after << 8, (after + 1) << 8)
+  for (const place of [begin, minus]) {
+    on(place, DIGITS, integer)
+    on(place, '0', zero)
+  }
+  on(begin, '-', minus)
+  on(integer, DIGITS, integer)
+  for (const place of [zero, integer]) on(place, '.', point)
+  for (const place of [zero, integer, fraction]) on(place, 'eE', exponent)
+  for (const place of [point, fraction]) on(place, DIGITS, fraction)
+  on(exponent, '+-', sign)
+  for (const place of [exponent, sign, power]) on(place, DIGITS, power)
+}
+
+/** RFC 8259 §3. */
+function addLiteral(begin: number, text: string, after: number): void {
+  let place = begin
+  for (const [n, byte] of [...text].entries()) {
+    const to = n === text.length - 1 ? after : newState()
+    on(place, byte, to)
+    place = to
+  }
+}
+
+function addValue(begin: number, inString: number, after: number): void {
+  on(begin, '{', OPEN_OBJECT)
+  on(begin, '[', OPEN_ARRAY)
+  on(begin, '"', inString)
+  addNumber(begin, after)
+  for (const text of LITERALS) addLiteral(begin, text, after)
+}
+
+/** All but the spaces of one state, for another one. */
+function addSame(to: number, from: number): void {
+  for (let byte = 0; byte < 256; byte++) {
+    const there = next[(from << 8) | byte] as number
+    if (there !== FAIL && there !== from) next[(to << 8) | byte] = there
+  }
+}
+
+for (let state = ROOT; state < UNNAMED; state++) on(state, SPACES, state)
+on(ROOT, '{', OPEN_OBJECT)
+for (const place of [NAME_NEXT, NAME_OR_END]) on(place, '"', BEGIN_NAME)
+for (const place of [NAME_OR_END, AFTER_MEMBER]) on(place, '}', CLOSE)
+for (const place of [ELEMENT_OR_END, AFTER_ELEMENT]) on(place, ']', CLOSE)
+on(AFTER_MEMBER, ',', NAME_NEXT)
+on(AFTER_ELEMENT, ',', ELEMENT_VALUE)
+on(COLON, ':', MEMBER_VALUE)
+on(FIELD_COLON, ':', FIELD_VALUE)
+addString(NAME, COLON)
+addString(MEMBER_STRING, AFTER_MEMBER)
+addString(ELEMENT_STRING, AFTER_ELEMENT)
+addValue(MEMBER_VALUE, MEMBER_STRING, AFTER_MEMBER)
+addValue(ELEMENT_VALUE, ELEMENT_STRING, AFTER_ELEMENT)
+addSame(ELEMENT_OR_END, ELEMENT_VALUE)
+addSame(FIELD_VALUE, MEMBER_VALUE)
+on(FIELD_VALUE, '"', BEGIN_FIELD_STRING)
+on(FIELD_VALUE, `-${DIGITS}`, BEGIN_FIELD_NUMBER)
+
+export const NEXT: Uint8Array = next

@@ -1,4 +1,4 @@
-import type { AddressFinder } from '../websocket/address-finder.ts'
+import type { AddressFinder, Unparsed } from '../websocket/address-finder.ts'
 import type { Side } from './attach.ts'
 import type { Bridge } from './bridge.ts'
 import type { FirstText } from './first-text.ts'
@@ -23,9 +23,13 @@ export interface BridgeOptions<C = unknown> {
   readonly slowAfter: number
   /** Finds addressed messages, in the directions that have any. */
   readonly find?: Readonly<Partial<Record<Direction, AddressFinder>>>
+  /** Sweeps for which a message may be held, 0 for any number. */
+  readonly holdFor?: number
   /** Whether a message to this recipient is taken out of the stream; then it goes to `onAddressed`. */
   takes?(bridge: Bridge<C>, direction: Direction, recipient: string): boolean
   onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): void
+  /** A message that may be addressed has passed without having been looked at to its end. */
+  onUnparsed?(bridge: Bridge<C>, direction: Direction, why: Unparsed): void
   /** A control ping of the side that knows this connection's secret. */
   onControl?(bridge: Bridge<C>, payload: Buffer): void
   /**
@@ -37,7 +41,16 @@ export interface BridgeOptions<C = unknown> {
 }
 
 /** Who or what ended a connection: one of its sides, or we, and why. */
-export type EndCause = Side | 'shutdown' | 'rehome' | 'idle' | 'slow_consumer' | 'too_big' | 'terminated'
+export type EndCause =
+  | Side
+  | 'shutdown'
+  | 'rehome'
+  | 'idle'
+  | 'slow_consumer'
+  | 'slow_message'
+  | 'no_room'
+  | 'too_big'
+  | 'terminated'
 
 /** How a bridged connection ended, with its close code and reason (RFC 6455 §7.1.5; 1005 and 1006 as there). */
 export interface BridgeEnd {

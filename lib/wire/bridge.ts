@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Unparsed } from '../websocket/address-finder.ts'
 import { attach, type Side, type SocketOwner } from './attach.ts'
 import type { BridgeEnd, BridgeOptions, BridgeState, EndCause, Extras, SendResult } from './bridge-options.ts'
 import { CLOSE } from './close-codes.ts'
@@ -359,11 +360,18 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (this.#isEnded) return
     for (const side of SIDES) {
       if (this.#pipes[side].stopped || (this.orphaned && side === 'upstream')) continue
+      if (this.#holdsTooLong(side)) this.close('slow_message', CLOSE.TRY_AGAIN_LATER, 'message takes too long')
       const verdict = this.#flow.judge(side, this.#options)
       if (verdict === 'ping') this.#ping(side)
       else if (verdict === 'idle') this.close('idle', CLOSE.GOING_AWAY, 'idle timeout')
       else if (verdict === 'slow') this.close('slow_consumer', CLOSE.TRY_AGAIN_LATER, 'slow consumer')
     }
+  }
+
+  /** Whether a side is read and does not end its message. */
+  #holdsTooLong(side: Side): boolean {
+    const { holdFor = 0 } = this.#options
+    return !this.#flow.stops(side) && this.#pipes[side].ageOfHeld() > holdFor && holdFor > 0
   }
 
   #ping(side: Side): void {
@@ -389,6 +397,14 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   onAddressed(pipe: Pipe, recipient: string, message: Message): void {
     this.#options.onAddressed?.(this, pipe.direction, recipient, message)
+  }
+
+  onUnparsed(pipe: Pipe, why: Unparsed): void {
+    this.#options.onUnparsed?.(this, pipe.direction, why)
+  }
+
+  onNoRoom(): void {
+    this.close('no_room', CLOSE.TRY_AGAIN_LATER, 'no room for this message')
   }
 
   onCloseFrame(pipe: Pipe, payload: Buffer): boolean {

@@ -1,3 +1,4 @@
+import { GrowingBuffer } from '../websocket/growing-buffer.ts'
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 
 /**
@@ -10,7 +11,7 @@ export class FirstText {
   readonly #maxBytes: number
   /** Whether the message under way is text. */
   #text = false
-  #pieces: Buffer[] = []
+  #bytes = new GrowingBuffer()
 
   /** @param maxBytes of the payload */
   constructor(maxBytes: number) {
@@ -31,18 +32,18 @@ export class FirstText {
     if (step === STEP.HEADER || step === STEP.EMPTY) {
       if (reader.messageBytes > this.#maxBytes) return this.#end(undefined)
     } else {
-      // A copy: it outlives the chunk, and the chunk goes on as it came.
-      const piece = Buffer.from(chunk.subarray(start, end))
-      applyMask(piece, mask, length - remaining - piece.length)
-      this.#pieces.push(piece)
+      const before = this.#bytes.length
+      this.#bytes.append(chunk, start, end)
+      applyMask(this.#bytes.view().subarray(before), mask, length - remaining - (end - start))
     }
     const whole = (step === STEP.END || step === STEP.EMPTY) && reader.fin
-    return whole && this.#end(Buffer.concat(this.#pieces))
+    // A copy of the size that it has: it is kept for as long as the connection lasts.
+    return whole && this.#end(Buffer.from(this.#bytes.view()))
   }
 
   #end(payload: Buffer | undefined): boolean {
     this.payload = payload
-    this.#pieces = []
+    this.#bytes = new GrowingBuffer()
     return true
   }
 }

@@ -1,3 +1,5 @@
+import { endianness } from 'node:os'
+
 /** Opcodes of RFC 6455 §5.2. */
 export const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const
 
@@ -220,14 +222,12 @@ export function applyMask(bytes: Buffer, mask: number, phase = 0): void {
 /** From this size on, four bytes at a time are faster, although they need a view of their own. */
 const WORDS_FROM_BYTES = 64
 
-/** The key as a word, whichever byte of it this machine has first. */
-const keyWord = new Int32Array(1)
-const keyBytes = new Uint8Array(keyWord.buffer)
+/** Which byte of a word this machine has first. */
+const SHIFTS = endianness() === 'LE' ? [0, 8, 16, 24] : [24, 16, 8, 0]
 
 /** Masks as many whole words as there are from `start` on, which must be aligned; returns how many bytes that were. */
 function maskWords(bytes: Buffer, start: number, k: readonly number[], phase: number): number {
-  for (let i = 0; i < 4; i++) keyBytes[i] = k[(i + phase) & 3] as number
-  const word = keyWord[0] as number
+  const word = SHIFTS.reduce((word, shift, i) => word | ((k[(i + phase) & 3] as number) << shift), 0)
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, (bytes.length - start) >> 2)
   for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) ^ word
   return words.byteLength

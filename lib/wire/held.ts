@@ -1,76 +1,94 @@
-import { applyMask, type FrameReader, STEP } from './frames.ts'
+import type { AddressFinder, Unparsed } from '../websocket/address-finder.ts'
+import { GrowingBuffer } from '../websocket/growing-buffer.ts'
+import type { Room } from '../websocket/room.ts'
+import { applyMask, FrameReader, STEP } from './frames.ts'
+
+/** What a held message costs beyond its bytes: the objects that look after it, measured and rounded up. */
+const OVERHEAD_BYTES = 2048
+
+/** `hold`: go on. `whole`: it has ended. `pass`: it is not addressed. Else why it cannot be held any longer. */
+export type Verdict = 'hold' | 'whole' | 'pass' | 'no_room' | Unparsed
 
 /**
- * Most pieces of a message that is held: this many, and one more for each so many bytes. A piece costs more than a byte, so
- * a message in pieces of one byte each would take a hundred times its size; one in more pieces than this is not looked at.
+ * A message that is held back as it comes, until it is known whether it passes, which is looked at with each piece. Its frames are kept
+ * as they came, one after the other.
  */
-const MAX_PIECES = 1024
-const BYTES_A_PIECE = 256
-
-/**
- * Bytes that all messages of this process together may have held: a few clients that never end what they have begun must not take the
- * memory of everybody. A message for which there is no room is not looked at.
- */
-export const MAX_HELD_BYTES = 48 << 20
-
-/** What is held now, and messages that could have been addressed and were not looked at; of this process. */
-export const holdings = { bytes: 0, unread: 0 }
-
-/** A piece of a payload, and what of the frame's mask it begins with. */
-interface Piece {
-  readonly bytes: Buffer
-  readonly mask: number
-  readonly offset: number
-}
-
-/** A message that is held back, as it comes, until it is known whether it passes. */
 export class Held {
-  readonly #frames: Buffer[] = []
-  /** Parts of the frames, not copies of them. */
-  readonly #payload: Piece[] = []
-  #bytes = 0
+  /** Steps of the clock for which it has been held. */
+  age = 0
+  readonly #finder: AddressFinder
+  readonly #room: Room
+  readonly #scan
+  readonly #frames = new GrowingBuffer()
+  #payloadBytes = 0
+  /** Of the first header: only those of further frames count towards the size of the message. */
+  #headerBytes = 0
+  #taken = 0
 
-  /** A header, or a part of one. The bytes must stay as they are. */
-  add(bytes: Buffer): void {
-    this.#frames.push(bytes)
-    this.#bytes += bytes.length
-    holdings.bytes += bytes.length
+  constructor(finder: AddressFinder) {
+    this.#finder = finder
+    this.#room = finder.room
+    this.#scan = finder.begin()
   }
 
   /**
-   * A part of a payload.
-   *
-   * @param offset of the part in the payload of its frame
+   * Takes what a step of the reader has read of a frame of the message, unless it is `too_large` or finds `no_room`. The chunk stays as
+   * it is.
    */
-  addPayload(bytes: Buffer, mask: number, offset: number): void {
-    this.add(bytes)
-    this.#payload.push({ bytes, mask, offset })
-  }
-
-  /**
-   * Whether it must not be held any longer.
-   *
-   * @param messageBytes of the payload, as far as its headers tell
-   */
-  isTooMuch(messageBytes: number): boolean {
-    return this.#frames.length > MAX_PIECES + messageBytes / BYTES_A_PIECE || holdings.bytes > MAX_HELD_BYTES
-  }
-
-  /** The payload so far, unmasked; a copy. */
-  unmasked(): Buffer {
-    const whole = Buffer.concat(this.#payload.map(({ bytes }) => bytes))
-    let start = 0
-    for (const { bytes, mask, offset } of this.#payload) {
-      applyMask(whole.subarray(start, start + bytes.length), mask, offset)
-      start += bytes.length
+  add(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): Verdict {
+    const { maxBytes } = this.#finder
+    const { remaining } = reader
+    this.#headerBytes ||= end - start
+    const size = this.#frames.length + end - start + remaining - this.#headerBytes
+    if (size > maxBytes) return 'too_large'
+    if (!this.#reserve(end - start, reader.fin ? size + this.#headerBytes : undefined)) return 'no_room'
+    this.#frames.append(chunk, start, end, reader.fin ? size + this.#headerBytes : undefined)
+    if (step === STEP.MORE || step === STEP.END) {
+      this.#payloadBytes += end - start
+      const phase = reader.length - remaining - (end - start)
+      if (!this.#finder.feed(this.#scan, chunk, start, end, reader.mask, phase))
+        return this.#scan.tooDeep ? 'too_deep' : 'pass'
     }
-    return whole
+    return reader.message === 0 ? 'whole' : 'hold'
+  }
+
+  #reserve(more: number, most: number | undefined): boolean {
+    const capacity = this.#frames.capacityWith(more, most)
+    if (this.#taken > 0 && capacity === this.#frames.capacity) return true
+    // The old memory is there until its bytes have been copied, and some time after that.
+    const bytes = this.#taken === 0 ? capacity + OVERHEAD_BYTES : capacity
+    if (!this.#room.take(bytes, this.#taken)) return false
+    this.#room.give(this.#frames.capacity)
+    this.#taken += bytes - this.#frames.capacity
+    return true
+  }
+
+  /** Its payload, unmasked; a copy. */
+  payload(): Buffer {
+    const frames = this.#frames.view()
+    // As they were read before: nothing can be wrong with them.
+    const reader = new FrameReader(((frames[1] as number) & 0x80) !== 0, Number.POSITIVE_INFINITY)
+    const payload = Buffer.allocUnsafeSlow(this.#payloadBytes)
+    let length = 0
+    for (let offset = 0; offset < frames.length; offset = reader.position) {
+      if (reader.read(frames, offset) !== STEP.END) continue
+      const start = length
+      length += frames.copy(payload, length, offset, reader.position)
+      applyMask(payload.subarray(start, length), reader.mask)
+    }
+    return payload
+  }
+
+  /** Who it is addressed to, now that it is whole. */
+  addressIn(payload: Buffer) {
+    return this.#finder.addressOf(this.#scan, payload)
   }
 
   /** Gives up what is held, as it came. To be called once. */
-  release(): readonly Buffer[] {
-    holdings.bytes -= this.#bytes
-    return this.#frames
+  release(): Buffer {
+    this.#room.give(this.#taken)
+    this.#taken = 0
+    return this.#frames.view()
   }
 }
 
@@ -83,17 +101,4 @@ export function mayBeAddressed(reader: FrameReader, chunk: Buffer, payload: numb
   if (payload >= chunk.length) return true
   const first = (chunk[payload] as number) ^ (reader.mask >>> 24)
   return first === OPEN_BRACE || first === 0x20 || (first >= 0x09 && first <= 0x0d)
-}
-
-/** Payloads up to this size are looked at in a buffer that all pipes share. */
-const scratch = Buffer.allocUnsafeSlow(65_536)
-
-/** A payload unmasked, to be looked at now; the chunk stays as it is. */
-export function unmasked(chunk: Buffer, start: number, end: number, mask: number): Buffer {
-  if (mask === 0) return chunk.subarray(start, end)
-  const bytes = end - start
-  const copy = bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes)
-  chunk.copy(copy, 0, start, end)
-  applyMask(copy, mask)
-  return copy
 }

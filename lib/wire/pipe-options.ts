@@ -1,4 +1,4 @@
-import type { AddressFinder } from '../websocket/address-finder.ts'
+import type { AddressFinder, Unparsed } from '../websocket/address-finder.ts'
 import type { FirstText } from './first-text.ts'
 import type { Message } from './message.ts'
 import type { Pipe } from './pipe.ts'
@@ -22,6 +22,10 @@ export interface PipeListener {
   takes(pipe: Pipe, recipient: string): boolean
   /** An addressed message that was taken out. */
   onAddressed(pipe: Pipe, recipient: string, message: Message): void
+  /** A message that may be addressed passes without having been looked at to its end. */
+  onUnparsed(pipe: Pipe, why: Unparsed): void
+  /** There is no room to hold a message that may be addressed; it must not pass. */
+  onNoRoom(pipe: Pipe): void
 }
 
 export interface PipeOptions {

@@ -3,7 +3,7 @@ import type { Address, AddressFinder } from '../websocket/address-finder.ts'
 import type { FirstText } from './first-text.ts'
 import { encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
 import { gather } from './gather.ts'
-import { Held, holdings, mayBeAddressed, unmasked } from './held.ts'
+import { Held, mayBeAddressed } from './held.ts'
 import { Insertions } from './insertions.ts'
 import { ControlFrames, type KeptFrame } from './kept.ts'
 import { nextMask } from './mask.ts'
@@ -135,7 +135,7 @@ export class Pipe {
 
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
   finish(): void {
-    for (const bytes of this.#release()) this.#write(bytes)
+    this.#passHeld()
     for (const bytes of this.#controls.take()) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
     this.#carry = undefined
@@ -281,11 +281,11 @@ export class Pipe {
           passed = this.#keep(this.#held, chunk, before, offset, step)
         } else if (reader.opcode === OPCODE.TEXT && mayBeAddressed(reader, chunk, offset, step)) {
           const end = offset + reader.length
-          if (reader.fin && end <= chunk.length) {
+          if (reader.fin && end <= chunk.length && reader.length <= this.#find.maxBytes) {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
-            const data = unmasked(chunk, offset, end, reader.mask)
-            const address = this.#addressOf(data)
+            const data = this.#find.look(chunk, offset, end, reader.mask)
+            const address = this.#taken(this.#find.find(data))
             if (address) {
               // First, so that whoever takes it may write to this stream.
               this.#pass(chunk, passed, before)
@@ -295,9 +295,8 @@ export class Pipe {
             offset = end
           } else {
             this.#pass(chunk, passed, before)
-            this.#held = new Held()
-            this.#held.add(Buffer.from(chunk.subarray(before, offset)))
-            passed = offset
+            this.#held = new Held(this.#find)
+            passed = this.#keep(this.#held, chunk, before, offset, step)
           }
         }
       } else if (this.#first?.see(reader, chunk, before, offset, step)) this.#first = undefined
@@ -323,40 +322,55 @@ export class Pipe {
   }
 
   /** The address of a message that is to be taken out of the stream. */
-  #addressOf(payload: Buffer): Address | undefined {
-    const address = this.#find?.find(payload)
-    return address && this.listener.takes(this, address.recipient) ? address : undefined
+  #taken(address: Address | 'too_deep' | undefined): Address | undefined {
+    if (address === 'too_deep') this.listener.onUnparsed(this, address)
+    else if (address && this.listener.takes(this, address.recipient)) return address
+    return undefined
   }
 
   #take({ recipient, id }: Address, data: Buffer): void {
     this.listener.onAddressed(this, recipient, { data, binary: false, id })
   }
 
-  /** Holds a piece of a message, and decides at its end. Returns up to where the chunk has been dealt with. */
+  /** Holds a piece of a message, for as long as it may be addressed. Returns up to where the chunk has been dealt with. */
   #keep(held: Held, chunk: Buffer, start: number, end: number, step: number): number {
-    const reader = this.#reader
-    const piece = this.#own(chunk.subarray(start, end))
-    if (step === STEP.MORE || step === STEP.END)
-      held.addPayload(piece, reader.mask, reader.length - reader.remaining - piece.length)
-    else held.add(piece)
-    if (step !== STEP.HEADER && step !== STEP.MORE && reader.message === 0) {
-      const data = held.unmasked()
-      const frames = this.#release()
-      const address = this.#addressOf(data)
-      if (address) this.#take(address, data)
-      else for (const bytes of frames) this.#write(bytes)
-    } else if (held.isTooMuch(reader.messageBytes)) {
-      holdings.unread++
-      for (const bytes of this.#release()) this.#write(bytes)
+    const verdict = held.add(this.#reader, chunk, start, end, step)
+    if (verdict === 'hold') return end
+    if (verdict === 'no_room') {
+      this.listener.onNoRoom(this)
+      // A stream that has ended otherwise is not closed again, and this message is no longer whole.
+      if (this.#held) this.abandon()
+      return end
     }
-    return end
+    if (verdict === 'whole') {
+      const data = held.payload()
+      const address = this.#taken(held.addressIn(data))
+      if (address) {
+        this.#release()
+        this.#take(address, data)
+      } else this.#passHeld()
+      return end
+    }
+    this.#passHeld()
+    if (verdict !== 'pass') this.listener.onUnparsed(this, verdict)
+    return verdict === 'too_large' ? start : end
+  }
+
+  /** For how many steps of the clock a message has been held; to be asked once for each in which the source is read. */
+  ageOfHeld(): number {
+    return this.#held ? ++this.#held.age : 0
   }
 
   /** Holds nothing any more. Returns what was held, as it came. */
-  #release(): readonly Buffer[] {
-    const frames = this.#held?.release() ?? NOTHING
+  #release(): Buffer | undefined {
+    const frames = this.#held?.release()
     this.#held = undefined
     return frames
+  }
+
+  #passHeld(): void {
+    const frames = this.#release()
+    if (frames) this.#write(frames)
   }
 
   #keepControl(chunk: Buffer, start: number, end: number, step: number): number {
@@ -396,7 +410,7 @@ export class Pipe {
       return
     }
     // Whoever is at the other end answers this, as they would without us (RFC 6455 §7.1.7).
-    for (const bytes of this.#release()) this.#write(bytes)
+    this.#passHeld()
     this.#pass(chunk, passed, chunk.length)
     this.#insertions.dismiss()
   }

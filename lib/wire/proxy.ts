@@ -45,7 +45,7 @@ export interface Opening {
 }
 
 export interface ProxyOptions<C>
-  extends Pick<BridgeOptions<C>, 'find' | 'takes' | 'onAddressed' | 'onControl' | 'onLost'> {
+  extends Pick<BridgeOptions<C>, 'find' | 'holdFor' | 'takes' | 'onAddressed' | 'onUnparsed' | 'onControl' | 'onLost'> {
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
@@ -226,6 +226,8 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     idleAfter: { client: config.CLIENT_IDLE_SECONDS, upstream: config.UPSTREAM_IDLE_SECONDS },
     slowAfter: config.SLOW_CONSUMER_SECONDS,
     ...(options.find && { find: options.find }),
+    ...(options.holdFor && { holdFor: options.holdFor }),
+    ...(options.onUnparsed && { onUnparsed: options.onUnparsed.bind(options) }),
     ...(options.takes && { takes: options.takes.bind(options) }),
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     ...(options.onControl && { onControl: options.onControl.bind(options) }),

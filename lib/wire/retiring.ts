@@ -131,6 +131,12 @@ export class Retiring implements SocketOwner, PipeListener {
 
   onAddressed(): void {}
 
+  onUnparsed(): void {}
+
+  onNoRoom(): void {
+    this.#finish()
+  }
+
   #expire(): void {
     this.#told = true
     sayGoodbye(this.#socket)

@@ -4,12 +4,15 @@ import fc from 'fast-check'
 import t from 'tap'
 import * as ws from 'ws'
 import { AddressFinder } from '../../../lib/websocket/address-finder.ts'
+import { SharedRoom } from '../../../lib/websocket/room.ts'
 import { type Control, controlSecret, decodeControl, encodeControl } from '../../../lib/wire/control.ts'
 import { FirstText } from '../../../lib/wire/first-text.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
-import { Held, holdings, MAX_HELD_BYTES } from '../../../lib/wire/held.ts'
 import type { Direction, Message } from '../../../lib/wire/message.ts'
 import { Pipe } from '../../../lib/wire/pipe.ts'
+
+const finderIn = (room: SharedRoom, maxBytes = 1_048_576) =>
+  new AddressFinder({ field: 'recipientId', withId: false, maxBytes, room })
 
 /** What a pipe is given and what came out, read by another implementation of RFC 6455. */
 interface Run {
@@ -21,6 +24,8 @@ interface Run {
   readonly closes: string[]
   readonly controls: (Control | undefined)[]
   readonly pongs: string[]
+  /** Why messages were not looked at, or not held. */
+  readonly unparsed: string[]
   tooBig: number
   stops: number
 }
@@ -35,6 +40,8 @@ interface Given {
   readonly replace?: boolean
   /** Which recipients' messages are taken out; all, unless said otherwise. */
   readonly takes?: (recipient: string) => boolean
+  readonly room?: SharedRoom
+  readonly maxAddressed?: number
 }
 
 /** Takes chunks as sockets lend them: each is something else as soon as it has been pushed. */
@@ -67,6 +74,7 @@ function run(direction: Direction, given: Given = {}): Run {
     replace = false,
     takes = () => true,
   } = given
+  const { room = new SharedRoom(48 << 20), maxAddressed } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -80,6 +88,7 @@ function run(direction: Direction, given: Given = {}): Run {
     closes: [] as string[],
     controls: [] as (Control | undefined)[],
     pongs: [] as string[],
+    unparsed: [] as string[],
     tooBig: 0,
     stops: 0,
     out: () => {
@@ -103,11 +112,16 @@ function run(direction: Direction, given: Given = {}): Run {
         if (replace) void pipe.inject({ data: Buffer.from(`instead ${result.taken.length}`), binary: false })
         result.taken.push(data.toString())
       },
+      onUnparsed: (_pipe, why) => void run.unparsed.push(why),
+      onNoRoom(pipe) {
+        run.unparsed.push('no_room')
+        pipe.close(encodeClose(1013))
+      },
       onControl: (_pipe, payload) => void result.controls.push(decodeControl(payload)),
       onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
       onStopped: () => void run.stops++,
     },
-    { maxMessageBytes: limit, find: find ? new AddressFinder('recipientId') : undefined, secret, first },
+    { maxMessageBytes: limit, find: find ? finderIn(room, maxAddressed) : undefined, secret, first },
   )
   const run: Run = Object.assign(result, { pipe })
   return run
@@ -190,7 +204,7 @@ function encode(sent: readonly Sent[], direction: Direction): Buffer {
 }
 
 const isAddressed = ({ text, binary }: Sent) =>
-  !binary && new AddressFinder('recipientId').find(Buffer.from(text)) !== undefined
+  !binary && finderIn(new SharedRoom(0)).find(Buffer.from(text)) !== undefined
 const shown = ({ text, binary }: { text: string; binary: boolean }) =>
   `${binary ? 'b' : 't'}${Buffer.from(text).toString('latin1')}`
 const both = fc.constantFrom<Direction>('inbound', 'outbound')
@@ -427,19 +441,58 @@ t.test('an addressed message may begin with an empty fragment', async t => {
   t.equal(out().length, 0)
 })
 
-t.test('a message in very many pieces is not held: it passes as it came', async t => {
-  const pieces: Buffer[] = []
-  const text = `{"recipientId":"bob","pad":"${'x'.repeat(3000)}"}`
-  for (const [n, character] of [...text].entries()) {
-    const frame = encodeFrame(n === 0 ? OPCODE.TEXT : OPCODE.CONTINUATION, Buffer.from(character), n)
+/** A message in frames of one byte each. */
+const inPieces = (text: string) =>
+  [...Buffer.from(text)].map((byte, n) => {
+    const frame = encodeFrame(n === 0 ? OPCODE.TEXT : OPCODE.CONTINUATION, Buffer.of(byte), n + 1)
     if (n < text.length - 1) frame[0] = (frame[0] as number) & 0x7f
-    pieces.push(frame)
-  }
+    return frame
+  })
+
+t.test('a message in very many pieces is looked at like any other', async t => {
+  const text = `{"recipientId":"bob","pad":"${'x'.repeat(3000)}"}`
   const { pipe, out, taken } = run('inbound', { find: true })
-  for (const piece of pieces) pipe.push(piece)
-  t.strictSame(taken, [])
-  t.ok(out().equals(Buffer.concat(pieces)))
-  t.equal(await pipe.inject({ data: Buffer.from('x'), binary: false }), true, 'and the stream is read on')
+  for (const piece of inPieces(text)) pipe.push(piece)
+  t.strictSame(taken, [text])
+  t.equal(out().length, 0)
+})
+
+t.test('a message that is too large is not looked at: it passes as it came, from there on as it comes', async t => {
+  const text = `{"recipientId":"bob","pad":"${'x'.repeat(980)}"}`
+  const whole = encodeFrame(OPCODE.TEXT, Buffer.from(text), 7)
+  const room = new SharedRoom(100_000)
+  const { pipe, out, taken, unparsed } = run('inbound', { find: true, room, maxAddressed: 1000 })
+  pipe.push(whole)
+  pipe.push(whole.subarray(0, 20))
+  t.equal(out().length, whole.length + 20)
+  t.equal(room.bytes, 0, 'nothing of it is held')
+  pipe.push(whole.subarray(20))
+  for (const piece of inPieces(text)) {
+    const before = out().length
+    pipe.push(piece)
+    t.notOk(room.bytes > 0 && out().length > before, 'nor of its fragments, once they are too many')
+  }
+  t.equal(room.bytes, 0)
+  t.strictSame(unparsed, ['too_large', 'too_large', 'too_large'])
+  t.strictSame(out(), Buffer.concat([whole, whole, ...inPieces(text)]))
+  pipe.push(encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"bob"}'), 7))
+  t.equal(taken.length, 1, 'the next one is looked at')
+})
+
+t.test('what turns out not to be addressed passes at once, not at its end', async t => {
+  const header = encodeFrame(OPCODE.TEXT, Buffer.alloc(2000), 0).subarray(0, 8)
+  for (const [begin, why] of [
+    ['{"a":tru ', []],
+    [' [1,2', []],
+    [`{"a":${'['.repeat(513)}`, ['too_deep']],
+  ] as const) {
+    const room = new SharedRoom(100_000)
+    const { pipe, out, unparsed } = run('inbound', { find: true, room })
+    const bytes = Buffer.concat([header, Buffer.from(begin)])
+    pipe.push(bytes)
+    t.strictSame(out(), bytes, begin.slice(0, 10))
+    t.strictSame([room.bytes, unparsed], [0, why])
+  }
 })
 
 t.test('a stop comes between two messages, and what follows passes when it goes on, to another target', async t => {
@@ -571,39 +624,50 @@ t.test('a ping of ours goes between two fragments of a message that is under way
   t.strictSame(out(), Buffer.concat([first, encodeFrame(OPCODE.PING, Buffer.from('here?')), last]))
 })
 
-t.test('a message for which there is no room passes unread, and nothing stays booked', async t => {
-  const { pipe, out, taken } = run('inbound', { find: true })
-  const { unread } = holdings
-  const rest = new Held()
-  rest.add(Buffer.alloc(MAX_HELD_BYTES))
-  const message = encodeFrame(
-    OPCODE.TEXT,
-    Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })),
-    7,
-  )
+const large = encodeFrame(OPCODE.TEXT, Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })), 7)
+
+t.test('a message for which there is no room does not pass: the connection is closed', async t => {
+  const room = new SharedRoom(10_000)
+  const { pipe, out, taken, unparsed } = run('outbound', { find: true, room })
+  const message = encodeFrame(OPCODE.TEXT, Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(9000) })))
   pipe.push(message.subarray(0, 100))
-  pipe.push(message.subarray(100))
-  t.strictSame(out(), message)
+  t.ok(room.bytes > 0)
+  pipe.push(message.subarray(100, 8000))
+  t.strictSame(unparsed, ['no_room'])
+  pipe.push(message.subarray(8000))
   t.strictSame(taken, [])
-  t.equal(holdings.unread, unread + 1)
-  rest.release()
-  pipe.push(message.subarray(0, 100))
-  pipe.push(message.subarray(100))
-  t.equal(taken.length, 1)
-  t.equal(holdings.bytes, 0)
+  t.equal(room.bytes, 0, 'nothing stays taken')
+  t.strictSame((await decode(out(), 'outbound')).controls, ['close 1013 '])
+})
+
+t.test('also where the connection is closed already, nothing of it passes', async t => {
+  const room = new SharedRoom(100)
+  const { pipe, out } = run('outbound', { find: true, room })
+  pipe.listener.onNoRoom = () => {}
+  const message = encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"bob"}'))
+  pipe.push(message.subarray(0, 10))
+  pipe.push(message.subarray(10))
+  pipe.finish()
+  t.strictSame([out().length, room.bytes], [0, 0])
+})
+
+t.test('steps of the clock are counted for a message that is held', async t => {
+  const { pipe } = run('inbound', { find: true })
+  t.equal(pipe.ageOfHeld(), 0)
+  pipe.push(large.subarray(0, 100))
+  t.strictSame([pipe.ageOfHeld(), pipe.ageOfHeld()], [1, 2])
+  pipe.push(large.subarray(100))
+  pipe.push(large.subarray(0, 100))
+  t.equal(pipe.ageOfHeld(), 1, 'the next one is young')
 })
 
 t.test('what is held of a message whose target has gone is given up, and no longer counts', async t => {
-  const { pipe, out } = run('inbound', { find: true })
-  const message = encodeFrame(
-    OPCODE.TEXT,
-    Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })),
-    7,
-  )
-  pipe.push(message.subarray(0, 100))
-  t.ok(holdings.bytes > 0)
+  const room = new SharedRoom(100_000)
+  const { pipe, out } = run('inbound', { find: true, room })
+  pipe.push(large.subarray(0, 100))
+  t.ok(room.bytes > 0)
   pipe.abandon()
-  t.equal(holdings.bytes, 0)
-  pipe.push(message.subarray(100))
-  t.strictSame([out().length, holdings.bytes], [0, 0])
+  t.equal(room.bytes, 0)
+  pipe.push(large.subarray(100))
+  t.strictSame([out().length, room.bytes], [0, 0])
 })
