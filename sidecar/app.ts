@@ -36,7 +36,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
       },
     },
   )
-  const messaging = createMessaging(config, { members: () => discovery.members, log, metrics })
+  const messaging = createMessaging(config, { find, members: () => discovery.members, log, metrics })
   discovery.onChange(members => messaging.membersChanged(members))
 
   const control = new ConnectionControl({

@@ -3,7 +3,7 @@ import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { ownToken } from '../lib/service/token.ts'
-import type { Unparsed } from '../lib/websocket/address-finder.ts'
+import type { AddressFinder, Unparsed } from '../lib/websocket/address-finder.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
 import type { Direction } from '../lib/wire/message.ts'
 import { createHttpTransport } from '../lib/wire/transport/http.ts'
@@ -85,6 +85,7 @@ export interface Messaging {
 }
 
 export interface MessagingDeps {
+  readonly find: AddressFinder
   readonly members: () => MemberSet
   readonly history?: MemberHistory
   readonly log: Logger
@@ -93,7 +94,7 @@ export interface MessagingDeps {
 
 export function createMessaging(
   config: MessagingConfig,
-  { members, history = new MemberHistory(), log, metrics }: MessagingDeps,
+  { find, members, history = new MemberHistory(), log, metrics }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
@@ -115,8 +116,16 @@ export function createMessaging(
     },
     id => senders.close(id, 'own'),
   )
+  const receipts = config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined
+  const unparsed = metrics.counter(
+    'messages_unparsed_total',
+    'Messages that may be addressed and passed without having been looked at to their end, by reason.',
+    { labelNames: ['reason'] },
+  )
   const senders = createSenders(config, {
     connections,
+    find,
+    unparsed: reason => unparsed.inc({ reason }),
     replies: () => replies,
     router: () => router,
     metrics,
@@ -180,12 +189,6 @@ export function createMessaging(
       this.set(registry.users)
     },
   })
-  const receipts = config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined
-  const unparsed = metrics.counter(
-    'messages_unparsed_total',
-    'Messages that may be addressed and passed without having been looked at to their end, by reason.',
-    { labelNames: ['reason'] },
-  )
   const router = new Router({
     finder,
     transport,

@@ -58,9 +58,10 @@ export class AddressFinder {
 
   /**
    * @param payload of a whole text message, unmasked
-   * @returns `undefined` where it is not addressed, `too_deep` where that is unknown
+   * @returns `undefined` where it is not addressed; where it was not looked at to its end, why
    */
-  find(payload: Buffer): Address | 'too_deep' | undefined {
+  find(payload: Buffer): Address | Unparsed | undefined {
+    if (payload.length > this.maxBytes) return 'too_large'
     const scan = this.#scan
     scan.reset()
     if (scan.feed(payload, 0, payload.length)) return this.addressOf(scan, payload)

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Address, AddressFinder } from '../websocket/address-finder.ts'
+import type { Address, AddressFinder, Unparsed } from '../websocket/address-finder.ts'
 import type { FirstText } from './first-text.ts'
 import { encodeFrame, FrameReader, OPCODE, STEP } from './frames.ts'
 import { gather } from './gather.ts'
@@ -281,7 +281,7 @@ export class Pipe {
           passed = this.#keep(this.#held, chunk, before, offset, step)
         } else if (reader.opcode === OPCODE.TEXT && mayBeAddressed(reader, chunk, offset, step)) {
           const end = offset + reader.length
-          if (reader.fin && end <= chunk.length && reader.length <= this.#find.maxBytes) {
+          if (reader.fin && end <= chunk.length) {
             // The whole message is here, which is the usual case: it is looked at where it is.
             reader.read(chunk, offset)
             const data = this.#find.look(chunk, offset, end, reader.mask)
@@ -322,8 +322,8 @@ export class Pipe {
   }
 
   /** The address of a message that is to be taken out of the stream. */
-  #taken(address: Address | 'too_deep' | undefined): Address | undefined {
-    if (address === 'too_deep') this.listener.onUnparsed(this, address)
+  #taken(address: Address | Unparsed | undefined): Address | undefined {
+    if (typeof address === 'string') this.listener.onUnparsed(this, address)
     else if (address && this.listener.takes(this, address.recipient)) return address
     return undefined
   }

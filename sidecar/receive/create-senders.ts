@@ -1,5 +1,5 @@
 import type { Metrics } from '../../lib/service/metrics.ts'
-import { AddressFinder } from '../../lib/websocket/address-finder.ts'
+import type { AddressFinder, Unparsed } from '../../lib/websocket/address-finder.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
 import { dialLimitsOf } from '../../lib/wire/settings.ts'
@@ -18,15 +18,22 @@ export interface SendersDeps {
   /** Asked for when there is a reply: they need each other. */
   readonly replies: () => Replies
   readonly router: () => Router
+  readonly find: AddressFinder
+  /** A reply that may be addressed was not looked at. */
+  readonly unparsed: (why: Unparsed) => void
   readonly metrics: Metrics
 }
 
 /** The connections into the app that stand for clients of other pods, by a sidecar's settings. */
 export function createSenders(
   config: MessagingConfig,
-  { connections, replies, router, metrics }: SendersDeps,
+  { connections, replies, router, find, unparsed, metrics }: SendersDeps,
 ): SenderConnections {
-  const find = config.ROUTE === 'inbound' ? undefined : new AddressFinder(config.RECIPIENT_FIELD)
+  const recipientOf = (payload: Buffer) => {
+    const found = find.find(payload)
+    if (typeof found === 'string') unparsed(found)
+    else return found?.recipient
+  }
   return new SenderConnections({
     self: config.SELF,
     target: {
@@ -41,7 +48,8 @@ export function createSenders(
     serving: id => connections.serving(id),
     onReply(shadow, message) {
       // What the app addresses goes to that user, on whichever connection it is written.
-      const recipient = message.binary ? undefined : find?.find(message.data)?.recipient
+      const isLookedAt = config.ROUTE !== 'inbound' && !message.binary
+      const recipient = isLookedAt ? recipientOf(message.data) : undefined
       if (recipient !== undefined && recipient !== shadow.user) {
         const sender = { bridge: shadow, side: 'upstream', user: shadow.user ?? '' } as const
         router().route(sender, recipient, 'client', message)

@@ -7,6 +7,8 @@ import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { tokenCheck } from '../../lib/service/token.ts'
+import { AddressFinder } from '../../lib/websocket/address-finder.ts'
+import { SharedRoom } from '../../lib/websocket/room.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import { OUTCOMES } from '../../lib/wire/outcome.ts'
@@ -69,6 +71,12 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
   let members = MemberSet.empty
   let clock = 0
   const history = new MemberHistory({ now: () => performance.now() + clock })
+  const find = new AddressFinder({
+    field: 'recipientId',
+    withId: false,
+    maxBytes: 1_000_000,
+    room: new SharedRoom(0),
+  })
   const messaging = createMessaging(
     {
       SELF: self,
@@ -90,7 +98,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
       MAX_SENDER_CONNECTIONS: 100,
       ...config,
     },
-    { members: () => members, history, log, metrics },
+    { find, members: () => members, history, log, metrics },
   )
   const checkPeer = tokenCheck(config.TOKEN ?? '')
   await messageRoute(app, messaging.inbox, checkPeer, 1_000_000)
