@@ -58,7 +58,7 @@ t.test('bytes that are no UTF-8 are not looked at, wherever they are', async t =
 
 t.test('a recipient that is too long for a routing key is found, and stays none', async t => {
   for (const character of ['x', 'é', '\\u0041', '\\ud83d\\ude00']) {
-    const recipient = find(`{"recipientId":"${character.repeat(400_000)}"}`) ?? ''
+    const recipient = find(`{"recipientId":"${character.repeat(200_000)}"}`) ?? ''
     t.match(keyProblem(recipient), /more than 512/)
     t.ok(recipient.length < 4000, 'of it no more is kept than that takes')
   }
