@@ -11,6 +11,7 @@ import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
+import { readinessOf } from './readiness.ts'
 import { confirmed, type Identity, planner } from './upgrade.ts'
 
 /** Memory of all messages together that are held until it is known whether they are addressed. */
@@ -119,13 +120,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
   })
   return {
     app,
-    // Members are no condition: the first pod that gets ready is the first member.
-    async notReady() {
-      const { APP_HOST, APP_PORT } = config
-      return (await accepts(APP_HOST, APP_PORT))
-        ? undefined
-        : `the app does not accept connections on ${APP_HOST}:${APP_PORT}`
-    },
+    notReady: readinessOf({ config, discovery, metrics }),
     async handOver(deadline) {
       proxy.refuse()
       const connections = () => proxy.bridges

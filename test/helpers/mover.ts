@@ -48,6 +48,7 @@ export function startMover(t: Scope, apps: readonly { port: number }[], env: Rec
     members: set,
     leaving: new Set(),
     synced: true,
+    problem: undefined,
     start: async () => {},
     onChange: () => () => {},
     stop: async () => {},

@@ -23,6 +23,8 @@ export interface Discovery {
   readonly leaving: ReadonlySet<string>
   /** Whether the source has answered at least once. */
   readonly synced: boolean
+  /** What is wrong with its last answer, for a person to read; `undefined`: nothing, or there is none yet. */
+  readonly problem: string | undefined
   /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */
   start(): Promise<void>
   /** Returns what ends the subscription. Not called for the members that there are already. */

@@ -89,6 +89,10 @@ export class MemberWatch implements Discovery {
     return this.#synced
   }
 
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
   start(): Promise<void> {
     this.#running ??= this.#run()
     return this.#first.promise
