@@ -10,7 +10,12 @@ const MAX_ATTEMPTS = 3
  * Refusals that say nothing about the handshake: another member may take it. A handshake that an app takes its time for, or ends its
  * connection at, is not among them: it would do the same at every member.
  */
-const PASSED_OVER: ReadonlySet<string> = new Set(['WSO_ERR_UPSTREAM_UNREACHABLE', 'WSO_ERR_DRAINING', 'WSO_ERR_FULL'])
+const PASSED_OVER: ReadonlySet<string> = new Set([
+  'WSO_ERR_UPSTREAM_UNREACHABLE',
+  'WSO_ERR_DRAINING',
+  'WSO_ERR_FULL',
+  'WSO_ERR_WRONG_TARGET',
+])
 
 /** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
 export class PassOver {
@@ -25,7 +30,7 @@ export class PassOver {
   next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
     if (!PASSED_OVER.has(code)) return undefined
     const { key, member } = plan.context
-    if (code === 'WSO_ERR_DRAINING') this.#members.saysItLeaves(member)
+    if (code === 'WSO_ERR_DRAINING' || code === 'WSO_ERR_WRONG_TARGET') this.#members.saysItLeaves(member)
     else if (code !== 'WSO_ERR_FULL') this.#members.suspect(member)
     const tried = new Set(this.#tried.get(plan)).add(member)
     const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined

@@ -102,7 +102,7 @@ export class Rehome {
       else leave(answered.socket)
       if (verdict !== 'unavailable') return verdict
       const code = fieldOf(answered.head, ERROR_HEADER)
-      if (code === DRAINING) members.saysItLeaves(target.name)
+      if (code === DRAINING || code === WRONG_TARGET) members.saysItLeaves(target.name)
       else if (code === UNREACHABLE) members.suspect(target.name)
       return 'next'
     }
@@ -128,6 +128,7 @@ export class Rehome {
 const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
 const DRAINING = 'WSO_ERR_DRAINING'
+const WRONG_TARGET = 'WSO_ERR_WRONG_TARGET'
 const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'
 
 /** What a refusal says that is the app's own, or comes of what app and client say about the user: it would be the same elsewhere. */

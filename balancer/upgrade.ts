@@ -9,6 +9,7 @@ import {
   CONNECTION_HEADER,
   CONTROL_HEADER,
   PROXY_INSTANCE_HEADER,
+  TARGET_HEADER,
   UPSTREAM_HOST_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
@@ -29,11 +30,12 @@ const FORGEABLE: ReadonlySet<string> = new Set([
   CONNECTION_HEADER,
   CONTROL_HEADER,
   ARRIVING_HEADER,
+  TARGET_HEADER,
   ...FORWARDED_NAMES,
 ])
 
 export interface PlannerOptions {
-  readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO'>
+  readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO' | 'TARGET'>
   /** Name of this balancer. */
   readonly instance: string
   /** Of the control pings. */
@@ -59,6 +61,7 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
         [CLIENT_REQUEST_HEADER]: 'true',
         [CONNECTION_HEADER]: randomBytes(CONNECTION_ID_BYTES).toString('hex'),
         [CONTROL_HEADER]: control,
+        ...(config.TARGET && { [TARGET_HEADER]: config.TARGET }),
         ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
         ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
       },

@@ -1,6 +1,5 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
-import { tokenCheck } from '../lib/service/token.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
 import { SharedRoom } from '../lib/websocket/room.ts'
 import { accepts } from '../lib/wire/probe.ts'
@@ -11,6 +10,7 @@ import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
+import { peerCheck } from './peer-check.ts'
 import { readinessOf } from './readiness.ts'
 import { confirmed, type Identity, planner } from './upgrade.ts'
 
@@ -109,7 +109,7 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  const checkPeer = tokenCheck(config.TOKEN, config.TOKEN_REQUIRED)
+  const checkPeer = peerCheck(config, metrics)
   await messageRoute(app, messaging.inbox, checkPeer, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
   await linkRoute(app, messaging.inbox, checkPeer, limits, metrics)

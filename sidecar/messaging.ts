@@ -31,6 +31,7 @@ export type MessagingConfig = Pick<
   SidecarConfig,
   | 'SELF'
   | 'TOKEN'
+  | 'TARGET'
   | 'TRANSPORT'
   | 'DELIVER_TIMEOUT_MS'
   | 'RECIPIENT_WAIT_MS'
@@ -102,7 +103,7 @@ export function createMessaging(
   const acquaintances = new Acquaintances({ members, history, trusting: token === '' })
   const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
   const transport = new Introductions(
-    (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token }),
+    (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token, target: config.TARGET }),
   )
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name

@@ -7,6 +7,7 @@ import {
   CONNECTION_HEADER,
   CONTROL_HEADER,
   INSTANCE_HEADER,
+  TARGET_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
 import { parseSecret } from '../lib/wire/control.ts'
@@ -15,6 +16,7 @@ import type { Plan } from '../lib/wire/proxy.ts'
 import { CONNECTION_ID_BYTES, isConnectionId } from '../lib/wire/transport/transport.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
+import { assertTarget } from './target.ts'
 
 /** Set anew here, or not meant for the app. */
 const BETWEEN_US: ReadonlySet<string> = new Set([
@@ -23,6 +25,7 @@ const BETWEEN_US: ReadonlySet<string> = new Set([
   CONNECTION_HEADER,
   CONTROL_HEADER,
   ARRIVING_HEADER,
+  TARGET_HEADER,
 ])
 
 /** What the sidecar remembers of a connection. */
@@ -59,14 +62,15 @@ function secretOf(text: string | undefined): Buffer | undefined {
  * name. Anybody can claim to come through a balancer, so its word is one place more, and not one instead of the others: all have to
  * name the same user. Without a balancer only the routing key counts.
  *
- * The function throws what {@link userOf} throws.
+ * The function throws what {@link assertTarget} and {@link userOf} throw.
  */
 export function planner(
-  config: Pick<SidecarConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'APP_HOST' | 'APP_PORT'>,
+  config: Pick<SidecarConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'APP_HOST' | 'APP_PORT' | 'TARGET'>,
   instance: string,
 ): (request: IncomingMessage, path: string) => Plan<Identity> {
   const behindBalancer = parseRoutingKey(`header:${USER_HEADER},${config.ROUTING_KEY.text}`)
   return ({ headers, rawHeaders }, path) => {
+    assertTarget(config.TARGET, headers)
     const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : behindBalancer
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
     const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])

@@ -26,6 +26,12 @@ export const routingSettings = {
     pattern: '^([a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$',
     description: 'For kubernetes: namespace/name of the Service whose EndpointSlices are watched.',
   }),
+  TARGET: Type.String({
+    default: '',
+    pattern: '^([a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$',
+    description:
+      'namespace/name of the Deployment whose pods take the WebSockets: it goes with each handshake and message, and a sidecar of another one refuses; empty: it is neither said nor checked.',
+  }),
   ROUTING_KEY: Type.String({
     default: DEFAULT_ROUTING_KEY,
     description:

@@ -78,6 +78,12 @@ export const ERRORS = {
     retryable: true,
   },
   DRAINING: { code: 'WSO_ERR_DRAINING', message: 'this instance is shutting down', status: 503, retryable: true },
+  WRONG_TARGET: {
+    code: 'WSO_ERR_WRONG_TARGET',
+    message: 'this pod is of another app than the one that is meant: its address has changed hands',
+    status: 503,
+    retryable: true,
+  },
   UNAUTHORIZED: {
     code: 'WSO_ERR_UNAUTHORIZED',
     message: 'the bearer token is missing or wrong',

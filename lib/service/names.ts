@@ -58,6 +58,12 @@ export const UPSTREAM_HOST_HEADER = 'x-ws-operator-upstream-host'
 /** Request header from the balancer to the sidecar: this is a client's request, meant for the app. */
 export const CLIENT_REQUEST_HEADER = 'x-ws-operator-client-request'
 
+/**
+ * Request header from the balancer to the sidecar, and between sidecars: whose pods are meant, `namespace/name` of the Deployment. An address
+ * outlives its pod.
+ */
+export const TARGET_HEADER = 'x-ws-operator-target'
+
 /** Response header of what this system refuses by itself: the code of the error table. What an app answers has none. */
 export const ERROR_HEADER = 'x-ws-operator-error'
 

@@ -81,6 +81,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     {
       SELF: self,
       TOKEN: '',
+      TARGET: '',
       TRANSPORT: 'link',
       DELIVER_TIMEOUT_MS: 5000,
       RECIPIENT_WAIT_MS: 3000,

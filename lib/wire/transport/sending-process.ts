@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { MEMBER_HEADER, SENDER_HEADER } from '../../service/names.ts'
+import { MEMBER_HEADER, SENDER_HEADER, TARGET_HEADER } from '../../service/names.ts'
 import { serialNumbers } from './serial-numbers.ts'
 import type { TransportIdentity } from './transport.ts'
 
@@ -10,10 +10,11 @@ export class SendingProcess {
   /** The number of the next message that is sent. */
   readonly nextId = serialNumbers()
 
-  constructor({ self, token }: TransportIdentity) {
+  constructor({ self, token, target }: TransportIdentity) {
     this.headers = {
       [SENDER_HEADER]: randomUUID(),
       [MEMBER_HEADER]: self,
+      ...(target && { [TARGET_HEADER]: target }),
       ...(token && { authorization: `Bearer ${token}` }),
     }
   }

@@ -76,6 +76,8 @@ export interface TransportIdentity {
   readonly self: string
   /** Shown to the other sidecar; empty: none. */
   readonly token: string
+  /** Whose sidecar it is, and who is meant: `namespace/name` of the Deployment. */
+  readonly target?: string
 }
 
 /** What the other end of a transport remembers of one sending process. */
