@@ -10,16 +10,14 @@ export interface AcquaintancesOptions {
   readonly members: () => MemberSet
   /** Of the lists of members there were. */
   readonly history: { get(name: string): Member | undefined }
-  /** Whether each name is taken for a member's: where no token is shown, there is none to lose. */
-  readonly trusting: boolean
   /** Milliseconds on any clock that never goes back. */
   readonly now?: () => number
 }
 
 /**
- * The members that this sidecar may speak to. Whoever it dials is shown the token, so a name that a client can have made up (the
- * `move` of a control ping, or what comes without a token) is not enough: it must be in a list of members, now or a short time ago, or
- * come from a sidecar that has the token.
+ * The members that this sidecar may speak to, and believe. Whoever it dials gets its users' messages and is shown the token, so a name that
+ * anybody can have made up (the `move` of a control ping, an announcement) is not enough: it must be in a list of members, now or a
+ * short time ago, or come from a sidecar that has the token, or from a member that was asked.
  */
 export class Acquaintances {
   readonly #options: AcquaintancesOptions
@@ -31,7 +29,7 @@ export class Acquaintances {
     this.#met = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_MET, ...(now && { now }) })
   }
 
-  /** A sidecar that has the token has named this member: itself, or one where it would look for somebody. */
+  /** A sidecar that has the token has named itself so, or a member that was asked has named where it would look for somebody. */
   met(name: string): void {
     const member = parse(name)
     if (member) this.#met.set(member.name, member)
@@ -39,8 +37,8 @@ export class Acquaintances {
 
   /** A member by its name; `undefined`: it is none, or none that may be dialled. */
   get(name: string): Member | undefined {
-    const { members, history, trusting } = this.#options
-    return members().get(name) ?? history.get(name) ?? this.#met.get(name) ?? (trusting ? parse(name) : undefined)
+    const { members, history } = this.#options
+    return members().get(name) ?? history.get(name) ?? this.#met.get(name)
   }
 }
 

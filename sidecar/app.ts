@@ -1,4 +1,5 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
+import { parseSelf } from '../lib/routing/members.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
 import { SharedRoom } from '../lib/websocket/room.ts'
@@ -10,7 +11,8 @@ import { handOverAll } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
-import { peerCheck } from './peer-check.ts'
+import { MemberAddresses } from './peers/member-addresses.ts'
+import { PeerGate, type PeerGateOptions } from './peers/peer-gate.ts'
 import { readinessOf } from './readiness.ts'
 import { confirmed, type Identity, planner } from './upgrade.ts'
 
@@ -18,7 +20,10 @@ import { confirmed, type Identity, planner } from './upgrade.ts'
 const MAX_HELD_BYTES = 48 << 20
 
 /** The sidecar as a server that does not listen yet. */
-export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
+export async function buildApp(
+  config: SidecarConfig,
+  deps: Deps & { discovery?: Discovery } & Pick<PeerGateOptions, 'addressOf'>,
+): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
   const room = new SharedRoom(MAX_HELD_BYTES)
@@ -38,7 +43,19 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   )
   const messaging = createMessaging(config, { find, members: () => discovery.members, log, metrics })
-  discovery.onChange(members => messaging.membersChanged(members))
+  const addresses = new MemberAddresses({ self: parseSelf(config.SELF) })
+  const gate = new PeerGate({
+    addresses,
+    token: config.TOKEN,
+    tokenRequired: config.TOKEN_REQUIRED,
+    target: config.TARGET,
+    metrics,
+    ...(deps.addressOf && { addressOf: deps.addressOf }),
+  })
+  discovery.onChange(members => {
+    addresses.update(members)
+    messaging.membersChanged(members)
+  })
 
   const control = new ConnectionControl({
     accepts: () => accepts(config.APP_HOST, config.APP_PORT),
@@ -68,8 +85,8 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     log,
     metrics,
     config,
-    isOwn: isPeerMessage,
-    claims: isLinkHandshake,
+    isOwn: request => isPeerMessage(request) && gate.isPeer(request),
+    claims: request => isLinkHandshake(request) && gate.isPeer(request),
     plan: planner(config, instance),
     confirm: confirmed,
     find: {
@@ -109,13 +126,13 @@ export async function buildApp(config: SidecarConfig, deps: Deps & { discovery?:
     },
   })
   const { app } = proxy
-  const checkPeer = peerCheck(config, metrics)
-  await messageRoute(app, messaging.inbox, checkPeer, config.MAX_PAYLOAD_BYTES)
+  await messageRoute(app, messaging.inbox, gate, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
-  await linkRoute(app, messaging.inbox, checkPeer, limits, metrics)
+  await linkRoute(app, messaging.inbox, gate, limits, metrics)
   await discovery.start()
   app.addHook('onClose', async () => {
     messaging.stop()
+    addresses.stop()
     await discovery.stop()
   })
   return {

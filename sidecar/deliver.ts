@@ -137,7 +137,7 @@ export class Delivery {
     if (keyProblem(user) !== undefined) return 'rejected'
     const known = whereabouts.get(user)
     if (known !== undefined) return { member: known }
-    if (registry.leftRecently(user)) return A_MOMENT_AGO
+    if (registry.leftRecently(user) || whereabouts.isClaimed(user)) return A_MOMENT_AGO
     const member = owner(user)
     return member === undefined || member === self ? 'offline' : { member }
   }

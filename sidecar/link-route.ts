@@ -12,13 +12,13 @@ import {
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
-import type { PeerCheck } from '../lib/service/token.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
 import { IncompleteFrames } from '../lib/wire/transport/incomplete-frames.ts'
 import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
 import { readMemberHeader } from './member-header.ts'
+import type { PeerGate } from './peers/peer-gate.ts'
 
 /** Most links at a time: far more than an app has pods. Who gets none uses HTTP. */
 const MAX_LINKS = 2000
@@ -54,7 +54,7 @@ export function isLinkHandshake({
 export async function linkRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  checkPeer: PeerCheck,
+  gate: PeerGate,
   { maxLinks = MAX_LINKS, ...limits }: LinkRouteLimits,
   metrics: Metrics,
 ): Promise<void> {
@@ -62,7 +62,7 @@ export async function linkRoute(
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
   const incomplete = new IncompleteFrames(limits.maxMessageBytes)
-  /** Handshakes with a token. */
+  /** Handshakes of those whose member name is proven. */
   const proven = new WeakSet<IncomingMessage>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {
     collect() {
@@ -88,13 +88,13 @@ export async function linkRoute(
     })
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
-      if (await checkPeer(request)) proven.add(request.raw)
+      const standing = gate.admit(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
       if (protocol !== LINK_PROTOCOL && protocol !== LINK_PROTOCOL_BEFORE)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       if (request.headers[SENDER_HEADER] === undefined)
         throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)
-      readMemberHeader(request.headers)
+      if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)
       // One that comes again has its place: its older link ends.
       if (links.size >= maxLinks && !links.has(String(request.headers[SENDER_HEADER])))
         throw serviceError('FULL', maxLinks)
@@ -119,6 +119,7 @@ export async function linkRoute(
     })
   })
   app.server.on('upgrade', (request: IncomingMessage, socket, head) => {
-    if (isLinkHandshake(request) && !handshakes.emit('upgrade', request, socket, head)) socket.destroy()
+    if (isLinkHandshake(request) && gate.isPeer(request) && !handshakes.emit('upgrade', request, socket, head))
+      socket.destroy()
   })
 }

@@ -17,15 +17,15 @@ import {
   SERVED_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
-import type { PeerCheck } from '../lib/service/token.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
 import type { Answer, Deliver, Outcome } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { MAX_INTRODUCTION_BYTES, readServed } from '../lib/wire/transport/link-frames.ts'
 import { type Inbox, isConnectionId, type Origin } from '../lib/wire/transport/transport.ts'
 import { readMemberHeader } from './member-header.ts'
+import type { PeerGate } from './peers/peer-gate.ts'
 
-/** Whether a request is another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
+/** Whether a request has the form of another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
   return (method === 'POST' || method === 'PUT') && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
 }
@@ -43,15 +43,16 @@ const PRECONDITION_REQUIRED = 428
 export async function messageRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  checkPeer: PeerCheck,
+  gate: PeerGate,
   maxPayloadBytes: number,
 ): Promise<void> {
   await app.register(async scope => {
     scope.addHook('onRequest', async request => {
       // Where plain requests of clients are not passed on, they come here.
-      if (!isPeerMessage(request.raw)) throw serviceError('UPGRADE_REQUIRED')
+      if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
+      if (request.method === 'POST') gate.admit(request.raw)
+      else gate.proves(request.raw, gate.standing(request.raw), readMemberHeader(request.headers))
     })
-    scope.addHook('onRequest', checkPeer)
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
@@ -73,8 +74,7 @@ export async function messageRoute(
       const member = readMemberHeader(headers)
       const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
       if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
-      // It has passed the check, but perhaps only because none has to show a token yet.
-      if (await checkPeer(request)) inbox.met(member)
+      if (gate.proves(request.raw, gate.standing(request.raw), member)) inbox.met(member)
       inbox.announced(member, users)
       return reply.code(204).send()
     })

@@ -100,7 +100,7 @@ export function createMessaging(
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
   const token = ownToken(config.TOKEN)
-  const acquaintances = new Acquaintances({ members, history, trusting: token === '' })
+  const acquaintances = new Acquaintances({ members, history })
   const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
   const transport = new Introductions(
     (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token, target: config.TARGET }),
@@ -230,8 +230,8 @@ export function createMessaging(
     disconnected: (user, bridge) => registry.remove(user, bridge),
     moved(user, bridge, name) {
       registry.remove(user, bridge)
-      // The balancer's list may be newer than ours: that is remembered, and used as soon as the member is known here too.
-      whereabouts.set(user, name)
+      // The balancer's list may be newer than ours.
+      whereabouts.announced(name, [user])
       moves.set(bridge, name)
       const member = acquaintances.get(name)
       if (member) announcer.moved(user, member)

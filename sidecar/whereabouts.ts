@@ -8,6 +8,9 @@ const MAX_USERS = 100_000
 /** Members that are believed to have one user; with more, those that were heard of longest ago go first. */
 export const MAX_MEMBERS = 4
 
+/** Users of whom somebody says so that is no member, or not yet: they must not drive out what is believed. */
+const MAX_CLAIMED = 10_000
+
 /** How long a member that had nobody for a copy is not sent another one, in milliseconds; unless it announces the user. */
 const ABSENT_MS = 1000
 
@@ -37,6 +40,8 @@ export class Whereabouts {
   /** Of each user, what was heard last comes first. */
   readonly #beliefs: ExpiringMap<string, readonly Belief[]>
   readonly #absent: ExpiringMap<string, string>
+  /** Of each user, those who say that they have them and may become members, the last first. */
+  readonly #claims: ExpiringMap<string, readonly string[]>
 
   constructor({ self, isUsable = () => true, metrics, now = () => performance.now() }: WhereaboutsOptions) {
     this.#self = self
@@ -54,6 +59,13 @@ export class Whereabouts {
     })
     this.#beliefs = beliefs
     this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now })
+    this.#claims = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_CLAIMED, now })
+    const claims = this.#claims
+    metrics.gauge('whereabouts_claimed', 'Users whom somebody says to have who is no member that is known here.', {
+      collect() {
+        this.set(claims.size)
+      },
+    })
     metrics.gauge('whereabouts', 'Users who are known to be at another pod than their owner.', {
       collect() {
         this.set(beliefs.size)
@@ -71,9 +83,14 @@ export class Whereabouts {
    * it can become usable.
    */
   members(user: string): readonly string[] {
-    return this.#of(user)
-      .map(({ member }) => member)
-      .filter(this.#isUsable)
+    const believed = this.#of(user).map(({ member }) => member)
+    const claimed = (this.#claims.get(user) ?? NOBODY).filter(member => !believed.includes(member))
+    return [...believed, ...claimed].filter(this.#isUsable)
+  }
+
+  /** Whether somebody says that they have a user who may not be asked, and may be a member in a moment. */
+  isClaimed(user: string): boolean {
+    return this.#claims.get(user)?.some(member => !this.#isUsable(member)) ?? false
   }
 
   /** Remembers that a member has a user now. One who is connected here too has several connections. */
@@ -84,9 +101,13 @@ export class Whereabouts {
     if (this.lacks(user, member)) this.#absent.delete(user)
   }
 
-  /** Another member says that it has these users. */
+  /**
+   * It is said that a member has these users. Of one that may not be asked, and may not be one at all, that is remembered apart, and
+   * believed as soon as it is known.
+   */
   announced(member: string, users: readonly string[]): void {
-    for (const user of users) this.set(user, member)
+    if (!this.#isUsable(member)) this.#claim(member, users)
+    else for (const user of users) this.set(user, member)
   }
 
   /** Forgets a user: they are where the list of members says. */
@@ -96,6 +117,7 @@ export class Whereabouts {
 
   /** Forgets that a member has a user: it has not. */
   disprove(user: string, member: string): void {
+    this.#disclaim(user, member)
     this.#keep(user, belief => belief.member !== member)
   }
 
@@ -104,6 +126,7 @@ export class Whereabouts {
    * since then is true all the same: answers and announcements overtake each other.
    */
   absent(user: string, member: string, asked: number): void {
+    this.#disclaim(user, member)
     this.#keep(user, belief => belief.member !== member || belief.since > asked)
     if (!this.#of(user).some(belief => belief.member === member)) this.#absent.set(user, member)
   }
@@ -111,6 +134,21 @@ export class Whereabouts {
   /** Whether a member had nobody for a copy a moment ago, and has said nothing else since. */
   lacks(user: string, member: string): boolean {
     return this.#absent.get(user) === member
+  }
+
+  #claim(member: string, users: readonly string[]): void {
+    for (const user of users) {
+      const others = (this.#claims.get(user) ?? NOBODY).filter(other => other !== member)
+      this.#claims.set(user, [member, ...others].slice(0, MAX_MEMBERS))
+    }
+  }
+
+  #disclaim(user: string, member: string): void {
+    const claims = this.#claims.get(user)
+    if (!claims?.includes(member)) return
+    const left = claims.filter(other => other !== member)
+    if (left.length === 0) this.#claims.delete(user)
+    else this.#claims.set(user, left)
   }
 
   #of(user: string): readonly Belief[] {
@@ -130,3 +168,4 @@ export class Whereabouts {
 }
 
 const NONE: readonly Belief[] = []
+const NOBODY: readonly string[] = []

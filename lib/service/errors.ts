@@ -90,6 +90,12 @@ export const ERRORS = {
     status: 401,
     retryable: false,
   },
+  UNKNOWN_PEER: {
+    code: 'WSO_ERR_UNKNOWN_PEER',
+    message: 'this does not come from the address of a member, and shows no token',
+    status: 503,
+    retryable: true,
+  },
   BAD_MESSAGE: {
     code: 'WSO_ERR_BAD_MESSAGE',
     message: 'not a message for this transport: %s',

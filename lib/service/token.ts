@@ -4,9 +4,6 @@ import { validateHeaderValue } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
-/** Lets a caller in and says whether they have shown a token, or throws `WSO_ERR_UNAUTHORIZED` (401). */
-export type PeerCheck = (request: Pick<FastifyRequest, 'headers'>) => Promise<boolean>
-
 /** The tokens of a setting: the first is shown to others, each is taken from them. */
 const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
 
@@ -32,20 +29,27 @@ function isHeaderValue(text: string): boolean {
 export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
 
 /**
- * Makes the check that callers have to pass: to show one of the tokens, if there are any.
+ * Makes the function that tells whether a request shows one of some tokens.
  *
- * @param setting tokens as a list, or as a text with commas between; empty: everybody passes
- * @param required whether who shows none is refused; a wrong one always is
+ * @param tokens a list, or a text with commas between; none: no request does
  */
-export function tokenCheck(setting: string | readonly string[], required = true): PeerCheck {
-  const tokens = typeof setting === 'string' ? tokensOf(setting) : setting
-  const accepted = tokens.map(token => digest(`Bearer ${token}`))
-  return async ({ headers: { authorization } }) => {
-    if (accepted.length === 0 || (authorization === undefined && !required)) return false
-    const shown = digest(authorization ?? '')
+export function tokenMatcher(
+  tokens: string | readonly string[],
+): (request: Pick<FastifyRequest, 'headers'>) => boolean {
+  const accepted = (typeof tokens === 'string' ? tokensOf(tokens) : tokens).map(token => digest(`Bearer ${token}`))
+  return ({ headers: { authorization } }) => {
+    if (accepted.length === 0 || authorization === undefined) return false
+    const shown = digest(authorization)
     // Compares in a time that does not depend on where the texts differ, nor on which of them is the one.
-    if (accepted.filter(token => timingSafeEqual(token, shown)).length === 0) throw serviceError('UNAUTHORIZED')
-    return true
+    return accepted.filter(token => timingSafeEqual(token, shown)).length > 0
+  }
+}
+
+/** Makes the check that callers have to pass: to show one of the tokens, if there are any, or get `WSO_ERR_UNAUTHORIZED` (401). */
+export function tokenCheck(tokens: readonly string[]): (request: Pick<FastifyRequest, 'headers'>) => Promise<void> {
+  const shows = tokenMatcher(tokens)
+  return async request => {
+    if (tokens.length > 0 && !shows(request)) throw serviceError('UNAUTHORIZED')
   }
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, rename, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,11 +108,18 @@ export async function membersFile(...members: string[]): Promise<MembersFile> {
 }
 
 /** A sidecar before an app on a port of this machine. */
-export function startSidecar(t: Scope, appPort: number, members: MembersFile, env: Env = {}): Promise<Running> {
+export function startSidecar(
+  t: Scope,
+  appPort: number,
+  members: MembersFile,
+  env: Env = {},
+  /** Where requests come from, for tests in which that is no address of this machine. */
+  addressOf?: (request: IncomingMessage) => string,
+): Promise<Running> {
   return run(t, 'sidecar', (own, deps) =>
     buildSidecar(
       loadSidecarConfig(prefixed({ DISCOVERY: 'file', MEMBERS_FILE: members.path, APP_PORT: appPort, ...own, ...env })),
-      deps,
+      { ...deps, ...(addressOf && { addressOf }) },
     ),
   )
 }

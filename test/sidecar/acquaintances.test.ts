@@ -3,12 +3,11 @@ import { createMember, parseMembers } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { Acquaintances } from '../../sidecar/acquaintances.ts'
 
-function start(trusting = false) {
+function start() {
   const clock = { now: 0 }
   const acquaintances = new Acquaintances({
     members: () => MemberSet.of(parseMembers('a:1')),
     history: { get: name => (name === 'old:1' ? createMember('old', 1) : undefined) },
-    trusting,
     now: () => clock.now,
   })
   return { clock, acquaintances }
@@ -33,10 +32,4 @@ t.test('who was met is known for a minute after the last time', async t => {
   t.ok(acquaintances.get('b:1'))
   clock.now = 119_000
   t.equal(acquaintances.get('b:1'), undefined)
-})
-
-t.test('where there is no token to lose, each name will do', async t => {
-  const { acquaintances } = start(true)
-  t.match(acquaintances.get('[2001:db8::9]:3000'), { host: '2001:db8::9', port: 3000 })
-  t.equal(acquaintances.get('no member at all'), undefined)
 })

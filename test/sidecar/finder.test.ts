@@ -13,7 +13,7 @@ const [SELF, A, B] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member,
 const STRANGER = '[2001:db8::9]:3000'
 
 /** A finder that knows A and B; what each member answers is said by name, `offline` if nothing is. */
-function start(members = [A, B], trusting = true, changedAt = Number.NEGATIVE_INFINITY) {
+function start(members = [A, B], changedAt = Number.NEGATIVE_INFINITY) {
   const answers = new Map<string, Answer>()
   const asked: string[] = []
   const metrics = new Metrics()
@@ -35,7 +35,7 @@ function start(members = [A, B], trusting = true, changedAt = Number.NEGATIVE_IN
     self: SELF.name,
     members: () => set,
     history: { changedWithin: ms => performance.now() - changed.at <= ms, formerOwners: () => [] },
-    acquaintances: new Acquaintances({ members: () => set, history: { get: () => undefined }, trusting }),
+    acquaintances: new Acquaintances({ members: () => set, history: { get: () => undefined } }),
     registry,
     whereabouts,
     delivery: { deliver: () => 'offline' },
@@ -98,7 +98,7 @@ t.test('where a message has reached its recipient, the next goes at once, and wh
 })
 
 t.test('with a token: a name is no member, but one of us can name one', async t => {
-  const { finder, answers, asked, whereabouts, user, owner, other, seek } = start([A, B], false)
+  const { finder, answers, asked, whereabouts, user, owner, other, seek } = start()
   whereabouts.set(user, STRANGER)
   t.equal(finder.locate(user), owner)
   t.equal(await seek('here', { member: STRANGER }), 'offline')
@@ -154,7 +154,7 @@ const MANY = Array.from({ length: 12 }, (_, n) => createMember('10.0.0.2', 3000 
 
 /** While members change: a finder, and so many messages for one user at the same time. */
 function startUnsettled() {
-  const started = start(MANY, true, performance.now() - 5000)
+  const started = start(MANY, performance.now() - 5000)
   const send = async (count: number) => {
     const before = started.asked.length
     const outcomes = await Promise.all(Array.from({ length: count }, () => started.seek(started.owner, 'offline', 300)))

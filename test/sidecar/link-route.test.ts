@@ -68,7 +68,8 @@ t.test('a link delivers into the app’s connections; everything else on that pa
 
 t.test('announcements on a link, and where somebody is who is not here', async t => {
   const app = await startApp(t)
-  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const sidecar = await startSidecar(t, app.port, await membersFile('a:1'))
+  await waitFor(async () => (await sidecar.metric('members')) === 1, 'who announces is a member')
   const link = await connect(t, sidecar.port, LINK)
   const users = Buffer.from('ann\nbob')
   const here = Buffer.alloc(hereBytes(users))

@@ -146,16 +146,18 @@ t.test('421: the user was announced at another member, is owned by one, or was h
   const announce = (body: string, headers: Record<string, string> = { 'x-ws-operator-member': '10.0.0.7:3000' }) =>
     fetch(`http://127.0.0.1:${sidecar.port}/message`, { method: 'PUT', body, headers }).then(({ status }) => status)
   t.equal(await announce('bob\nann'), 204)
+  t.strictSame(await send('ann'), [421, null], 'by somebody who may become a member')
+  await members.set('10.0.0.7:3000')
+  await waitFor(async () => (await sidecar.metric('members')) === 1, 'it is one')
   t.strictSame(await send('bob'), [421, '10.0.0.7:3000'])
   t.strictSame(await send('ann'), [421, '10.0.0.7:3000'])
   t.equal(await announce('', {}), 400)
   t.equal(await announce('bob', {}), 400, 'whose they are must be said')
   t.equal(await announce('a\n\nb'), 400)
   t.equal(await announce('x'.repeat(65_537)), 413)
-  t.strictSame(await send('cid'), [404, null])
-  await members.set('10.0.0.8:3000')
-  await waitFor(async () => (await sidecar.metric('members')) === 1, 'the member is known')
-  t.strictSame(await send('cid'), [421, '10.0.0.8:3000'])
+  t.strictSame(await send('cid'), [421, '10.0.0.7:3000'], 'the owner')
+  await members.set(sidecar.name)
+  await waitFor(async () => (await send('cid'))[0] === 404, 'this is the owner')
 })
 
 t.test(

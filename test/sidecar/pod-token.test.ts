@@ -51,7 +51,7 @@ async function move(t: Test, sidecar: Running, member: string): Promise<void> {
   const headers = { [CONTROL_HEADER]: formatSecret(secret) }
   const mallory = await connect(t, sidecar.port, { user: 'mallory', headers })
   mallory.socket.ping(encodeControl(secret, { type: 'move', member }))
-  await waitFor(async () => (await sidecar.metric('whereabouts')) === 1, 'it is remembered')
+  await waitFor(async () => (await sidecar.metric('whereabouts_claimed')) === 1, 'it is remembered')
 }
 
 for (const TRANSPORT of ['link', 'http']) {

@@ -6,7 +6,6 @@ import { parseMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
-import { tokenCheck } from '../../lib/service/token.ts'
 import { AddressFinder } from '../../lib/websocket/address-finder.ts'
 import { SharedRoom } from '../../lib/websocket/room.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
@@ -15,6 +14,8 @@ import { OUTCOMES } from '../../lib/wire/outcome.ts'
 import { linkRoute } from '../../sidecar/link-route.ts'
 import { messageRoute } from '../../sidecar/message-route.ts'
 import { createMessaging, type Messaging, type MessagingConfig } from '../../sidecar/messaging.ts'
+import { MemberAddresses } from '../../sidecar/peers/member-addresses.ts'
+import { PeerGate } from '../../sidecar/peers/peer-gate.ts'
 import type { Scope } from '../helpers/stack.ts'
 
 /** A client's connection, without sockets: it keeps what is written to it. */
@@ -101,9 +102,10 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     },
     { find, members: () => members, history, log, metrics },
   )
-  const checkPeer = tokenCheck(config.TOKEN ?? '')
-  await messageRoute(app, messaging.inbox, checkPeer, 1_000_000)
-  await linkRoute(app, messaging.inbox, checkPeer, { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  const addresses = new MemberAddresses({ self: parseMember(self) })
+  const gate = new PeerGate({ addresses, token: config.TOKEN ?? '', tokenRequired: true, target: '', metrics })
+  await messageRoute(app, messaging.inbox, gate, 1_000_000)
+  await linkRoute(app, messaging.inbox, gate, { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {

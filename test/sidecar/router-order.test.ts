@@ -61,7 +61,6 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     acquaintances: new Acquaintances({
       members: () => MemberSet.of([world.owner]),
       history: { get: () => undefined },
-      trusting: true,
     }),
     registry,
     whereabouts,

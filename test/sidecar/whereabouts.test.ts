@@ -128,3 +128,39 @@ t.test('whoever has only connections that end is about to leave', async t => {
   t.ok(registry.has('bob'))
   t.strictSame([...registry.names()], ['bob'])
 })
+
+t.test('who is no member is not believed, but remembered: as soon as they are one, they are asked', async t => {
+  const clock = { now: 0 }
+  const usable = new Set<string>(['a:1'])
+  const metrics = new Metrics()
+  const options = { self: 'self:1', isUsable: (name: string) => usable.has(name), metrics, now: () => clock.now }
+  const whereabouts = new Whereabouts(options)
+  whereabouts.announced('a:1', ['bob'])
+  whereabouts.announced('b:1', ['bob', 'ann'])
+  t.strictSame(whereabouts.members('bob'), ['a:1'])
+  t.equal(whereabouts.isClaimed('ann'), true)
+  t.equal(whereabouts.isClaimed('cid'), false)
+  usable.add('b:1')
+  t.strictSame(whereabouts.members('bob'), ['a:1', 'b:1'])
+  t.equal(whereabouts.isClaimed('ann'), false, 'they can be asked')
+  whereabouts.disprove('bob', 'b:1')
+  whereabouts.absent('ann', 'b:1', 0)
+  t.strictSame([...whereabouts.members('bob'), ...whereabouts.members('ann')], ['a:1'])
+  whereabouts.announced('c:1', ['dan'])
+  clock.now = 60_000
+  usable.add('c:1')
+  t.strictSame(whereabouts.members('dan'), [])
+})
+
+t.test('made up claims are few, and drive out nothing that is believed', async t => {
+  const whereabouts = new Whereabouts({ self: 'self:1', isUsable: name => name === 'a:1', metrics: new Metrics() })
+  whereabouts.announced('a:1', ['bob'])
+  for (let n = 0; n < 10; n++)
+    whereabouts.announced(
+      `x${n}:1`,
+      Array.from({ length: 20_000 }, (_, i) => `${n}-${i}`),
+    )
+  t.equal(whereabouts.get('bob'), 'a:1')
+  t.equal(whereabouts.isClaimed('9-19999'), true)
+  t.equal(whereabouts.isClaimed('9-9999'), false, 'the oldest have gone')
+})

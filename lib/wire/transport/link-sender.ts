@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
-import { LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
+import { ERROR_HEADER, LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
 import { type Answer, UNINTRODUCED } from '../outcome.ts'
@@ -12,10 +12,10 @@ import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
 
 /**
- * How a link ended: `no_link`, the other end is there and takes none; `unreachable`, it is not there; `broken`, it was there;
- * `left`, it has said that it goes; `done`, we have closed it.
+ * How a link ended: `no_link`, the other end is there and takes none; `unknown`, it does not know us yet; `unreachable`, it is not
+ * there; `broken`, it was there; `left`, it has said that it goes; `done`, we have closed it.
  */
-export type LinkEnd = 'no_link' | 'unreachable' | 'broken' | 'left' | 'done'
+export type LinkEnd = 'no_link' | 'unknown' | 'unreachable' | 'broken' | 'left' | 'done'
 
 export interface LinkSenderOptions {
   readonly member: Member
@@ -39,6 +39,9 @@ export interface LinkSenderOptions {
 
 /** Most ends of connections that wait to be told; the other end closes what it was not told of by itself. */
 const MAX_ENDS = 1000
+
+/** The answer of a sidecar whose list of members does not have us yet. */
+const UNKNOWN_PEER = 'WSO_ERR_UNKNOWN_PEER'
 
 /** What a link that has ended was carrying, in its order, and for which process. */
 export interface LinkRest {
@@ -165,7 +168,9 @@ export class LinkSender implements ParcelHolder {
     socket.once('open', () => {
       this.#failure = 'unreachable'
     })
-    socket.once('unexpected-response', () => this.#end('no_link'))
+    socket.once('unexpected-response', (_request, { headers }) =>
+      this.#end(headers[ERROR_HEADER] === UNKNOWN_PEER ? 'unknown' : 'no_link'),
+    )
     socket.on('error', () => this.#end(this.#failure))
     socket.once('close', () => this.#end(this.#failure))
     socket.on('message', (data: Buffer, binary: boolean) => this.#receive(data, binary))

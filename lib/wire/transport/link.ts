@@ -42,6 +42,8 @@ interface Peer {
   httpUntil: number
   /** Messages that are under way over HTTP. */
   overHttp: number
+  /** It has refused the last link because it did not know us. */
+  unknown: boolean
 }
 
 /**
@@ -86,7 +88,9 @@ class LinkTransport implements Transport {
     if (this.#closed) return false
     const peer = this.#peer(member)
     // Not over HTTP: a member that takes no link may be of a version that passes what it does not know to its app.
-    return (await this.#link(member, peer)?.send(encodeUsers(users), deadline)) === 'delivered'
+    if ((await this.#link(member, peer)?.send(encodeUsers(users), deadline)) === 'delivered') return true
+    // One that does not know us yet takes no link, but remembers this.
+    return peer.unknown && this.#http.announce(member, users, deadline)
   }
 
   end(member: Member, connection: string): void {
@@ -110,7 +114,7 @@ class LinkTransport implements Transport {
     const known = this.#peers.get(member.name)
     if (known) return known
     this.#forget()
-    const peer = { link: undefined, failures: 0, notBefore: 0, httpUntil: 0, overHttp: 0 }
+    const peer = { link: undefined, failures: 0, notBefore: 0, httpUntil: 0, overHttp: 0, unknown: false }
     this.#peers.set(member.name, peer)
     return peer
   }
@@ -145,6 +149,7 @@ class LinkTransport implements Transport {
     const { firstPauseMs, longestPauseMs, httpMs } = this.#times
     const now = performance.now()
     peer.link = undefined
+    peer.unknown = end === 'unknown'
     peer.failures = end === 'no_link' || end === 'done' || link.proved ? 0 : peer.failures + 1
     if (end === 'no_link') peer.httpUntil = now + httpMs
     const pause = peer.failures === 0 ? 0 : Math.min(longestPauseMs, firstPauseMs * 2 ** (peer.failures - 1))

@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import { Metrics } from '../../../../lib/service/metrics.ts'
-import { tokenCheck } from '../../../../lib/service/token.ts'
 import type { Message } from '../../../../lib/wire/message.ts'
 import type { Answer, Deliver } from '../../../../lib/wire/outcome.ts'
 import type { Letter, Transport } from '../../../../lib/wire/transport/transport.ts'
@@ -10,6 +9,8 @@ import type { LocalLetter } from '../../../../sidecar/deliver.ts'
 import { Intake } from '../../../../sidecar/intake.ts'
 import { linkRoute } from '../../../../sidecar/link-route.ts'
 import { messageRoute } from '../../../../sidecar/message-route.ts'
+import { MemberAddresses } from '../../../../sidecar/peers/member-addresses.ts'
+import { PeerGate } from '../../../../sidecar/peers/peer-gate.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 
 export interface Arrival {
@@ -85,9 +86,11 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
     windowBytes,
     metrics,
   })
-  await messageRoute(app, inbox, tokenCheck(token), maxMessageBytes)
+  const addresses = new MemberAddresses({ self: createMember('127.0.0.1', 1) })
+  const gate = new PeerGate({ addresses, token, tokenRequired: true, target: '', metrics })
+  await messageRoute(app, inbox, gate, maxMessageBytes)
   const limits = { maxMessageBytes, windowBytes, maxLinks }
-  if (options.links !== false) await linkRoute(app, inbox, tokenCheck(token), limits, metrics)
+  if (options.links !== false) await linkRoute(app, inbox, gate, limits, metrics)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()
