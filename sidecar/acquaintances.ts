@@ -10,6 +10,8 @@ export interface AcquaintancesOptions {
   readonly members: () => MemberSet
   /** Of the lists of members there were. */
   readonly history: { get(name: string): Member | undefined }
+  /** Called each time that a member is met. */
+  readonly onMet?: (member: Member) => void
   /** Milliseconds on any clock that never goes back. */
   readonly now?: () => number
 }
@@ -17,7 +19,7 @@ export interface AcquaintancesOptions {
 /**
  * The members that this sidecar may speak to, and believe. Whoever it dials gets its users' messages and is shown the token, so a name that
  * anybody can have made up (the `move` of a control ping, an announcement) is not enough: it must be in a list of members, now or a
- * short time ago, or come from a sidecar that has the token, or from a member that was asked.
+ * short time ago, or be proven, or come from a member that was asked.
  */
 export class Acquaintances {
   readonly #options: AcquaintancesOptions
@@ -29,10 +31,15 @@ export class Acquaintances {
     this.#met = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_MET, ...(now && { now }) })
   }
 
-  /** A sidecar that has the token has named itself so, or a member that was asked has named where it would look for somebody. */
+  /**
+   * A sidecar has proven that this is its name: by the token, or by a link that it has had since it was a member. Or a member that was
+   * asked has named where it would look for somebody.
+   */
   met(name: string): void {
     const member = parse(name)
-    if (member) this.#met.set(member.name, member)
+    if (!member) return
+    this.#met.set(member.name, member)
+    this.#options.onMet?.(member)
   }
 
   /** A member by its name; `undefined`: it is none, or none that may be dialled. */

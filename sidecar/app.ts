@@ -42,8 +42,14 @@ export async function buildApp(
       },
     },
   )
-  const messaging = createMessaging(config, { find, members: () => discovery.members, log, metrics })
   const addresses = new MemberAddresses({ self: parseSelf(config.SELF) })
+  const messaging = createMessaging(config, {
+    find,
+    members: () => discovery.members,
+    onMet: member => addresses.met(member),
+    log,
+    metrics,
+  })
   const gate = new PeerGate({
     addresses,
     token: config.TOKEN,

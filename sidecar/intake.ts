@@ -28,7 +28,7 @@ const SUM_EVERY = 1 / 16
 export interface IntakeOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly whereabouts: Pick<Whereabouts, 'announced'>
-  readonly acquaintances: Pick<Acquaintances, 'met'>
+  readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
   /** A connection of another pod that has sent messages here has ended. */
   readonly ended: (connection: string) => void
   /** Of a link: bytes that a sender may send before it has heard that they were read. */
@@ -87,6 +87,10 @@ export class Intake implements Inbox {
 
   met(member: string): void {
     this.#options.acquaintances.met(member)
+  }
+
+  knows(member: string): boolean {
+    return this.#options.acquaintances.get(member) !== undefined
   }
 
   announced(member: string, users: readonly string[]): void {

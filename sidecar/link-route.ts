@@ -94,7 +94,9 @@ export async function linkRoute(
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       if (request.headers[SENDER_HEADER] === undefined)
         throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)
-      if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)
+      const member = readMemberHeader(request.headers)
+      // A member stays one to us for as long as this link lives, also when it is not ready and no list has it: it is the same process.
+      if (gate.proves(request.raw, standing, member) || inbox.knows(member)) proven.add(request.raw)
       // One that comes again has its place: its older link ends.
       if (links.size >= maxLinks && !links.has(String(request.headers[SENDER_HEADER])))
         throw serviceError('FULL', maxLinks)

@@ -50,8 +50,10 @@ export async function messageRoute(
     scope.addHook('onRequest', async request => {
       // Where plain requests of clients are not passed on, they come here.
       if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
-      if (request.method === 'POST') gate.admit(request.raw)
-      else gate.proves(request.raw, gate.standing(request.raw), readMemberHeader(request.headers))
+      const standing = request.method === 'POST' ? gate.admit(request.raw) : gate.standing(request.raw)
+      // Of a message it says where replies go.
+      if (request.method === 'PUT' || request.headers[MEMBER_HEADER] !== undefined)
+        gate.proves(request.raw, standing, readMemberHeader(request.headers))
     })
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))

@@ -1,4 +1,5 @@
 import { MemberHistory } from '../lib/routing/history.ts'
+import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
@@ -89,18 +90,20 @@ export interface MessagingDeps {
   readonly find: AddressFinder
   readonly members: () => MemberSet
   readonly history?: MemberHistory
+  /** Called each time that a member is met which no list need have. */
+  readonly onMet?: (member: Member) => void
   readonly log: Logger
   readonly metrics: Metrics
 }
 
 export function createMessaging(
   config: MessagingConfig,
-  { find, members, history = new MemberHistory(), log, metrics }: MessagingDeps,
+  { find, members, history = new MemberHistory(), onMet, log, metrics }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const registry = new Registry()
   const token = ownToken(config.TOKEN)
-  const acquaintances = new Acquaintances({ members, history })
+  const acquaintances = new Acquaintances({ members, history, ...(onMet && { onMet }) })
   const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
   const transport = new Introductions(
     (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token, target: config.TARGET }),

@@ -50,6 +50,11 @@ export class MemberAddresses {
     this.#setHosts([this.#options.self, ...members.members])
   }
 
+  /** A member that may be in no list: its address counts for a while. */
+  met({ host }: Member): void {
+    if (isIP(host) > 0) this.#former.set(canonicalAddress(host), true)
+  }
+
   /** Whether a request from this address can be another sidecar's, or comes from this machine. */
   has(address: string): boolean {
     const canonical = canonicalAddress(address)

@@ -39,7 +39,7 @@ function start(maxWaitingBytes = 10_000) {
     registry.add(user, bridge, key, arriving)
     return { bridge, received }
   }
-  const acquaintances = { met: () => {} }
+  const acquaintances = { met: () => {}, get: () => undefined }
   const intake = new Intake({ ended: () => {}, delivery, whereabouts, acquaintances, windowBytes: 262_144, metrics })
   return { delivery, registry, whereabouts, copies, connect, intake }
 }

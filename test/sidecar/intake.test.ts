@@ -23,7 +23,7 @@ function start(
       },
     },
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
-    acquaintances: { met: member => void announced.push(`met ${member}`) },
+    acquaintances: { met: member => void announced.push(`met ${member}`), get: () => undefined },
     windowBytes,
     maxBytes,
     metrics,

@@ -55,7 +55,7 @@ function startWorld() {
       ended: () => {},
       delivery,
       whereabouts,
-      acquaintances: { met: () => {} },
+      acquaintances: { met: () => {}, get: () => undefined },
       windowBytes: 262_144,
       metrics,
     })

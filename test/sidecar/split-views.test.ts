@@ -40,6 +40,20 @@ for (const [TRANSPORT, TOKEN] of [
     if (TOKEN) t.equal(await retries(), 0, 'without waiting')
   })
 
+  t.test(`${how}: a member that is not ready, and in no list, and still has its users`, async t => {
+    // Over HTTP nothing tells one that comes again from one that has its address now.
+    if (TRANSPORT === 'http' && !TOKEN) return t.pass('needs a link or a token')
+    const [a, b] = await Promise.all([startPod(t, { config }), startPod(t, { config })])
+    for (const pod of [a, b]) pod.know(a.name, b.name)
+    const bob = b.connect(userOf(a.name, a.name, b.name))
+    await waitFor(async () => (await a.metric('whereabouts')) === 1, 'the owner is told')
+    a.know(a.name)
+    a.settle()
+    a.send(a.connect('ann'), bob.user, 'hello')
+    t.ok(await ends(a, { delivered: 1 }))
+    t.strictSame(bob.received, ['hello'])
+  })
+
   t.test(`${how}: a sender who knows of a new pod before the pod that has the user does`, async t => {
     const [a, b, n] = await Promise.all([startPod(t, { config }), startPod(t, { config }), startPod(t, { config })])
     for (const pod of [a, b]) pod.know(a.name, b.name)

@@ -101,8 +101,10 @@ export interface Inbox {
   from(sender: string, inlet?: Inlet): Inlet
   /** Delivers a message of somebody who keeps no lanes and repeats nothing. */
   receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer>
-  /** A sidecar that has shown the token says that this is its member name: what is said to be there may be sent there. */
+  /** A sidecar has proven that this is its member name: what is said to be there may be sent there. */
   met(member: string): void
+  /** Whether this is the name of a member. */
+  knows(member: string): boolean
   /** Learns that users are connected to a member. */
   announced(member: string, users: readonly string[]): void
   /** A connection that has sent messages here has ended. */

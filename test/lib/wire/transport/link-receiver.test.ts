@@ -40,6 +40,7 @@ async function start(
     from: () => inlet,
     receive: () => 'rejected',
     met: member => void met.push(member),
+    knows: () => false,
     ended: () => {},
     announced: (member, users) => void announced.push(`${member}: ${users.join(' ')}`),
   }

@@ -82,7 +82,7 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
     ended: () => {},
     delivery,
     whereabouts,
-    acquaintances: { met: () => {} },
+    acquaintances: { met: () => {}, get: () => undefined },
     windowBytes,
     metrics,
   })
