@@ -2,7 +2,8 @@ import { balancerChildName } from '../lib/service/names.ts'
 import { childMetadata } from './balancer/names.ts'
 import { observePods } from './balancer/observed.ts'
 import { backendService, readSpec } from './balancer/read-spec.ts'
-import { countMembers, findTaken } from './balancer/related.ts'
+import { countMembers, describeTarget, findTaken } from './balancer/related.ts'
+import { describeRivals } from './balancer/rivals.ts'
 import { addressOf } from './balancer/service.ts'
 import { type BalancerStatus, type Obstacle, statusOf } from './balancer/status.ts'
 import { balancerObjects } from './balancer-objects.ts'
@@ -46,10 +47,13 @@ export function syncBalancer(request: CompositeRequest, rendering: Rendering): C
   if (taken) return refuse({ reason: 'NameTaken', message: explainTaken(taken) })
   const child = childMetadata(metadata, spec.target)
   const backend = backendService(spec)
+  const members = countMembers(related, backend)
   const status = statusOf(parent, {
     pods,
-    members: countMembers(related, backend),
+    members,
     backend,
+    lack: members === 0 ? describeTarget(related, metadata.namespace, spec.target) : undefined,
+    rivals: describeRivals(child, metadata.uid, children, related),
     address: addressOf(child, spec, find(children, 'Service.v1', child.name)),
     shown,
   })

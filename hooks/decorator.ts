@@ -1,15 +1,9 @@
-import {
-  API_VERSION,
-  BALANCER_KIND,
-  balancerChildName,
-  SIDECAR_REVISION_ANNOTATION,
-  STATUS_ANNOTATION,
-  STATUS_MESSAGE_ANNOTATION,
-} from '../lib/service/names.ts'
+import { SIDECAR_REVISION_ANNOTATION, STATUS_ANNOTATION, STATUS_MESSAGE_ANNOTATION } from '../lib/service/names.ts'
 import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
-import { DEFAULT_SERVICE_PORT } from './balancer/service-spec.ts'
+import { describeMetacontrollers } from './balancer/rivals.ts'
 import { refuseCoOwned } from './co-owned.ts'
 import type { Rendering } from './config.ts'
+import { describeEntry } from './decorator/entry-point.ts'
 import { missingService, refuseServiceName } from './decorator/headless-service.ts'
 import { decide, type Injection } from './inject.ts'
 import { type DesiredObject, keep } from './keep.ts'
@@ -17,7 +11,7 @@ import { type FoundSidecar, findSidecar, isOurs, otherOwners, ownsTemplate, wasI
 import { tokenSecret } from './pod-token.ts'
 import { portsOf } from './ports.ts'
 import type { Pin } from './revision.ts'
-import { rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
+import { isRollingOut, rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 import type { DecoratorRequest, Deployment, ObservedObjects } from './schemas.ts'
 import { headlessService } from './sidecar.ts'
 import { pinSidecar } from './sidecar-pin.ts'
@@ -58,6 +52,9 @@ const AGAIN_SECONDS = 1
 /** Seconds until it asks again while the sidecar is not there; that may last, where server-side apply is not turned on. */
 const PENDING_SECONDS = 5
 
+/** Seconds until it asks again while a rollout goes on, which may be refused by a quota or end nowhere. */
+const ROLLOUT_SECONDS = 20
+
 const PENDING =
   'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply. Or the API server refuses the change: see Events (SyncError).'
 
@@ -91,6 +88,7 @@ export function syncDeployment({ object, attachments }: DecoratorRequest, render
     ? {
         outcome: pin.kept ? 'pinned' : 'injected',
         response: {
+          ...(isRollingOut(object) ? { resyncAfterSeconds: ROLLOUT_SECONDS } : {}),
           ...say(object, 'Injected', describe(object, decision, pin.kept ? found : undefined, attachments), pin),
           attachments: desired,
         },
@@ -158,21 +156,13 @@ function describe(
   kept: FoundSidecar | undefined,
   attachments: ObservedObjects,
 ): string {
-  const balancers = attachments[`${BALANCER_KIND}.${API_VERSION}`]
-  const { name } = deployment.metadata
-  const made = balancers === undefined || Object.values(balancers).some(({ metadata }) => metadata.name === name)
-  const entry =
-    settings.balancer === 'none'
-      ? 'No balancer is made.'
-      : made
-        ? `Clients connect to Service ${balancerChildName(name)}, port ${DEFAULT_SERVICE_PORT}.`
-        : `${BALANCER_KIND} ${name} is not made yet. If this stays, there is one that ws-operator did not make for this Deployment: delete it, or keep it and set ws.operator/balancer to none.`
   const ports = kept ? portsOf(kept.container) : todays
   return [
     ...rolloutAdvice(deployment),
     ...(ports ? [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`] : []),
-    entry,
+    describeEntry(deployment, settings, attachments),
     ...missingService(headlessService(deployment, settings), attachments),
+    ...describeMetacontrollers([deployment], deployment.metadata.uid),
     ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
     ...advice,
   ].join(' ')

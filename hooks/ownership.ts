@@ -24,6 +24,15 @@ export function appliedByUs(object: Pick<ObservedObject, 'metadata'>, owner: str
   return applied(object).find(fields => at(fields, 'f:metadata', 'f:ownerReferences', reference))
 }
 
+/** Names of the field managers that have tied an object to `owner`, sorted: each Metacontroller that serves us is one. */
+export function ownerManagers({ metadata }: Pick<ObservedObject, 'metadata'>, owner: string): string[] {
+  const reference = `k:${JSON.stringify({ uid: owner })}`
+  const entries = (metadata.managedFields ?? []).filter(({ fieldsV1 }) =>
+    at((fieldsV1 ?? {}) as FieldSet, 'f:metadata', 'f:ownerReferences', reference),
+  )
+  return [...new Set(entries.map(({ manager = 'unknown' }) => manager))].sort()
+}
+
 /** The container with the sidecar's name, whoever made it. */
 export function findSidecar(deployment: Deployment): FoundSidecar | undefined {
   const pod = deployment.spec.template.spec

@@ -1,28 +1,35 @@
 import type { Container } from 'kubernetes-types/core/v1.d.ts'
 import { DOMAIN, SIDECAR_CONTAINER } from '../lib/service/names.ts'
+import { failureOf } from './balancer/observed.ts'
 import { OPERATOR_VERSION } from './config.ts'
 import { findSidecar } from './ownership.ts'
 import type { Deployment } from './schemas.ts'
+import { count, list, record } from './unknown.ts'
 
 /**
- * What to look at where Kubernetes has given up waiting for a rollout: with a sidecar in the template, its image may be why. A
- * Deployment does not say what keeps its pods from starting.
+ * What keeps the pods of a rollout from coming: in the words of Kubernetes where it says so (a quota, a LimitRange, Pod Security), else
+ * what to look at; with a sidecar in the template, its image may be why.
  */
 export function rolloutAdvice(deployment: Deployment): string[] {
-  if (!givenUp(deployment.status)) return []
-  const { image } = (findSidecar(deployment)?.container ?? {}) as { image?: unknown }
   const { name, namespace } = deployment.metadata
+  const failure = failureOf(list(record(deployment.status)['conditions']).map(record))
+  if (!failure) return []
+  if (failure.reason !== 'ProgressDeadlineExceeded')
+    return [`No pod can be made (${failure.reason}): ${failure.message}`]
+  const { image } = (findSidecar(deployment)?.container ?? {}) as { image?: unknown }
   return [
     `The rollout is stuck (ProgressDeadlineExceeded). See kubectl describe pods -n ${namespace}; if container ${SIDECAR_CONTAINER} does not start, check that its image ${image} can be pulled, else kubectl logs -n ${namespace} deployment/${name} -c ${SIDECAR_CONTAINER}.`,
   ]
 }
 
-function givenUp(status: unknown): boolean {
-  const { conditions } = (status ?? {}) as { conditions?: unknown }
-  return (
-    Array.isArray(conditions) &&
-    conditions.some(condition => condition?.type === 'Progressing' && condition.reason === 'ProgressDeadlineExceeded')
-  )
+/** Whether pods of the newest template are still to come. Nobody tells when they have: changes of a Deployment's status cause no call. */
+export function isRollingOut({ metadata, spec, status }: Deployment): boolean {
+  const wanted = count((spec as { replicas?: unknown }).replicas ?? 1)
+  const { observedGeneration, updatedReplicas, availableReplicas, replicas } = record(status)
+  // Before the Deployment's controller has looked at it, there is nothing to tell.
+  if (observedGeneration === undefined) return false
+  const seen = count(observedGeneration) >= (metadata.generation ?? 0)
+  return !(seen && [updatedReplicas, availableReplicas, replicas].every(pods => count(pods ?? 0) === wanted))
 }
 
 /** That this version has another sidecar than the Deployment, and how to get it. */

@@ -36,11 +36,13 @@ export function observePods(deployment: ObservedObject | undefined): ObservedPod
   }
 }
 
-function failureOf(conditions: readonly Readonly<Record<string, unknown>>[]): ObservedPods['failure'] {
-  const failed = conditions.find(
-    ({ type, status, reason }) =>
-      (type === 'ReplicaFailure' && status === 'True') ||
-      (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded'),
-  )
-  return failed && { reason: String(failed['reason']), message: String(failed['message']) }
+/** What keeps pods from being made says why they are late, so it comes first. */
+export function failureOf(conditions: readonly Readonly<Record<string, unknown>>[]): ObservedPods['failure'] {
+  const failed =
+    conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True') ??
+    conditions.find(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded')
+  return failed && { reason: String(failed['reason']), message: sentence(String(failed['message'])) }
 }
+
+/** What others say, as a sentence among ours. */
+const sentence = (text: string): string => (/[.!]$/.test(text) ? text : `${text}.`)

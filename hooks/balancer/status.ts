@@ -3,12 +3,14 @@ import { NATIVE_SINCE } from '../annotations.ts'
 import type { Balancer, ObservedObject } from '../schemas.ts'
 import { type Condition, conditionsOf, type Finding } from './conditions.ts'
 import type { ObservedPods } from './observed.ts'
+import type { Lack } from './related.ts'
 
 /** Reasons of the condition Ready, and what each means. */
 export const READY_REASONS = {
   Available: 'Clients are served.',
   Creating: 'The balancer is being created.',
   PodsNotReady: 'No balancer pod is ready.',
+  NoTarget: 'No Deployment has the name that spec.target says, so there is nobody to bring a client to.',
   NoMembers: 'No sidecar is ready behind the balancer, so there is nobody to bring a client to.',
   NoAddress: 'The Service asks for a load balancer, and none has taken it yet.',
   ScaledToZero: 'No balancer pod is wanted.',
@@ -34,6 +36,10 @@ export interface Observed {
   /** Name of the Service that has them. */
   readonly backend?: string
   readonly address?: string | undefined
+  /** Why there are no members, where the target tells. */
+  readonly lack?: Lack | undefined
+  /** Who else changes what is made for it. */
+  readonly rivals?: string | undefined
   /** Whatever the hook was shown. */
   readonly shown: readonly ObservedObject[]
 }
@@ -63,19 +69,22 @@ export function statusOf(parent: Balancer, observed: Observed): BalancerStatus {
 }
 
 /** Whether clients are served. */
-function ready({ obstacle, pods, members, backend, address }: Observed): Finding {
+function ready({ obstacle, pods, members, lack, backend, address }: Observed): Finding {
   const no = (reason: ReadyReason, message: string): Finding => ({ type: 'Ready', status: 'False', reason, message })
   if (obstacle) return no(obstacle.reason, obstacle.message)
   if (!pods) return no('Creating', READY_REASONS.Creating)
   if (pods.wanted === 0) return no('ScaledToZero', 'No balancer pod is wanted, so nobody can connect.')
   if (members === 0) {
+    if (lack) return no(lack.reason, lack.message)
     return no(
       'NoMembers',
       `No sidecar is ready behind Service ${backend}. Is the Deployment labelled, has it pods, and does its app accept connections? Before Kubernetes ${NATIVE_SINCE} it also needs ${DOMAIN}/sidecar-mode: classic.`,
     )
   }
   const message = `${pods.ready} of ${pods.wanted} balancer pods are ready.`
-  if (pods.ready === 0) return no('PodsNotReady', message)
+  if (pods.ready === 0) {
+    return no('PodsNotReady', pods.failure ? `${message} ${pods.failure.reason}: ${pods.failure.message}` : message)
+  }
   if (address === undefined) return no('NoAddress', 'The Service has no address yet: no load balancer has taken it.')
   const reason: ReadyReason = 'Available'
   return { type: 'Ready', status: 'True', reason, message }
@@ -97,8 +106,10 @@ function progressing({ obstacle, pods }: Observed): Finding {
 }
 
 /** Whether somebody has to do something. */
-function degraded({ obstacle, pods }: Observed): Finding {
-  const problem = obstacle ?? pods?.failure
+function degraded({ obstacle, pods, lack, rivals }: Observed): Finding {
+  const missing = lack?.reason === 'NoTarget' ? lack : undefined
+  const contested = rivals === undefined ? undefined : { reason: 'Contested', message: rivals }
+  const problem = obstacle ?? pods?.failure ?? missing ?? contested
   return problem
     ? { type: 'Degraded', status: 'True', reason: problem.reason, message: problem.message }
     : { type: 'Degraded', status: 'False', reason: 'AsSpecified', message: 'Nothing is in the way.' }

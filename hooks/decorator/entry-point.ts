@@ -1,0 +1,27 @@
+import { API_VERSION, BALANCER_KIND, balancerChildName } from '../../lib/service/names.ts'
+import type { Settings } from '../annotations.ts'
+import { DEFAULT_SERVICE_PORT } from '../balancer/service-spec.ts'
+import type { Deployment, ObservedObject, ObservedObjects } from '../schemas.ts'
+import { count, list, record } from '../unknown.ts'
+
+/** Where the clients of a Deployment connect, or what keeps them from it, as its balancer says. */
+export function describeEntry(
+  { metadata: { name } }: Deployment,
+  { balancer }: Settings,
+  { [`${BALANCER_KIND}.${API_VERSION}`]: balancers }: ObservedObjects,
+): string {
+  if (balancer === 'none') return 'No balancer is made.'
+  const made = Object.values(balancers ?? {}).find(({ metadata }) => metadata.name === name) as
+    | (ObservedObject & { spec?: unknown; status?: unknown })
+    | undefined
+  if (balancers !== undefined && made === undefined)
+    return `${BALANCER_KIND} ${name} is not made yet. If this stays, there is one that ws-operator did not make for this Deployment: delete it, or keep it and set ws.operator/balancer to none.`
+  const conditions = list(record(made?.status)['conditions']).map(record)
+  const degraded = conditions.find(({ type, status }) => type === 'Degraded' && status === 'True')
+  const port = count(record(record(made?.spec)['service'])['port']) || DEFAULT_SERVICE_PORT
+  const entry = `Clients connect to Service ${balancerChildName(name)}, port ${port}.`
+  if (!degraded) return entry
+  const problem = `${BALANCER_KIND} ${name} is degraded (${degraded['reason']}): ${degraded['message']}`
+  // A Service of that name may be somebody else's.
+  return degraded['reason'] === 'NameTaken' ? problem : `${entry} ${problem}`
+}
