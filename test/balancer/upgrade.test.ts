@@ -130,5 +130,9 @@ t.test('an answer that names no user that can be, or two, is refused and said', 
     const { status, headers } = await refusal(t, balancer.port, { user: 'ann' })
     t.match([status, headers['x-ws-operator-error']], [502, 'WSO_ERR_BAD_USER'])
   }
-  t.ok(sidecars.flatMap(({ logs }) => logs).some(({ err }) => /ws-user-id/.test(String((err as Error)?.message))))
+  t.ok(
+    sidecars
+      .flatMap(({ logs }) => logs)
+      .some(({ code, reason }) => code === 'WSO_ERR_BAD_USER' && /ws-user-id/.test(`${reason}`)),
+  )
 })
