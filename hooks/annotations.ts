@@ -29,6 +29,7 @@ export interface Annotation<T> {
 /** Values of settings whose default is used in more than one place. */
 export const DEFAULTS = {
   'sidecar-cpu-request': '20m',
+  'sidecar-cpu-limit-guaranteed': '100m',
   'sidecar-memory-request': '64Mi',
   'sidecar-memory-limit': '192Mi',
   'drain-seconds': DEFAULT_DRAIN_SECONDS,
@@ -90,8 +91,14 @@ export const ANNOTATIONS = {
   'sidecar-cpu-request': {
     values: 'cpu quantity',
     fallback: DEFAULTS['sidecar-cpu-request'],
+    description: 'CPU request of the sidecar.',
+    parse: cpu,
+  },
+  'sidecar-cpu-limit': {
+    values: 'cpu quantity',
+    fallback: `none; where the pods are Guaranteed, the request, or ${DEFAULTS['sidecar-cpu-limit-guaranteed']}`,
     description:
-      'CPU request of the sidecar; there is no CPU limit. Where a ResourceQuota counts `limits.cpu`, the namespace needs a LimitRange with a default.',
+      'CPU limit of the sidecar, as a ResourceQuota that counts `limits.cpu` asks for one. Pods whose containers all have requests equal to their limits (QoS class Guaranteed) stay so: the sidecar then requests its limits.',
     parse: cpu,
   },
   'sidecar-memory-request': {

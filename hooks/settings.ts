@@ -1,7 +1,7 @@
 import { DOMAIN } from '../lib/service/names.ts'
 import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
 import { nearest } from './nearest.ts'
-import { memoryBytes } from './values.ts'
+import { cpuMillis, memoryBytes } from './values.ts'
 
 /** Annotations of a Deployment, read: what they say, or everything that is wrong with them. */
 export type SettingsResult =
@@ -35,8 +35,8 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
   }
   if (problems.length > 0) return { ok: false, problems }
   const checked = settings as Settings
-  const conflict = memoryConflict(checked)
-  return conflict === undefined ? { ok: true, settings: checked } : { ok: false, problems: [conflict] }
+  const conflicts = [cpuConflict(checked), memoryConflict(checked)].filter(conflict => conflict !== undefined)
+  return conflicts.length === 0 ? { ok: true, settings: checked } : { ok: false, problems: conflicts }
 }
 
 const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)
@@ -46,6 +46,12 @@ function unknownName(name: string): string {
   return suggestion === undefined
     ? 'is not an annotation of ws-operator'
     : `is not an annotation of ws-operator; did you mean ${PREFIX}${suggestion}?`
+}
+
+function cpuConflict(settings: Settings): string | undefined {
+  const [request, limit] = [settings['sidecar-cpu-request'], settings['sidecar-cpu-limit']]
+  if (request === undefined || limit === undefined || cpuMillis(request) <= cpuMillis(limit)) return undefined
+  return `${PREFIX}sidecar-cpu-request (${request}) must not be above ${PREFIX}sidecar-cpu-limit (${limit})`
 }
 
 function memoryConflict(settings: Settings): string | undefined {

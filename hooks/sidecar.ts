@@ -7,6 +7,7 @@ import { fromPod, literal, nodeBeforeStop, PROGRAM_ARGS, probes, restrictedConta
 import { tokenVariable } from './pod-token.ts'
 import type { Ports } from './ports.ts'
 import type { Deployment } from './schemas.ts'
+import { otherContainers, sidecarResources } from './sidecar/resources.ts'
 
 /** Name of the headless Service that has a Deployment's sidecars as endpoints. */
 export const headlessService = ({ metadata }: Deployment, settings: Settings): string =>
@@ -61,13 +62,7 @@ export function sidecarContainer(
     ...probes(ports.admin),
     // SIGTERM is too late: as a native sidecar it comes when the app has ended.
     lifecycle: nodeBeforeStop(...PROGRAM_ARGS.sidecar, 'drain'),
-    resources: {
-      requests: {
-        cpu: settings['sidecar-cpu-request'] ?? DEFAULTS['sidecar-cpu-request'],
-        memory: settings['sidecar-memory-request'] ?? DEFAULTS['sidecar-memory-request'],
-      },
-      limits: { memory: settings['sidecar-memory-limit'] ?? DEFAULTS['sidecar-memory-limit'] },
-    },
+    resources: sidecarResources(settings, otherContainers(deployment.spec.template.spec, SIDECAR_CONTAINER)),
     securityContext: restrictedContainer(),
   }
 }

@@ -65,6 +65,8 @@ const CONDITIONS = {
   'no-other-controller':
     '!has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller)',
   'no-host-network': `!has(${POD}.hostNetwork) || !${POD}.hostNetwork`,
+  // Those may be Guaranteed, and the sidecar has other resources then.
+  'some-container-without-limits': `!${POD}.containers.all(container, has(container.resources) && has(container.resources.limits) && "cpu" in container.resources.limits && "memory" in container.resources.limits)`,
   'selector-of-labels':
     'has(object.spec.selector.matchLabels) && size(object.spec.selector.matchLabels) > 0 && (!has(object.spec.selector.matchExpressions) || size(object.spec.selector.matchExpressions) == 0)',
   'names-and-ports-free': `!${all}.exists(container, container.name == "${SIDECAR_CONTAINER}" || (has(container.ports) && container.ports.exists(port, port.containerPort in [${DEFAULT_PORT}, ${DEFAULT_ADMIN_PORT}] || (has(port.name) && port.name == "${SIDECAR_PORT_NAME}"))))`,

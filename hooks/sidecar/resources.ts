@@ -1,0 +1,66 @@
+import { DEFAULTS, type Settings } from '../annotations.ts'
+import type { Container, PodSpec } from '../schemas.ts'
+import { record } from '../unknown.ts'
+import { cpu, cpuMillis, memory } from '../values.ts'
+
+/** Resources of the sidecar; without a CPU limit unless it is asked for or the pods are Guaranteed. */
+export interface SidecarResources {
+  readonly requests: { readonly cpu: string; readonly memory: string }
+  readonly limits: { readonly cpu?: string; readonly memory: string }
+}
+
+/**
+ * What the sidecar requests and may use at most. Pods that are Guaranteed stay so: a container whose requests are not its limits would
+ * make them Burstable, with other chances on a full node and without CPUs of their own.
+ *
+ * @param others the app's containers and init containers, without the sidecar
+ */
+export function sidecarResources(settings: Settings, others: readonly Container[]): SidecarResources {
+  const request = settings['sidecar-cpu-request']
+  const limit = settings['sidecar-cpu-limit']
+  const most = settings['sidecar-memory-limit'] ?? DEFAULTS['sidecar-memory-limit']
+  if (isGuaranteed(others)) {
+    const both = { cpu: limit ?? request ?? DEFAULTS['sidecar-cpu-limit-guaranteed'], memory: most }
+    return { requests: both, limits: both }
+  }
+  const usual = DEFAULTS['sidecar-cpu-request']
+  return {
+    requests: {
+      cpu: request ?? (limit !== undefined && cpuMillis(limit) < cpuMillis(usual) ? limit : usual),
+      memory: settings['sidecar-memory-request'] ?? DEFAULTS['sidecar-memory-request'],
+    },
+    limits: { ...(limit !== undefined && { cpu: limit }), memory: most },
+  }
+}
+
+/** All containers of a pod but one. */
+export const otherContainers = ({ containers, initContainers = [] }: PodSpec, name: string): Container[] =>
+  [...containers, ...initContainers].filter(container => container.name !== name)
+
+/** Whether pods of these containers alone are of the QoS class Guaranteed. */
+export const isGuaranteed = (containers: readonly Container[]): boolean =>
+  containers.length > 0 &&
+  containers.every(container => {
+    const { requests, limits } = record((container as { resources?: unknown }).resources)
+    const [requested, limited] = [record(requests), record(limits)]
+    return QUANTITIES.every(([resource, read]) => {
+      const limit = limited[resource]
+      return limit !== undefined && same(read, requested[resource] ?? limit, limit)
+    })
+  })
+
+const QUANTITIES = [
+  ['cpu', cpu],
+  ['memory', memory],
+] as const
+
+function same(read: (text: string) => string, one: unknown, other: unknown): boolean {
+  const [a, b] = [String(one), String(other)]
+  if (a === b) return true
+  try {
+    return read(a) === read(b)
+  } catch {
+    // Quantities of other forms (1e3, 128M) are the same only where they are written the same.
+    return false
+  }
+}
