@@ -7,7 +7,7 @@ import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
 import type { SidecarConfig } from './config.ts'
 import { ConnectionControl } from './control.ts'
-import { handOverAll } from './drain.ts'
+import { handOverAll, handOverDeadline, movable } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging } from './messaging.ts'
@@ -135,6 +135,7 @@ export async function buildApp(
   await messageRoute(app, messaging.inbox, gate, config.MAX_PAYLOAD_BYTES)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
   await linkRoute(app, messaging.inbox, gate, limits, metrics)
+  let handedOver = false
   await discovery.start()
   app.addHook('onClose', async () => {
     messaging.stop()
@@ -145,6 +146,7 @@ export async function buildApp(
     app,
     notReady: readinessOf({ config, discovery, metrics }),
     async handOver(deadline) {
+      handedOver = true
       proxy.refuse()
       const connections = () => proxy.bridges
       const before = proxy.bridges.size
@@ -152,6 +154,17 @@ export async function buildApp(
       messaging.closeSenders()
       return `${before - closed} of ${before} connections were handed over, ${closed} had to be closed`
     },
-    drain: deadline => proxy.drain(deadline),
+    // Told to end without a word before, as where no preStop hook runs: those that a balancer can move are handed over first.
+    async drain(deadline) {
+      if (!handedOver) {
+        proxy.refuse()
+        const connections = () => movable(proxy.bridges)
+        const until = Math.min(handOverDeadline(deadline), Date.now() + config.DRAIN_SECONDS * 1000)
+        const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, until)
+        messaging.closeSenders()
+        if (closed > 0) log.warn({ closed }, 'clients that nobody took were closed')
+      }
+      await proxy.drain(deadline)
+    },
   }
 }

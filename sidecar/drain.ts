@@ -15,6 +15,22 @@ const AGAIN_MS = 2000
 /** How often it is looked whether all have gone, in milliseconds. */
 const LOOK_MS = 20
 
+/** Part of the time for shutting down in which clients are handed over; the rest is for the goodbye of those that are left. */
+const SHUTDOWN_SHARE = 0.8
+
+/**
+ * Until when clients may be handed over by a sidecar that has to end.
+ *
+ * @param deadline of its end; both ms since the epoch
+ */
+export const handOverDeadline = (deadline: number, now: number = Date.now()): number =>
+  now + Math.max(0, deadline - now) * SHUTDOWN_SHARE
+
+/** Connections that came through a balancer, which can move them; others would only wait. */
+export function* movable(connections: Iterable<Bridge<Identity>>): Generator<Bridge<Identity>> {
+  for (const connection of connections) if (connection.context.secret) yield connection
+}
+
 export interface DrainOptions {
   connections(): Iterable<Bridge<Identity>>
   /** Asks the balancer to move a client. */

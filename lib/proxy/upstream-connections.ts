@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 const IDLE_MS = 4000
 
 /** Idle connections kept at most, of all upstreams together; above it the oldest ends. */
-const MAX_IDLE = 64
+const MAX_IDLE = 32
 
 /** Answers that have no body whatever their head says (RFC 9112 §6.3): an app that sends one all the same has more to say later. */
 const BODYLESS: ReadonlySet<number | undefined> = new Set([204, 304])

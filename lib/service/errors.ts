@@ -53,6 +53,12 @@ export const ERRORS = {
     status: 400,
     retryable: false,
   },
+  SLOW_BODY: {
+    code: 'WSO_ERR_SLOW_BODY',
+    message: 'the body of this request comes too slowly',
+    status: 408,
+    retryable: true,
+  },
   UPGRADE_REQUIRED: {
     code: 'WSO_ERR_UPGRADE_REQUIRED',
     message: 'this port takes WebSocket handshakes; plain HTTP requests are not passed on',

@@ -1,6 +1,10 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
+import { ClientConnections } from './client-connections.ts'
 import { DRAIN_PATH } from './names.ts'
+
+/** Files that are kept back for those who ask after this process; above it the oldest idle connection ends. */
+const MAX_ADMIN_CONNECTIONS = 32
 
 /** Where the text of `/metrics` comes from. */
 export interface AdminMetrics {
@@ -25,6 +29,7 @@ export type HandOver = () => Promise<string>
  */
 export function buildAdmin(metrics: AdminMetrics, notReady: Readiness, handOver?: HandOver): FastifyInstance {
   const app = fastify({ logger: false, forceCloseConnections: true })
+  new ClientConnections({ soft: MAX_ADMIN_CONNECTIONS, hard: () => MAX_ADMIN_CONNECTIONS }).attach(app.server)
   let draining: Promise<string> | undefined
   app.get('/healthz', async () => 'ok\n')
   app.get('/readyz', async (_request, reply) => {

@@ -9,7 +9,7 @@ export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] 
 const SECRET_HEADERS = ['authorization', 'cookie', 'sec-websocket-protocol']
 
 /**
- * JSON lines on standard output: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line. Secrets of a
+ * JSON lines: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line. Secrets of a
  * handshake never reach a log.
  */
 export function createLogger(

@@ -7,6 +7,7 @@ import type { TObject } from 'typebox'
 import { ConfigError, helpText } from './config.ts'
 import type { Readiness } from './health.ts'
 import { createLogger, type Logger } from './log.ts'
+import { openLogOutput } from './log-output.ts'
 import { Metrics } from './metrics.ts'
 import { type Served, serve } from './serve.ts'
 import { WorkerPool } from './workers/pool.ts'
@@ -25,6 +26,9 @@ interface BaseConfig {
 
 /** Time beyond its limit that a hand-over has to say itself what came of it, in milliseconds. */
 const HAND_OVER_MARGIN_MS = 1000
+
+/** Longest time for a slow reader to take the last log lines, in milliseconds. */
+const LAST_LINES_MS = 200
 
 /** What a program's `buildApp` returns: the server, whether it is ready, and what to do before its server closes. */
 export interface Service {
@@ -85,21 +89,33 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
     return
   }
   const instance = config.INSTANCE || hostname()
-  const log = createLogger(name, instance, config.LOG_LEVEL)
+  const output = openLogOutput(process.stdout.fd)
+  const log = createLogger(name, instance, config.LOG_LEVEL, output)
   const metrics = new Metrics()
+  metrics.counter(
+    'log_lines_dropped_total',
+    'Log lines that could not be written: nobody reads them, or the disk is full.',
+    {
+      collect() {
+        this.reset()
+        this.inc(output.dropped)
+      },
+    },
+  )
+  const flushLog = () => output.flush(LAST_LINES_MS)
   const limitMs = config.SHUTDOWN_SECONDS * 1000
   const admin = { host: config.ADMIN_HOST, port: config.ADMIN_PORT }
   if (program.workers && cluster.worker) {
     const ownLog = log.child({ worker: cluster.worker.id })
     const served = alone(program, config, { log: ownLog, metrics, instance })
-    return runWorker({ served, log: ownLog, metrics, limitMs })
+    return runWorker({ served, log: ownLog, flushLog, metrics, limitMs })
   }
   const count = program.workers?.(config) ?? 1
   if (count > 1) {
     const pool = new WorkerPool({ count, log, metrics })
-    return serve({ served: pool, log, metrics: pool, admin, limitMs })
+    return serve({ served: pool, log, flushLog, metrics: pool, admin, limitMs })
   }
-  return serve({ served: alone(program, config, { log, metrics, instance }), log, metrics, admin, limitMs })
+  return serve({ served: alone(program, config, { log, metrics, instance }), log, flushLog, metrics, admin, limitMs })
 }
 
 /** A program's own server in this process. */

@@ -16,6 +16,8 @@ export interface Served {
 interface Options {
   readonly served: Served
   readonly log: Logger
+  /** Waits, for a short time, until what was logged is written. */
+  readonly flushLog: () => Promise<void>
   readonly metrics: AdminMetrics
   readonly admin: { readonly host: string; readonly port: number }
   /** Longest time from a signal to the end of the process, in milliseconds. */
@@ -29,7 +31,7 @@ const EXIT_MARGIN_MS = 500
 export const drainDeadline = (limitMs: number): number => Date.now() + limitMs - EXIT_MARGIN_MS
 
 /** Runs what is served, with its admin server, until a signal or an error that nobody catches ends the process. */
-export async function serve({ served, log, metrics, admin: listen, limitMs }: Options): Promise<void> {
+export async function serve({ served, log, flushLog, metrics, admin: listen, limitMs }: Options): Promise<void> {
   let stopping = false
   const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : served.notReady()), served.handOver)
 
@@ -43,6 +45,7 @@ export async function serve({ served, log, metrics, admin: listen, limitMs }: Op
       await served.stop(drainDeadline(limitMs))
       await admin.close()
       log.info('stopped')
+      await flushLog()
     },
   )
 
@@ -55,6 +58,7 @@ export async function serve({ served, log, metrics, admin: listen, limitMs }: Op
     // A shutdown that has begun ends what was being started, and knows how this process has to end.
     if (stopping) return
     log.fatal({ err: error }, `cannot start: ${(error as Error).message}`)
+    await flushLog()
     process.exit(1)
   }
   log.info({ address, admin: admin.addresses()[0] }, 'listening')

@@ -1,3 +1,4 @@
+import type { Shed } from '../service/client-connections.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { Bridge, EndCause } from './bridge.ts'
 import type { PlainResult } from './plain-http.ts'
@@ -9,10 +10,32 @@ export interface ProxyMetrics {
   refused(reason: string): void
   ended(cause: EndCause): void
   plain(result: PlainResult): void
+  /** A connection without a WebSocket, or a request on it, for which there was no place. */
+  shed(reason: ShedReason): void
 }
 
+/**
+ * `idle`: ended to make room for another; `full`: not taken, as all others are in use; `busy`: a request refused, as many others are
+ * being answered; `slow_body`: a request whose body came too slowly.
+ */
+export type ShedReason = Shed | 'busy' | 'slow_body'
+
 /** Registers a proxy's metrics; gauges look at its connections when they are asked for. */
-export function proxyMetrics(metrics: Metrics, bridges: ReadonlySet<Bridge>): ProxyMetrics {
+export function proxyMetrics(
+  metrics: Metrics,
+  bridges: ReadonlySet<Bridge>,
+  plainConnections: () => number,
+): ProxyMetrics {
+  metrics.gauge('plain_connections', 'Open client connections that carry no WebSocket, idle ones too.', {
+    collect() {
+      this.set(plainConnections())
+    },
+  })
+  const shed = metrics.counter(
+    'plain_connections_shed_total',
+    'Connections without a WebSocket that were ended or refused, by reason: idle, full, busy, slow_body.',
+    { labelNames: ['reason'] },
+  )
   metrics.gauge('connections', 'Open client connections.', {
     collect() {
       this.set(bridges.size)
@@ -44,5 +67,6 @@ export function proxyMetrics(metrics: Metrics, bridges: ReadonlySet<Bridge>): Pr
     },
     ended: cause => closed.inc({ cause }),
     plain: result => plain.inc({ result }),
+    shed: reason => shed.inc({ reason }),
   }
 }

@@ -1,8 +1,10 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { FailureLog, type ServiceError } from '../proxy/failure-log.ts'
+import { PlainRequests } from '../proxy/plain-requests.ts'
+import { ClientConnections } from '../service/client-connections.ts'
 import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import type { Metrics } from '../service/metrics.ts'
@@ -15,11 +17,10 @@ import { type Fields, handshakeProblem, hasTwoHosts, isAccepted, repeatAnswer, r
 import { fieldOf, type ResponseHead } from './head.ts'
 import { InFlight } from './in-flight.ts'
 import { depart } from './leave.ts'
-import { PlainHttp } from './plain-http.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
 import { createServer } from './server.ts'
-import { connectionLimit, dialLimitsOf, type WireConfig } from './settings.ts'
+import { connectionLimit, dialLimitsOf, plainLimits, type WireConfig } from './settings.ts'
 import { lend } from './shared-read.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
@@ -121,7 +122,6 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
   const failures = new FailureLog(log)
-  const plainHttp = new PlainHttp({ timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS, maxHeadBytes: config.MAX_HEADER_BYTES })
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<Dialling>()
   /** Clients whose handshake is not accepted, or not yet. */
@@ -132,32 +132,27 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   }
   let draining = false
 
-  const counters = proxyMetrics(metrics, bridges)
+  const limits = plainLimits(config)
+  const connections = new ClientConnections(
+    { soft: limits.connections, hard: () => limits.all - bridges.size },
+    reason => counters.shed(reason),
+  )
+  const counters = proxyMetrics(metrics, bridges, () => connections.size)
   const inFlight = new InFlight()
-  const refusePlain = (response: ServerResponse, path: string, error: ServiceError) => {
-    const { status, body, fields } = answerOf(error, path, failures)
-    // With its reason: otherwise that of an answer which could not be passed on would be left.
-    response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
-  }
+  const plain = new PlainRequests<Plan<C>>({
+    config,
+    isOwn: request => options.isOwn?.(request) ?? false,
+    plan: (request, path) => options.plan(request, path),
+    maxRequests: limits.requests,
+    requests: () => connections.busy,
+    failures,
+    counters,
+  })
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
     inFlight.add(response)
-    if (options.isOwn?.(request)) return false
-    const path = request.url ?? '/'
-    if (config.PLAIN_HTTP === 'refuse') {
-      refusePlain(response, path, serviceError('UPGRADE_REQUIRED'))
-      return true
-    }
-    const work = async () => {
-      if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
-      return plainHttp.pass(request, response, options.plan(request, path))
-    }
-    work().then(counters.plain, (error: ServiceError) => {
-      counters.plain('failed')
-      refusePlain(response, path, error)
-    })
-    return true
+    return plain.take(request, response)
   }
-  const app = createServer(config, passPlain)
+  const app = createServer(config, passPlain, connections)
 
   const upgrade = async (request: IncomingMessage, client: Socket, head: Buffer): Promise<void> => {
     if (draining) throw serviceError('DRAINING')
@@ -166,6 +161,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const problem = handshakeProblem(request)
     if (problem) {
       counters.refused('bad_handshake')
+      connections.refused(client)
       sayAndEnd(client, problem.status, `${problem.message}\n`, { 'Content-Type': 'text/plain', ...problem.headers })
       return
     }
@@ -175,6 +171,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const { plan, answered } = await reach(first, handshake, client)
     if (!isAccepted(answered.head)) {
       counters.refused('upstream')
+      connections.refused(client)
       passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
       return
     }
@@ -244,6 +241,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     const answer = repeatAnswer(answered.head, plan.answer)
     const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
+    connections.forget(client)
     outside.delete(client)
     client.off('close', leave)
     options.opened?.(bridge, { handshake, answer: answered.head })
@@ -261,7 +259,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   })
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
-    plainHttp.close()
+    plain.close()
   })
 
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
@@ -269,8 +267,14 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     if (!GONE.has(code)) counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')
   })
   app.server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    if (options.claims?.(request)) return
     const client = stream as Socket
+    // Older than Node 24.9: the server could not choose (server.ts).
+    if (connections.requests(client) > 0) {
+      client.destroy()
+      return
+    }
+    connections.upgraded(client)
+    if (options.claims?.(request)) return
     // Node takes its own listener away before this event; without one, a reset would end the process.
     client.on('error', ignore)
     outside.add(client)
@@ -280,6 +284,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     upgrade(request, client, head).catch((error: ServiceError) => {
       const { code, status, body, fields } = answerOf(error, request.url ?? '/', failures)
       counters.refused(code.replace(/^WSO_ERR_/, '').toLowerCase())
+      connections.refused(client)
       sayAndEnd(client, status, body, fields)
     })
   })

@@ -1,5 +1,6 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
+import type { ClientConnections } from '../service/client-connections.ts'
 import type { WireConfig } from './settings.ts'
 
 /** How often Node looks for requests that take too long, in milliseconds. */
@@ -18,9 +19,10 @@ export type Claim = (request: IncomingMessage, response: ServerResponse) => bool
  * A server for clients with a program's limits; it does not listen yet.
  *
  * @param claim sees each plain request before Fastify does: a path that is passed on must not be read by a router
+ * @param connections all of its connections, until they are WebSockets
  */
-export function createServer(config: WireConfig, claim: Claim): FastifyInstance {
-  return fastify({
+export function createServer(config: WireConfig, claim: Claim, connections: ClientConnections): FastifyInstance {
+  const app = fastify({
     logger: false,
     forceCloseConnections: true,
     serverFactory: handler =>
@@ -33,8 +35,10 @@ export function createServer(config: WireConfig, claim: Claim): FastifyInstance 
           // Node's limit for a whole request would end long uploads; one from which nothing comes ends with its upstream's.
           requestTimeout: 0,
           keepAliveTimeout: KEEP_ALIVE_MS,
-          // Any other offer, such as h2c, may be ignored (RFC 9110 §7.8): a plain request. Before Node 24.9 it gets 400.
-          shouldUpgradeCallback: ({ headers }) => /websocket/i.test(headers.upgrade ?? ''),
+          // Any other offer, such as h2c, may be ignored (RFC 9110 §7.8): a plain request. Before Node 24.9 it gets 400. So may one
+          // behind a request that has no answer yet, or that answer would come after ours, in the middle of a stream of frames.
+          shouldUpgradeCallback: ({ headers, socket }) =>
+            /websocket/i.test(headers.upgrade ?? '') && connections.requests(socket) === 0,
           connectionsCheckingInterval: Math.min(config.HANDSHAKE_TIMEOUT_MS, CHECK_INTERVAL_MS),
           // Finds peers that vanished without a word, at no cost to those that did not.
           keepAlive: true,
@@ -45,4 +49,6 @@ export function createServer(config: WireConfig, claim: Claim): FastifyInstance 
         },
       ),
   })
+  connections.attach(app.server)
+  return app
 }

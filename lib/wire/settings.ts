@@ -39,6 +39,20 @@ const limits = {
     description: 'Bytes that may wait for a slow reader on one connection before the fast side is no longer read.',
   }),
   SLOW_CONSUMER_SECONDS: seconds(60, 'How long a queue may stay full before the connection is closed with 1013.'),
+  MAX_PLAIN_CONNECTIONS: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 0,
+    description:
+      'Most connections of this process without a WebSocket: above it the oldest idle ones end, and further requests get 503. Never more than half of those that its limit of open files allows, which is what 0 stands for, less where memory is limited.',
+  }),
+  MIN_BODY_BYTES_PER_SECOND: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 100,
+    description:
+      'Slowest body of a plain request, on the average of PLAIN_HTTP_TIMEOUT_MS; a slower one gets 408. 0: off.',
+  }),
   MAX_CONNECTIONS: Type.Integer({
     minimum: 0,
     maximum: 1_000_000,
@@ -96,13 +110,47 @@ export function checkWire(config: WireConfig): string[] {
   })
 }
 
-/** Open files that are not connections: listening sockets, discovery, peers, logs. */
+/** Open files that are not WebSockets: listening sockets, discovery, peers, logs, probes, and {@link MIN_PLAIN} plain connections. */
 const OTHER_FILES = 256
 
-/** Most connections, each of which takes two open files: one that found none would fail as if its upstream were to blame. */
+/** Plain connections that have room beside as many WebSockets as there may be: a client that is refused needs one, too. */
+const MIN_PLAIN = 64
+
+/** What a plain connection with a request costs at most by default, in bytes, and the part of the memory that may go to them. */
+const PLAIN_BYTES = 32_768
+const PLAIN_SHARE = 0.25
+
+const possibleConnections = (openFiles: number): number => Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
+
+/** Most WebSockets, each of which takes two open files: one that found none would fail as if its upstream were to blame. */
 export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
-  const possible = Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
+  const possible = possibleConnections(openFiles)
   return Math.min(config.MAX_CONNECTIONS || possible, possible)
+}
+
+/** Limits for connections of clients that are no WebSockets, or not yet. */
+export interface PlainConnectionLimits {
+  /** Above it the oldest idle ones end. */
+  readonly connections: number
+  /** Requests that are answered at the same time; it is below `connections`, so that more can come and be refused. */
+  readonly requests: number
+  /** All connections together, WebSockets too. */
+  readonly all: number
+}
+
+/**
+ * @param memory that the process may use, in bytes; 0 where there is no limit
+ */
+export function plainLimits(
+  config: Pick<WireConfig, 'MAX_PLAIN_CONNECTIONS'>,
+  openFiles = openFilesLimit(),
+  memory = process.constrainedMemory(),
+): PlainConnectionLimits {
+  const possible = possibleConnections(openFiles)
+  const most = Math.max(MIN_PLAIN, Math.floor(possible / 2))
+  const fitting = memory > 0 ? Math.max(MIN_PLAIN, Math.floor((memory * PLAIN_SHARE) / PLAIN_BYTES)) : most
+  const connections = Math.min(config.MAX_PLAIN_CONNECTIONS || fitting, most)
+  return { connections, requests: Math.ceil(connections * 0.75), all: possible + MIN_PLAIN }
 }
 
 /** How upstreams are dialled. */

@@ -39,7 +39,7 @@ const prefixed = (env: Env) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`WS_OPERATOR_${name}`, String(value)]))
 
 /** A port that is free now. Another process may take it before we do, so callers try again. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise(resolve => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number }

@@ -71,6 +71,26 @@ t.test('a pod hands its users over before it ends: no client notices', async t =
   t.equal((await readiness(staying)).status, 200)
 })
 
+t.test('a pod that is ended without a word before hands its users over first: no client notices', async t => {
+  const members = await membersFile()
+  const discovery = { DISCOVERY: 'file', MEMBERS_FILE: members.path }
+  const pods = [await startSidecar(t, discovery), await startSidecar(t, discovery)]
+  await members.set(...pods.map(({ sidecar }) => `127.0.0.1:${sidecar.port}`))
+  const balancer = await startProgram(t, 'balancer', { ...discovery, WORKERS: 1 })
+  const users = Array.from({ length: 12 }, (_, n) => `user-${n}`)
+  const clients = await Promise.all(users.map(user => connect(t, balancer.port, { user })))
+  for (const client of clients) await echoes(client, 'before')
+  t.ok((pods[0]?.app.server.clients.size ?? 0) > 0, 'some users are on the pod that leaves')
+  const leaving = pods[0]?.sidecar as ProgramProcess
+  leaving.child.kill('SIGTERM')
+  t.strictSame(await leaving.exited, { code: 0, signal: null })
+  for (const client of clients) {
+    await echoes(client, 'after')
+    t.equal(client.socket.readyState, client.socket.OPEN)
+  }
+  t.equal(pods[1]?.app.server.clients.size, users.length)
+})
+
 t.test('clients that nobody takes keep their pod until the time is over, and are then told to come again', async t => {
   const { app, sidecar } = await startSidecar(t, { DRAIN_SECONDS: 1 })
   const client = await connect(t, sidecar.port, { user: 'alice' })

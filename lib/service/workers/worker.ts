@@ -11,12 +11,13 @@ const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const
 interface Options {
   readonly served: Served & { leave(): void }
   readonly log: Logger
+  readonly flushLog: () => Promise<void>
   readonly metrics: Metrics
   readonly limitMs: number
 }
 
 /** Runs one worker of a cluster: it serves, answers its primary, and ends when that says so, or when an error is not caught. */
-export async function runWorker({ served, log, metrics, limitMs }: Options): Promise<void> {
+export async function runWorker({ served, log, flushLog, metrics, limitMs }: Options): Promise<void> {
   for (const signal of SIGNALS) process.on(signal, () => {})
   let deadline: number | undefined
   let stopping = false
@@ -29,6 +30,7 @@ export async function runWorker({ served, log, metrics, limitMs }: Options): Pro
       served.leave()
     }
     await served.stop(deadline ?? drainDeadline(limitMs))
+    await flushLog()
   })
 
   const answers: { [Q in Question]: () => Promise<Answers[Q]> } = {

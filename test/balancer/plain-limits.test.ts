@@ -1,0 +1,111 @@
+import { once } from 'node:events'
+import { connect as connectTcp, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { startApp } from '../helpers/app.ts'
+import { connect } from '../helpers/client.ts'
+import { ask, askRaw, startHttp } from '../helpers/plain.ts'
+import { type ProgramProcess, startProgram } from '../helpers/process.ts'
+import { startStack } from '../helpers/stack.ts'
+import { waitFor } from '../helpers/wait.ts'
+import { echoes } from '../helpers/workers.ts'
+
+t.setTimeout(300_000)
+
+/** Opens connections and does something on each; those that the server ends are left. */
+async function open(t: Test, port: number, count: number, text: string): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  for (let n = 0; n < count; n++) {
+    const socket = connectTcp(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {})
+    await Promise.race([once(socket, 'connect'), once(socket, 'close')])
+    socket.write(text)
+    sockets.push(socket)
+  }
+  return sockets
+}
+
+const status = async ({ adminPort }: ProgramProcess, path: string) =>
+  (await fetch(`http://127.0.0.1:${adminPort}${path}`, { headers: { connection: 'close' } })).status
+
+const ATTACKS: [what: string, text: string][] = [
+  ['idle connections', ''],
+  ['half a head', 'GET / HTTP/1.1\r\nHost: x\r\n'],
+  ['idle kept connections', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ['slow bodies', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx'],
+  ['requests without an answer', 'GET /never HTTP/1.1\r\nHost: x\r\n\r\n'],
+]
+
+for (const [what, text] of ATTACKS) {
+  t.test(`${what}, more than there are files: probes are answered, and clients that are there stay`, async t => {
+    const app = await startApp(t)
+    app.http.on('request', (request, response) => {
+      if (request.method === 'GET' && request.url !== '/never') response.end('ok')
+    })
+    const settings = { MEMBERS: `127.0.0.1:${app.port}`, WORKERS: 1 }
+    const program = await startProgram(t, 'balancer', settings, undefined, 300)
+    const client = await connect(t, program.port, { user: 'alice' })
+    await open(t, program.port, 400, text)
+    for (const path of ['/healthz', '/readyz', '/metrics']) t.equal(await status(program, path), 200, path)
+    await open(t, program.adminPort, 400, text)
+    for (const path of ['/healthz', '/readyz', '/metrics']) t.equal(await status(program, path), 200, path)
+    await echoes(client, 'still there')
+    const metrics = await (await fetch(`http://127.0.0.1:${program.adminPort}/metrics`)).text()
+    const shed = [...metrics.matchAll(/plain_connections_shed_total\{reason="(\w+)"\} (\d+)/g)]
+    t.ok(
+      shed.reduce((sum, [, , count]) => sum + Number(count), 0) >= 400 - 86,
+      `counted: ${shed.map(([line]) => line)}`,
+    )
+  })
+}
+
+t.test('more requests at once than have a place: 503, and idle connections make room', async t => {
+  const waiting: (() => void)[] = []
+  const app = await startHttp(t, (_request, response) => waiting.push(() => response.end('ok')))
+  const { balancer } = await startStack(t, [app], { balancer: { MAX_PLAIN_CONNECTIONS: 4 } })
+  const answers = [1, 2, 3].map(() => ask(balancer.port))
+  await waitFor(() => waiting.length === 3, 'they are under way')
+  t.match(await ask(balancer.port), { status: 503, headers: { 'retry-after': '1' }, body: /WSO_ERR_FULL/ })
+  t.equal(await balancer.metric('plain_connections_shed_total', { reason: 'busy' }), 1)
+  for (const answer of waiting) answer()
+  for (const answer of await Promise.all(answers)) t.match(answer, { status: 200, body: 'ok' })
+})
+
+t.test('a body that comes too slowly: 408; one that the app does not read is not blamed on its client', async t => {
+  const app = await startHttp(t, (request, response) => {
+    if (request.url === '/reads') request.resume().on('end', () => response.end('ok'))
+    else setTimeout(() => request.resume().on('end', () => response.end('ok')), 1500)
+  })
+  const env = { PLAIN_HTTP_TIMEOUT_MS: 500, MIN_BODY_BYTES_PER_SECOND: 100 }
+  const { balancer } = await startStack(t, [app], {
+    balancer: env,
+    sidecar: { MIN_BODY_BYTES_PER_SECOND: 0, PLAIN_HTTP_TIMEOUT_MS: 60_000 },
+  })
+  const slow = 'POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx'
+  t.match(await askRaw(t, balancer.port, slow), /^HTTP\/1\.1 408 [\s\S]*WSO_ERR_SLOW_BODY/)
+  t.equal(await balancer.metric('plain_connections_shed_total', { reason: 'slow_body' }), 1)
+})
+
+t.test('a handshake behind a request that has no answer yet: no byte of one is in the stream of the other', async t => {
+  const waiting: (() => void)[] = []
+  const app = await startApp(t)
+  app.http.on('request', (request, response) => {
+    if (request.url === '/slow') waiting.push(() => response.end('slow'))
+    else response.end('plain')
+  })
+  const { balancer } = await startStack(t, [app])
+  const socket = connectTcp(balancer.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  let received = ''
+  socket.on('data', chunk => (received += chunk))
+  socket.write(
+    'GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
+  await waitFor(() => waiting.length === 1, 'the first is under way')
+  t.equal(received, '')
+  t.equal(app.handshakes.length, 0)
+  for (const answer of waiting) answer()
+  await waitFor(() => received.endsWith('plain'), 'both are answered, in turn')
+  t.match(received, /^HTTP\/1\.1 200 [\s\S]*slowHTTP\/1\.1 200 [\s\S]*plain$/)
+  t.equal(app.handshakes.length, 0)
+})
