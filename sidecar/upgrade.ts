@@ -7,6 +7,7 @@ import {
   CONNECTION_HEADER,
   CONTROL_HEADER,
   INSTANCE_HEADER,
+  SHADOW_HEADER,
   TARGET_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
@@ -25,6 +26,7 @@ const BETWEEN_US: ReadonlySet<string> = new Set([
   CONNECTION_HEADER,
   CONTROL_HEADER,
   ARRIVING_HEADER,
+  SHADOW_HEADER,
   TARGET_HEADER,
 ])
 

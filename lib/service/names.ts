@@ -85,6 +85,9 @@ export const DELIVER_END = 'end'
  */
 export const CONNECTION_HEADER = 'x-ws-operator-connection'
 
+/** Request header to the app: this connection stands for a client of another pod, which has its own connection there. */
+export const SHADOW_HEADER = 'x-ws-operator-shadow'
+
 /** Request header between sidecars: the body begins with the sender's handshake, of this many bytes. */
 export const HANDSHAKE_BYTES_HEADER = 'x-ws-operator-handshake-bytes'
 

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
 import { serviceError } from '../../lib/service/errors.ts'
+import { SHADOW_HEADER } from '../../lib/service/names.ts'
 import { attach, type SocketOwner } from '../../lib/wire/attach.ts'
 import type { SendResult, Side } from '../../lib/wire/bridge.ts'
 import { CLOSE } from '../../lib/wire/close-codes.ts'
 import { type Answered, type DialLimits, type Dialling, dial } from '../../lib/wire/dial.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../lib/wire/frames.ts'
-import { isAccepted } from '../../lib/wire/handshake.ts'
+import { isAccepted, withField } from '../../lib/wire/handshake.ts'
 import { encodeMask, nextMask } from '../../lib/wire/mask.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import type { Origin } from '../../lib/wire/transport/transport.ts'
@@ -104,7 +105,7 @@ export class Shadow implements SocketOwner, StreamListener {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.whenGone = promise
     this.#resolveGone = resolve
-    this.#dialling = dial(target.host, target.port, origin.handshake, target)
+    this.#dialling = dial(target.host, target.port, withField(origin.handshake, SHADOW_HEADER, 'true'), target)
     this.opened = this.#open(ready)
   }
 

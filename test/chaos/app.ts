@@ -20,7 +20,8 @@ import { Random } from './random.ts'
  * a client what was addressed to its user. It writes what it sees into a file at once, so that nothing is forgotten when it is killed.
  *
  * Environment: HOST, PORT, NAME (of this start of it), EVENTS (path of that file), PUSH_MS (mean pause between pushes), ON_TERM
- * (`exit` at once, as a program without a handler; `close` its connections with 1001 first), FAULT (what it does wrong, to
+ * (`exit` at once, as a program without a handler; `close` its connections with 1001 first), DELIVER (`sender`: it takes a message's
+ * sender from the connection, and passes the message on to all connections of the recipient), FAULT (what it does wrong, to
  * see that the run notices; see FAULTS).
  */
 
@@ -43,11 +44,18 @@ class App {
   readonly #name: string
   readonly #pushMs: number
   readonly #fault: Fault
+  readonly #deliver: string
+  /** By user. */
+  readonly #sockets = new Map<string, Set<WebSocket>>()
   readonly #random = new Random(process.pid)
   #links = 0
   #replies = 0
 
-  constructor(server: WebSocketServer, { NAME = 'app', EVENTS = '', PUSH_MS, FAULT = 'none' }: NodeJS.ProcessEnv) {
+  constructor(
+    server: WebSocketServer,
+    { NAME = 'app', EVENTS = '', PUSH_MS, FAULT = 'none', DELIVER = '' }: NodeJS.ProcessEnv,
+  ) {
+    this.#deliver = DELIVER
     this.#server = server
     this.#file = openSync(EVENTS, 'a')
     this.#name = NAME
@@ -64,7 +72,10 @@ class App {
     const c = new URL(request.url ?? '', 'ws://app').searchParams.get('c') ?? ''
     const user = userOf(c)
     const link = `${this.#name}#${++this.#links}`
-    this.#write({ e: 'app-open', at: now(), link, c })
+    const isShadow = request.headers['x-ws-operator-shadow'] !== undefined
+    this.#write({ e: 'app-open', at: now(), link, c, ...(isShadow && { shadow: true }) })
+    const sockets = this.#sockets.get(user) ?? new Set()
+    this.#sockets.set(user, sockets.add(socket))
     const stray = (what: string, damaged = false) => this.#write({ e: 'app-stray', at: now(), link, c, what, damaged })
     if (request.headers['ws-user-id'] !== user) stray(`the handshake names the user ${request.headers['ws-user-id']}`)
     socket.on('error', () => {})
@@ -73,7 +84,12 @@ class App {
       if (note?.t === 'up' && note.c === c) {
         this.#write({ e: 'app-up', at: now(), link, c, n: note.n })
         this.#answer(socket, note, binary)
-      } else if (note?.t === 'direct' && note.recipientId === user) {
+      } else if (this.#deliver === 'sender' && note?.t === 'direct' && note.c === c && note.recipientId !== user) {
+        const to = note.recipientId
+        this.#write({ e: 'app-direct', at: now(), link, c: `${to}/${this.#name}`, from: c, n: note.n })
+        const handed: HandedNote = { t: 'handed', to, c, n: note.n, pad: note.pad }
+        for (const other of this.#sockets.get(to) ?? []) this.#reply(other, handed, false)
+      } else if (this.#deliver !== 'sender' && note?.t === 'direct' && note.recipientId === user) {
         this.#write({ e: 'app-direct', at: now(), link, c, from: note.c, n: note.n })
         const handed: HandedNote = { t: 'handed', to: user, c: note.c, n: note.n, pad: note.pad }
         this.#reply(socket, handed, false)
@@ -82,6 +98,7 @@ class App {
     const pushing = this.#push(socket, link, c, 0)
     socket.on('close', code => {
       clearTimeout(pushing.timer)
+      sockets.delete(socket)
       this.#write({ e: 'app-close', at: now(), link, c, code })
     })
   }

@@ -50,7 +50,12 @@ export function checkDirects(facts: Facts, excuses: Excuses, account: Account): 
     if (excuse) account.allow(`late, ${excuse}`)
     return excuse !== undefined
   }
-  for (const [lane, messages] of lanes) account.sequence(messages, `addressed, ${lane}`, mayBeLate)
+  const mayBeTwice = ({ c, at }: Arrival): boolean => {
+    const excuse = deliver === 'sender' ? excuses.ofTwice(c, at) : undefined
+    if (excuse) account.allow(`twice, ${excuse}`)
+    return excuse !== undefined
+  }
+  for (const [lane, messages] of lanes) account.sequence(messages, `addressed, ${lane}`, mayBeLate, mayBeTwice)
   for (const [key, [first]] of arrivals) {
     if (first && !sent.has(key))
       account.found('misrouted', first.at, `${first.c} received ${key}, which nobody has sent`)

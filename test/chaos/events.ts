@@ -40,6 +40,8 @@ export type AppEvent =
       readonly at: number
       readonly link: string
       readonly c: string
+      /** It stands for a client of another pod. */
+      readonly shadow?: true
     }
   | {
       readonly e: 'app-close'
@@ -50,7 +52,7 @@ export type AppEvent =
     }
   | { readonly e: 'app-up'; readonly at: number; readonly link: string; readonly c: string; readonly n: number }
   | { readonly e: 'app-push'; readonly at: number; readonly link: string; readonly c: string; readonly n: number }
-  /** An addressed message of connection `from` was put into connection `c`. */
+  /** An addressed message of connection `from` was put into connection `c`, or, as its sender's, was for the user and app `c`. */
   | {
       readonly e: 'app-direct'
       readonly at: number

@@ -1,11 +1,15 @@
 import { parseMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { type AppEvent, type Incident, podOf, type Truth, userOf } from './events.ts'
+import type { Deliver } from './schedule.ts'
 
 /** What was written so long before a pod was killed may still have been in flight to it, or unanswered inside it. */
 export const BEFORE_MS = 1500
 /** What is written so long after it may still be: until those who write to it have noticed, on a machine that is busy. */
 export const AFTER_MS = 1000
+
+/** Longest time from a device's new connection to the last message that came on both. */
+const MOVING_MS = 3000
 
 /** A connection of a client at the app of a pod. */
 interface Stay {
@@ -36,7 +40,7 @@ export class Excuses {
     }))
     const closed = new Map(apps.flatMap(event => (event.e === 'app-close' ? [[event.link, event.at]] : [])))
     for (const event of apps) {
-      if (event.e !== 'app-open') continue
+      if (event.e !== 'app-open' || event.shadow) continue
       const pod = podOf(event.link)
       // An app that is killed writes no end of its connections.
       const ends = incidents.filter(({ kind, ...other }) => other.pod === pod && kind !== 'cut' && other.to >= event.at)
@@ -58,7 +62,7 @@ export class Excuses {
   }
 
   /** For what the connection `c` wrote to a user, by way of the user's app or not. */
-  ofDirect(c: string, to: string, deliver: 'app' | 'client', written: Written): string | undefined {
+  ofDirect(c: string, to: string, deliver: Deliver, written: Written): string | undefined {
     return this.#near(written).find(incident => {
       if (this.#wasThere(c, incident)) return true
       // What does not go through an app cannot be inside it.
@@ -77,6 +81,19 @@ export class Excuses {
     // A sidecar that is killed too looks for nobody any more.
     const ends = this.#near(written).filter(({ kind }) => kind !== 'kill')
     return ends.find(incident => this.#wasThere(c, incident))?.kind
+  }
+
+  /**
+   * For what a device got twice: the app of the pod that it was moved to had its new connection already, and another device of the same
+   * user.
+   */
+  ofTwice(c: string, at: number): string | undefined {
+    const user = userOf(c)
+    const others = (this.#connections.get(user) ?? []).filter(other => other !== c)
+    const moved = (this.#stays.get(c) ?? []).slice(1).filter(({ from }) => from <= at && at - from <= MOVING_MS)
+    const isThere = ({ pod, from }: Stay) =>
+      others.some(other => (this.#stays.get(other) ?? []).some(stay => stay.pod === pod && stay.to >= from - MOVING_MS))
+    return moved.some(isThere) ? 'moved beside another device' : undefined
   }
 
   #near({ begun, at }: Written): Incident[] {

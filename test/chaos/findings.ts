@@ -65,13 +65,15 @@ export class Account {
     arrivals: readonly A[],
     what: string,
     mayBeLate: (arrival: A) => boolean = () => false,
+    mayBeTwice: (arrival: A) => boolean = () => false,
   ): void {
     const seen = new Set<number>()
     let highest = -1
     for (const arrival of arrivals) {
       const { n, at } = arrival
-      if (seen.has(n)) this.found('doubled', at, `${what}: ${n} came again`)
-      else if (n < highest && !mayBeLate(arrival)) this.found('reordered', at, `${what}: ${n} came after ${highest}`)
+      if (seen.has(n)) {
+        if (!mayBeTwice(arrival)) this.found('doubled', at, `${what}: ${n} came again`)
+      } else if (n < highest && !mayBeLate(arrival)) this.found('reordered', at, `${what}: ${n} came after ${highest}`)
       seen.add(n)
       highest = Math.max(highest, n)
     }

@@ -2,6 +2,7 @@ import { checkDirects } from './directs.ts'
 import type { AppEvent, ClientEvent, Incident, Truth } from './events.ts'
 import { Excuses } from './excuses.ts'
 import { Account, type Finding, type Findings } from './findings.ts'
+import type { Deliver } from './schedule.ts'
 import { checkPushes, checkUps } from './streams.ts'
 
 /** Everything that is known about a run. */
@@ -11,7 +12,7 @@ export interface Facts {
   readonly apps: readonly AppEvent[]
   readonly incidents: readonly Incident[]
   readonly truths: readonly Truth[]
-  readonly deliver: 'app' | 'client'
+  readonly deliver: Deliver
   /** Whether senders are told what became of their addressed messages. */
   readonly receipts: boolean
   /** When the users began to leave: what an app pushes later may miss them. */

@@ -22,7 +22,7 @@ export function movesOf(truths: readonly Truth[], apps: readonly AppEvent[]): Mo
   const sets = truths.map(({ members }) => MemberSet.of([...members.keys()].map(parseMember)))
   const opens = new Map<string, { pod: string; at: number }[]>()
   for (const event of apps) {
-    if (event.e === 'app-open') push(opens, event.c, { pod: podOf(event.link), at: event.at })
+    if (event.e === 'app-open' && !event.shadow) push(opens, event.c, { pod: podOf(event.link), at: event.at })
   }
   return truths.slice(1).map((truth, i) => {
     const [before, after] = [truths[i] as Truth, truth]

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { FAULTS, type Fault } from './app.ts'
-import { KINDS, type Kind, PRE_STOP_MS } from './schedule.ts'
+import { DELIVERS, type Deliver, KINDS, type Kind, PRE_STOP_MS } from './schedule.ts'
 
 export const HELP = `node scripts/with-deps.mjs test/chaos/main.ts [OPTION ...]
 
@@ -13,6 +13,7 @@ was lost, doubled, reordered or misrouted. All programs are processes of this ma
   --users N        every fifth of them with two devices (60)
   --pause MS       mean pause between two messages of a device (250)
   --pre-stop MS    sleep in the app's preStop, for the seeds (three of four) that give it one (${PRE_STOP_MS})
+  --deliver WHERE  ${DELIVERS.join(', ')} (as the seed says)
   --json           one JSON object on standard output instead of the table; progress goes to standard error
   --keep           keep logs and events even if nothing is wrong
   --fault FAULT    what the app does wrong on purpose, to see that it is noticed: ${FAULTS.join(', ')}
@@ -28,6 +29,7 @@ export interface Options {
   readonly users: number
   readonly pauseMs: number
   readonly preStopMs: number
+  readonly deliver: Deliver | undefined
   readonly json: boolean
   readonly keep: boolean
   readonly fault: Fault
@@ -47,6 +49,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       users: { type: 'string', default: '60' },
       pause: { type: 'string', default: '250' },
       'pre-stop': { type: 'string', default: String(PRE_STOP_MS) },
+      deliver: { type: 'string' },
       json: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       fault: { type: 'string', default: 'none' },
@@ -61,6 +64,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     users: number('users', values.users, 2, 2000),
     pauseMs: number('pause', values.pause, 1, 60_000),
     preStopMs: number('pre-stop', values['pre-stop'], 0, 60_000),
+    deliver: values.deliver === undefined ? undefined : one('deliver', values.deliver, DELIVERS),
     json: values.json,
     keep: values.keep,
     fault: one('fault', values.fault, FAULTS),
@@ -68,8 +72,8 @@ export function parseOptions(args: readonly string[]): Options | undefined {
 }
 
 /** The command that runs the same again. */
-export function commandOf({ seed, schedule, seconds, users, pauseMs, preStopMs, fault }: Options): string {
-  const extra = fault === 'none' ? '' : ` --fault ${fault}`
+export function commandOf({ seed, schedule, seconds, users, pauseMs, preStopMs, fault, deliver }: Options): string {
+  const extra = (fault === 'none' ? '' : ` --fault ${fault}`) + (deliver ? ` --deliver ${deliver}` : '')
   return `node scripts/with-deps.mjs test/chaos/main.ts --seed ${seed} --schedule ${schedule} --seconds ${seconds} --users ${users} --pause ${pauseMs} --pre-stop ${preStopMs}${extra}`
 }
 

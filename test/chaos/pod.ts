@@ -9,6 +9,7 @@ import type { Fault } from './app.ts'
 import { now } from './messages.ts'
 import { scrapeOutcomes } from './outcomes.ts'
 import { Relay } from './relay.ts'
+import type { Deliver } from './schedule.ts'
 
 const root = join(import.meta.dirname, '../..')
 const PORT = 3000
@@ -31,7 +32,7 @@ export interface PodOptions {
   readonly relay: boolean
   readonly preStopMs: number
   readonly onTerm: 'exit' | 'close'
-  readonly deliver: 'app' | 'client'
+  readonly deliver: Deliver
   readonly receipts: boolean
   readonly pushMs: number
   readonly fault: Fault
@@ -169,7 +170,7 @@ export class Pod {
   }
 
   #startApp(): void {
-    const { folder, address, onTerm, pushMs, fault } = this.#options
+    const { folder, address, onTerm, pushMs, fault, deliver } = this.#options
     const name = `${this.name}/${++this.#appStarts}`
     const events = join(folder, `${this.name}-${this.#appStarts}.events`)
     const env = {
@@ -180,6 +181,7 @@ export class Pod {
       PUSH_MS: pushMs,
       ON_TERM: onTerm,
       FAULT: fault,
+      DELIVER: deliver,
     }
     const text = Object.entries(env).map(([key, value]) => [key, String(value)])
     this.#app = this.#run('app', 'test/chaos/app.ts', Object.fromEntries(text))

@@ -32,7 +32,8 @@ export interface Result extends Verdict {
 
 /** Runs one seed from its first pod to its verdict. */
 export async function run(options: Options, say: (line: string) => void): Promise<Result> {
-  const plan = planOf(options.schedule, options.seed, options.seconds, options.preStopMs)
+  const seeded = planOf(options.schedule, options.seed, options.seconds, options.preStopMs)
+  const plan = options.deliver ? { ...seeded, deliver: options.deliver } : seeded
   const folder = await mkdtemp(join(tmpdir(), `ws-operator-chaos-${options.schedule}-${options.seed}-`))
   await writeFile(join(folder, 'plan.json'), JSON.stringify(plan, undefined, 2))
   const extra = newFindings()

@@ -3,6 +3,9 @@ import { Random } from './random.ts'
 export const KINDS = ['rolling', 'scale', 'kill', 'pause', 'cut', 'stale', 'mixed'] as const
 export type Kind = (typeof KINDS)[number]
 
+export const DELIVERS = ['sender', 'app', 'client'] as const
+export type Deliver = (typeof DELIVERS)[number]
+
 /** One thing that is done, `at` ms after the traffic has begun. */
 export type Step =
   /** A new pod; it becomes a member when it is ready. */
@@ -53,7 +56,7 @@ export interface Plan {
   readonly preStopMs: number
   /** What the app does on SIGTERM. */
   readonly onTerm: 'exit' | 'close'
-  readonly deliver: 'app' | 'client'
+  readonly deliver: Deliver
   /** Whether senders are told what became of their addressed messages. */
   readonly receipts: boolean
   /** Whether a relay is before each sidecar, which can cut and delay. */
@@ -97,7 +100,7 @@ export function planOf(kind: Kind, seed: number, seconds: number, preStopMs = PR
     steps: script.steps.sort((a, b) => a.at - b.at),
     preStopMs: ownPreStop ? preStopMs : 0,
     onTerm: random.pick(['exit', 'close']),
-    deliver: random.pick(['app', 'client']),
+    deliver: random.pick(['sender', 'client', 'sender', 'app']),
     receipts: random.chance(0.5),
     relay,
     staleness: kind === 'stale' ? STALE : kind === 'mixed' ? { ...FRESH, mostMs: random.int(500, 4000) } : FRESH,

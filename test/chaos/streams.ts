@@ -51,8 +51,11 @@ export function checkPushes(facts: Facts, excuses: Excuses, account: Account): v
     seen.set(link, new Set(arrivals.map(({ n }) => n)))
   }
   const closedAt = new Map(apps.flatMap(event => (event.e === 'app-close' ? [[event.link, event.at]] : [])))
+  // What is written on a shadow before the first message is a greeting, and it ends when it likes.
+  const shadows = new Set(apps.flatMap(event => (event.e === 'app-open' && event.shadow ? [event.link] : [])))
   for (const event of apps) {
-    if (event.e !== 'app-push' || event.at > endAt || seen.get(event.link)?.has(event.n)) continue
+    if (event.e !== 'app-push' || shadows.has(event.link) || event.at > endAt || seen.get(event.link)?.has(event.n))
+      continue
     const closed = closedAt.get(event.link)
     const end = closed === undefined ? '' : `, ${(closed - event.at).toFixed(1)} ms before the app saw its end`
     account.missed(
