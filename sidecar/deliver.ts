@@ -16,6 +16,8 @@ export interface DeliveryOptions extends CopiesOptions {
   readonly maxWaitingBytes: number
   /** Connections into the app on which messages are written as their senders'. */
   readonly senders: Pick<SenderConnections, 'deliver' | 'closeOf'>
+  /** Resolves when the app has no connection of a user whose client is served elsewhere; `undefined`: it has none. */
+  readonly leaving: (user: string) => Promise<unknown> | undefined
   /** Hands a reply to the client whose connection it is for. */
   readonly reply: (letter: LocalLetter) => Answer | Promise<Answer>
 }
@@ -79,9 +81,10 @@ export class Delivery {
 
   /** @param taken called when the app has it */
   #asSender(letter: LocalLetter, taken: () => void = () => {}): Answer | Promise<Answer> {
-    const { senders } = this.#options
+    const { senders, leaving } = this.#options
     const again = (kept: LocalLetter) => this.deliver(kept)
-    const closing = senders.closeOf(letter.user)
+    // The app would write to these too, and their clients get the message where they are.
+    const closing = leaving(letter.user) ?? senders.closeOf(letter.user)
     if (closing) return this.#room.wait<Answer>(letter, closing, A_MOMENT_AGO, again)
     return senders.deliver(letter, taken, (...wait) => this.#room.wait<Answer>(...wait), again)
   }

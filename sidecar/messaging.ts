@@ -19,6 +19,7 @@ import { Finder } from './finder.ts'
 import { Intake } from './intake.ts'
 import { Receipts } from './receipts.ts'
 import { createSenders, toClient } from './receive/create-senders.ts'
+import { LeavingConnections } from './receive/leaving.ts'
 import { Replies } from './receive/replies.ts'
 import { Registry } from './registry.ts'
 import { Relay } from './relay.ts'
@@ -126,6 +127,7 @@ export function createMessaging(
     'Messages that may be addressed and passed without having been looked at to their end, by reason.',
     { labelNames: ['reason'] },
   )
+  const leaving = new LeavingConnections()
   const senders = createSenders(config, {
     connections,
     find,
@@ -136,6 +138,7 @@ export function createMessaging(
   })
   const delivery = new Delivery({
     senders,
+    leaving: user => leaving.of(user),
     reply: letter => toClient(letter, connections, senders),
     self,
     owner,
@@ -230,9 +233,13 @@ export function createMessaging(
       registry.settle(user, bridge)
       announcer.connected(user)
     },
-    disconnected: (user, bridge) => registry.remove(user, bridge),
+    disconnected(user, bridge) {
+      leaving.remove(user, bridge)
+      registry.remove(user, bridge)
+    },
     moved(user, bridge, name) {
       registry.remove(user, bridge)
+      leaving.add(user, bridge)
       // The balancer's list may be newer than ours.
       whereabouts.announced(name, [user])
       moves.set(bridge, name)
@@ -242,6 +249,7 @@ export function createMessaging(
     stayed(user, bridge, key) {
       const there = moves.get(bridge)
       if (there !== undefined) whereabouts.disprove(user, there)
+      leaving.remove(user, bridge)
       this.connected(user, bridge, key)
     },
     unparsed(bridge, direction, why) {

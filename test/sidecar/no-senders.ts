@@ -1,7 +1,8 @@
 import type { DeliveryOptions } from '../../sidecar/deliver.ts'
 
 /** For deliveries whose messages are not delivered as their senders'. */
-export const noSenders: Pick<DeliveryOptions, 'senders' | 'reply'> = {
+export const noSenders: Pick<DeliveryOptions, 'senders' | 'leaving' | 'reply'> = {
   senders: { deliver: () => 'rejected', closeOf: () => undefined },
+  leaving: () => undefined,
   reply: () => 'offline',
 }
