@@ -10,6 +10,7 @@ function start(
   answer: (text: string) => Answer | Promise<Answer> = () => 'delivered',
   windowBytes = 262_144,
   maxBytes = 1e9,
+  maxSenders = 4000,
 ) {
   const delivered: string[] = []
   const announced: string[] = []
@@ -26,6 +27,7 @@ function start(
     acquaintances: { met: member => void announced.push(`met ${member}`), get: () => undefined },
     windowBytes,
     maxBytes,
+    maxSenders,
     metrics,
   })
   const duplicates = async () =>
@@ -208,4 +210,24 @@ t.test('where that is not enough, who was not heard of for longest is forgotten'
     'timeout',
     'nothing is known of it any more, so it may have been',
   )
+})
+
+t.test('a link that lives on keeps what is known of its sender, however many others there are', async t => {
+  const { delivered, intake } = start(undefined, undefined, undefined, 2)
+  const inlet = intake.from('pod-a')
+  await inlet.receive(arrival(1))
+  for (const other of ['pod-b', 'pod-c', 'pod-d']) intake.from(other)
+  // As a link does with each ping.
+  intake.from('pod-a', inlet)
+  t.equal(await intake.from('pod-a').receive(arrival(1, { repeated: true })), 'delivered')
+  t.equal(delivered.length, 1, 'once')
+})
+
+t.test('a sender that was forgotten and comes back: what it sends again may have been delivered', async t => {
+  const { delivered, intake } = start(undefined, undefined, undefined, 2)
+  await intake.from('pod-a').receive(arrival(1))
+  for (const other of ['pod-b', 'pod-c', 'pod-d']) intake.from(other)
+  t.equal(await intake.from('pod-a').receive(arrival(1, { repeated: true })), 'timeout')
+  t.equal(await intake.from('pod-a').receive(arrival(2)), 'delivered')
+  t.equal(delivered.length, 2, 'each once')
 })
