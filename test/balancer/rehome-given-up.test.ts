@@ -48,7 +48,7 @@ t.test(
     await waitFor(() => home.received.length + away.received.length >= COUNT, 'the apps have read them')
     t.strictSame(
       home.received.map(({ user, data }) => [user, String(data)]),
-      texts.map(text => [bob, text]),
+      texts.map(text => [ann, text]),
     )
     t.strictSame(away.received, [])
 

@@ -74,7 +74,12 @@ interface Setting {
   readonly users: readonly [string, string]
 }
 
-async function start(t: Test, balancerVersion: Version, versions: readonly [Version, Version]): Promise<Setting> {
+async function start(
+  t: Test,
+  balancerVersion: Version,
+  versions: readonly [Version, Version],
+  more: Record<string, string> = { DELIVER: 'app' },
+): Promise<Setting> {
   const members = await membersFile()
   const discovery = { DISCOVERY: 'file', MEMBERS_FILE: members.path }
   const startPod = async (version: Version): Promise<Pod> => {
@@ -86,7 +91,7 @@ async function start(t: Test, balancerVersion: Version, versions: readonly [Vers
     })
     const port = await freePort()
     const name = `127.0.0.1:${port}`
-    const env = { ...discovery, APP_PORT: app.port, PORT: port, SELF: name, SHUTDOWN_SECONDS: 2 }
+    const env = { ...discovery, ...more, APP_PORT: app.port, PORT: port, SELF: name, SHUTDOWN_SECONDS: 2 }
     return { app, requests, name, sidecar: await startProgram(t, 'sidecar', env, mainOf(version, 'sidecar')) }
   }
   const [balancer, ...pods] = await Promise.all([
@@ -196,3 +201,17 @@ for (const [balancerVersion, versions] of MIXES) {
     }
   })
 }
+
+t.test('a sidecar that knows no deliver: sender takes no such message, and the sender learns it', { skip }, async t => {
+  const { pods, balancer, users } = await start(t, 'new', ['new', 'old'], { RECEIPTS: 'true' })
+  const [alice, bob] = users
+  const first = await connect(t, balancer.port, { user: alice })
+  const second = await connect(t, balancer.port, { user: bob })
+  first.send(JSON.stringify({ recipientId: bob, text: 'as alice', id: 1 }))
+  await first.received(1)
+  t.match(JSON.parse(first.texts[0] ?? ''), { outcome: 'rejected', id: 1 })
+  t.strictSame(pods[1]?.app.received, [], 'nor does its app get it as somebody else’s')
+  second.send(JSON.stringify({ recipientId: alice, text: 'as the older one delivers' }))
+  await waitFor(() => pods[0]?.app.received.length === 1, 'the other way it arrives')
+  t.equal(pods[0]?.app.received[0]?.user, alice)
+})
