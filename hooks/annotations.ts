@@ -42,9 +42,6 @@ export const NATIVE_SINCE = '1.33'
 /** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
 export const SHUTDOWN_SECONDS = 5
 
-/** Names of container ports that are taken for the app's WebSocket port, best first. */
-export const APP_PORT_NAMES = ['ws', 'websocket', 'http'] as const
-
 const choice = <const T extends string>(values: readonly T[], fallback: T, description: string): Annotation<T> => ({
   values: values.join(' | '),
   fallback,
@@ -67,7 +64,7 @@ const routingKey: Parse<string> = text => {
 export const ANNOTATIONS = {
   'app-port': {
     values: 'port number or name of a container port',
-    fallback: `the container port named ${APP_PORT_NAMES.join(', ')}, else the first one, else ${DEFAULT_APP_PORT}`,
+    fallback: `the port for which names and probes of the pod speak, else ${DEFAULT_APP_PORT}`,
     description: 'Where the app listens inside the pod.',
     parse: port,
   },

@@ -10,7 +10,7 @@ import {
 import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
 import type { Rendering } from './config.ts'
 import { type ContainerList, findSidecar, isOurs } from './ownership.ts'
-import { choosePorts, neighbours, type Ports, type PortsFound, tcpPorts } from './ports.ts'
+import { choosePorts, neighbours, type Ports, type PortsFound, portsOf, tcpPorts } from './ports.ts'
 import type { Deployment } from './schemas.ts'
 import { readSettings } from './settings.ts'
 import { headlessService, sidecarContainer } from './sidecar.ts'
@@ -30,6 +30,8 @@ export const REFUSALS = {
   'headless-service':
     'The name in `ws.operator/headless-service` could be that of a Service of yours, which would be taken over.',
   'app-port': 'No container port has the name that `ws.operator/app-port` gives.',
+  'ambiguous-port':
+    'Several ports of the app could be the one that takes WebSockets, or none: the message names them; `ws.operator/app-port` says which.',
   'port-taken': 'No port is free for the sidecar.',
   'co-owned':
     'Another field manager also owns the sidecar, which is to get another port or mode; the API server would refuse that. The message names the manager.',
@@ -59,7 +61,7 @@ export function decide(deployment: Deployment, rendering: Rendering): Decision {
   const { settings } = read
   const refusal = refuse(deployment, settings)
   if (refusal) return { inject: false, ...refusal }
-  const chosen = choosePorts(deployment.spec.template.spec, settings)
+  const chosen = choosePorts(deployment.spec.template.spec, settings, currentAppPort(deployment))
   if (!chosen.ok) return { inject: false, reason: chosen.reason, message: chosen.message }
   return {
     inject: true,
@@ -69,6 +71,11 @@ export function decide(deployment: Deployment, rendering: Rendering): Decision {
     sidecar: sidecarContainer(deployment, settings, chosen.ports, rendering),
     advice: advise(deployment, settings, chosen),
   }
+}
+
+function currentAppPort(deployment: Deployment): number | undefined {
+  const found = findSidecar(deployment)
+  return found && isOurs(deployment, found) ? portsOf(found.container)?.app : undefined
 }
 
 function listProblems(problems: readonly string[]): string {
@@ -133,15 +140,16 @@ function refuseName(deployment: Deployment, settings: Settings): Refusal | undef
 function advise(
   { metadata, spec }: Deployment,
   settings: Settings,
-  { ports, guessed }: Pick<PortsFound, 'ports' | 'guessed'>,
+  { ports, guessed, choice }: Omit<PortsFound, 'ok'>,
 ): string[] {
   const pod = spec.template.spec
   const advice: string[] = []
   if (guessed) {
     advice.push(
-      `No container declares a TCP port: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
+      `No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
     )
   }
+  if (choice) advice.push(choice)
   const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
   const needed = drain + SHUTDOWN_SECONDS
   const { terminationGracePeriodSeconds: grace = 30 } = pod

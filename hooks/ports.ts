@@ -2,14 +2,15 @@ import {
   ALTERNATIVE_ADMIN_PORT,
   ALTERNATIVE_SIDECAR_PORT,
   DEFAULT_ADMIN_PORT,
-  DEFAULT_APP_PORT,
   DEFAULT_PORT,
   ENV_PREFIX,
   SIDECAR_CONTAINER,
   SIDECAR_PORT_NAME,
 } from '../lib/service/names.ts'
-import { APP_PORT_NAMES, type Settings } from './annotations.ts'
+import type { Settings } from './annotations.ts'
 import type { Container, PodSpec } from './schemas.ts'
+import { type AppPort, findAppPort } from './sidecar/app-port.ts'
+import { probePorts } from './sidecar/probe-ports.ts'
 
 export interface Ports {
   readonly app: number
@@ -20,13 +21,15 @@ export interface Ports {
 export interface PortsFound {
   readonly ok: true
   readonly ports: Ports
-  /** Whether nothing says where the app listens, neither an annotation nor a container. */
+  /** Whether nothing says where the app listens, neither an annotation nor a container nor a probe. */
   readonly guessed: boolean
+  /** Which port was taken for the app's, and why, where there was a choice; a whole sentence. */
+  readonly choice?: string
 }
 
 export type PortsResult =
   | PortsFound
-  | { readonly ok: false; readonly reason: 'app-port' | 'port-taken'; readonly message: string }
+  | { readonly ok: false; readonly reason: 'app-port' | 'ambiguous-port' | 'port-taken'; readonly message: string }
 
 /** The containers that run beside the sidecar: all but itself and init containers that end. */
 export const neighbours = ({ containers, initContainers = [] }: PodSpec): Container[] =>
@@ -37,20 +40,24 @@ export const neighbours = ({ containers, initContainers = [] }: PodSpec): Contai
 /** TCP ports that a container declares. */
 export const tcpPorts = ({ ports = [] }: Container) => ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')
 
-/** Chooses the three ports of an injected pod, none of them twice. */
-export function choosePorts(pod: PodSpec, settings: Settings): PortsResult {
+/**
+ * Chooses the three ports of an injected pod, none of them twice.
+ *
+ * @param current the app's port that a sidecar of ours in that pod has been told
+ */
+export function choosePorts(pod: PodSpec, settings: Settings, current?: number): PortsResult {
   const declared = neighbours(pod).flatMap(tcpPorts)
-  const wanted = settings['app-port'] ?? defaultAppPort(declared)
-  const app = typeof wanted === 'number' ? wanted : declared.find(({ name }) => name === wanted)?.containerPort
-  if (app === undefined) {
-    const names = declared.flatMap(({ name }) => name ?? []).sort()
-    return {
-      ok: false,
-      reason: 'app-port',
-      message: `No container port is named ${JSON.stringify(wanted)} (named ports: ${names.join(', ') || 'none'}). Set ws.operator/app-port to one of them or to a number.`,
-    }
-  }
-  const taken = new Set([app, ...declared.map(({ containerPort }) => containerPort)])
+  const wanted = settings['app-port']
+  const found = wanted === undefined ? findAppPort(pod, current) : annotated(wanted, declared)
+  if (!found.ok) return found
+  const { port: app, guessed } = found
+  const probed = neighbours(pod).flatMap(probePorts)
+  const taken = new Set([
+    app,
+    ...declared.map(({ containerPort }) => containerPort),
+    // What is asked is listened on, declared or not.
+    ...probed.map(({ port }) => port),
+  ])
   const candidates = settings['sidecar-port'] ? [settings['sidecar-port']] : [DEFAULT_PORT, ALTERNATIVE_SIDECAR_PORT]
   const sidecar = candidates.find(port => !taken.has(port))
   if (sidecar === undefined) {
@@ -69,8 +76,21 @@ export function choosePorts(pod: PodSpec, settings: Settings): PortsResult {
       message: `The pod already uses port ${DEFAULT_ADMIN_PORT} and ${ALTERNATIVE_ADMIN_PORT}; the sidecar needs one of them for its probes. Free one.`,
     }
   }
-  const guessed = settings['app-port'] === undefined && declared.length === 0
-  return { ok: true, ports: { app, sidecar, admin }, guessed }
+  return { ok: true, ports: { app, sidecar, admin }, guessed, ...(found.choice && { choice: found.choice }) }
+}
+
+function annotated(
+  wanted: number | string,
+  declared: ReturnType<typeof tcpPorts>,
+): AppPort | (PortsResult & { ok: false }) {
+  const port = typeof wanted === 'number' ? wanted : declared.find(({ name }) => name === wanted)?.containerPort
+  if (port !== undefined) return { ok: true, port, guessed: false }
+  const names = declared.flatMap(({ name }) => name ?? []).sort()
+  return {
+    ok: false,
+    reason: 'app-port',
+    message: `No container port is named ${JSON.stringify(wanted)} (named ports: ${names.join(', ') || 'none'}). Set ws.operator/app-port to one of them or to a number.`,
+  }
 }
 
 /** The ports of a sidecar that is there, as far as its container says both; it may be of another version. */
@@ -79,9 +99,4 @@ export function portsOf({ ports = [], env = [] }: Container): Pick<Ports, 'app' 
   const { value } = (env.find(({ name }) => name === `${ENV_PREFIX}APP_PORT`) ?? {}) as { value?: unknown }
   const app = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : undefined
   return sidecar === undefined || app === undefined ? undefined : { sidecar, app }
-}
-
-function defaultAppPort(declared: ReturnType<typeof tcpPorts>): number {
-  const named = APP_PORT_NAMES.map(wanted => declared.find(({ name }) => name === wanted)).find(port => port)
-  return (named ?? declared[0])?.containerPort ?? DEFAULT_APP_PORT
 }

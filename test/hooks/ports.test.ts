@@ -8,8 +8,9 @@ const at = (containerPort: number, name?: string): Port => ({ containerPort, ...
 
 t.test('the port of the app', async t => {
   t.match(choosePorts(pod(), {}), { ports: { app: 3001 } }, 'none declared')
-  t.match(choosePorts(pod(at(8080), at(8081)), {}), { ports: { app: 8080 } }, 'the first')
-  t.match(choosePorts(pod(at(1), at(2, 'http'), at(3, 'websocket'), at(4, 'ws')), {}), { ports: { app: 4 } }, 'ws')
+  t.match(choosePorts(pod(at(8080), at(8081)), {}), { ok: false, reason: 'ambiguous-port' })
+  t.match(choosePorts(pod(at(8080), at(8081)), {}, 8081), { ports: { app: 8081 } }, 'the one that runs')
+  t.match(choosePorts(pod(at(1), at(2, 'http'), at(4, 'ws')), {}), { ports: { app: 4 }, choice: /named ws/ }, 'ws')
   t.match(choosePorts(pod(at(1), at(2, 'http'), at(3, 'websocket')), {}), { ports: { app: 3 } }, 'websocket')
   t.match(choosePorts(pod({ containerPort: 53, protocol: 'UDP' }, at(80)), {}), { ports: { app: 80 } }, 'not UDP')
   t.match(choosePorts(pod(at(80, 'web')), { 'app-port': 'web' }), { ports: { app: 80 } }, 'by name')
@@ -28,9 +29,19 @@ t.test('no port is given twice', async t => {
   t.match(choosePorts(pod(at(3000)), {}), { ports: { app: 3000, sidecar: 13_000 } })
   t.match(choosePorts(pod(), { 'app-port': 3000 }), { ports: { app: 3000, sidecar: 13_000 } }, 'though not declared')
   t.match(choosePorts(pod(at(80)), { 'sidecar-port': 9090 }), { ports: { sidecar: 9090, admin: 19_090 } })
-  t.match(choosePorts(pod(at(80), at(3000), at(13_000)), {}), { ok: false, reason: 'port-taken' })
-  t.match(choosePorts(pod(at(80), at(9090), at(19_090)), {}), { ok: false, reason: 'port-taken' })
-  t.match(choosePorts(pod(at(8443)), { 'sidecar-port': 8443 }), { ok: false, reason: 'port-taken' })
+  t.match(choosePorts(pod(at(80, 'http'), at(3000), at(13_000)), {}), { ok: false, reason: 'port-taken' })
+  t.match(choosePorts(pod(at(80, 'http'), at(9090), at(19_090)), {}), { ok: false, reason: 'port-taken' })
+  t.match(choosePorts(pod(at(8444)), { 'sidecar-port': 8444 }), { ok: false, reason: 'port-taken' })
+})
+
+t.test('a port that a probe asks is taken, declared or not', async t => {
+  const asked = (port: number, of: object = {}) =>
+    ({ containers: [{ name: 'app', readinessProbe: { httpGet: { port } }, ...of }] }) as PodSpec
+  t.match(choosePorts(asked(3000), {}), { ports: { app: 3000, sidecar: 13_000 } })
+  t.match(choosePorts(asked(9090, { ports: [at(80, 'http')] }), {}), {
+    ports: { app: 80, sidecar: 3000, admin: 19_090 },
+  })
+  t.match(choosePorts(asked(3000), { 'app-port': 8080 }), { ports: { app: 8080, sidecar: 13_000 } })
 })
 
 t.test('the sidecar itself and init containers that end take no port away', async t => {

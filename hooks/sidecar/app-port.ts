@@ -1,0 +1,125 @@
+import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/names.ts'
+import type { Container, PodSpec } from '../schemas.ts'
+import { appContainers } from './helper-containers.ts'
+import { meaningOf, meaningOfPort } from './port-words.ts'
+import { type ProbeKind, probePorts } from './probe-ports.ts'
+
+/** A port on which the app might take WebSockets. */
+export interface Candidate {
+  readonly port: number
+  /** How a message names it: `8971 (https)`. */
+  readonly label: string
+  readonly score: number
+  /** What speaks for it, the strongest first; each goes on after "because". */
+  readonly reasons: readonly string[]
+  /** Why it cannot be the one; goes on after "it is". */
+  readonly excluded: string | undefined
+}
+
+export type AppPort =
+  | {
+      readonly ok: true
+      readonly port: number
+      /** Whether nothing in the pod says where the app listens. */
+      readonly guessed: boolean
+      /** Which port was taken and why, where there was a choice; a whole sentence. */
+      readonly choice?: string
+    }
+  | { readonly ok: false; readonly reason: 'ambiguous-port'; readonly message: string }
+
+/** A declared port is likelier than one that only a probe names: that may be for management alone. */
+const DECLARED = 10
+const PROBED: Readonly<Record<ProbeKind, { declared: number; alone: number }>> = {
+  http: { declared: 30, alone: 10 },
+  tcp: { declared: 20, alone: 5 },
+  https: { declared: 0, alone: 0 },
+  grpc: { declared: 0, alone: 0 },
+}
+/** What the name of a container says counts half: all its ports share it. */
+const CONTAINER_SHARE = 0.5
+
+/**
+ * Finds the port on which the app takes WebSockets, from names of ports and containers and from probes. The order in which ports are
+ * declared means nothing. Pure.
+ *
+ * @param current the port that a sidecar of ours in that pod has been told: it stays where nothing speaks against it
+ */
+export function findAppPort(pod: PodSpec, current?: number): AppPort {
+  const candidates = candidatesOf(pod)
+  const usable = candidates.filter(({ excluded }) => excluded === undefined)
+  if (candidates.length === 0) return { ok: true, port: DEFAULT_APP_PORT, guessed: true }
+  if (usable.length === 0) return { ok: false, reason: 'ambiguous-port', message: noneUsable(candidates) }
+  const best = Math.max(...usable.map(({ score }) => score))
+  const top = usable.filter(({ score }) => score === best)
+  const chosen = top.length === 1 ? top[0] : top.find(({ port }) => port === current)
+  if (!chosen) return { ok: false, reason: 'ambiguous-port', message: ambiguous(top) }
+  const found = { ok: true, port: chosen.port, guessed: false } as const
+  return hadChoice(usable, candidates, chosen) ? { ...found, choice: explain(chosen, candidates) } : found
+}
+
+/** Every port that the app's containers declare, and every one that their probes ask; a port number once. */
+export function candidatesOf(pod: PodSpec): Candidate[] {
+  const found = new Map<number, Candidate>()
+  for (const container of appContainers(pod, SIDECAR_CONTAINER)) {
+    const declared = (container.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+    const ports = new Set([
+      ...declared.map(({ containerPort }) => containerPort),
+      ...probePorts(container).map(({ port }) => port),
+    ])
+    for (const port of ports) {
+      const candidate = judge(
+        container,
+        port,
+        declared.find(({ containerPort }) => containerPort === port),
+      )
+      if (candidate.score >= (found.get(port)?.score ?? Number.NEGATIVE_INFINITY)) found.set(port, candidate)
+    }
+  }
+  return [...found.values()].sort((a, b) => a.port - b.port)
+}
+
+function judge(container: Container, port: number, declared: { readonly name?: string } | undefined): Candidate {
+  const said = meaningOfPort(port, declared?.name)
+  const ofContainer = meaningOf(container.name)
+  const probes = probePorts(container).filter(one => one.port === port)
+  const secured = probes.find(({ kind }) => kind === 'https' || kind === 'grpc')
+  const weight = ({ kind }: { kind: ProbeKind }) => PROBED[kind][declared ? 'declared' : 'alone']
+  const probe = probes.toSorted((a, b) => weight(b) - weight(a))[0]
+  const evidence: [number, string][] = [
+    [said.score, `it is named ${declared?.name}`],
+    // What is wrong with the name of a container, such as "metrics", need not be true of each of its ports.
+    [Math.max(0, ofContainer.score * CONTAINER_SHARE), `it is a port of container ${container.name}`],
+    [probe ? weight(probe) : 0, `the ${probe?.probe} asks it`],
+  ]
+  return {
+    port,
+    label: declared?.name ? `${port} (${declared.name})` : `${port}`,
+    score: (declared ? DECLARED : 0) + evidence.reduce((sum, [score]) => sum + score, 0),
+    reasons: evidence
+      .filter(([score]) => score > 0)
+      .sort(([a], [b]) => b - a)
+      .map(([, reason]) => reason),
+    excluded:
+      said.excluded ?? (secured && `asked by the ${secured.probe} with ${secured.kind === 'grpc' ? 'gRPC' : 'HTTPS'}`),
+  }
+}
+
+/** Nothing is said where a pod has one port, or where the names of all others rule them out. */
+const hadChoice = (usable: readonly Candidate[], all: readonly Candidate[], chosen: Candidate): boolean =>
+  usable.length > 1 || (all.length > 1 && chosen.reasons.length === 0)
+
+const labels = (candidates: readonly Candidate[]): string => {
+  const names = candidates.map(({ label }) => label)
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+function explain({ label, reasons }: Candidate, all: readonly Candidate[]): string {
+  const why = reasons[0] ?? 'the others are for something else by their names or numbers'
+  return `Of ports ${labels(all)} the app's is taken to be ${label}, because ${why}. If it is another one, set ${DOMAIN}/app-port.`
+}
+
+const ambiguous = (top: readonly Candidate[]): string =>
+  `Each of ports ${labels(top)} could be the app's, and nothing says which takes WebSockets. Set ${DOMAIN}/app-port to one of them.`
+
+const noneUsable = (candidates: readonly Candidate[]): string =>
+  `No port of the app seems to take WebSockets: ${candidates.map(({ label, excluded }) => `${label} is ${excluded}`).join('; ')}. Set ${DOMAIN}/app-port to the port on which the app speaks plain HTTP.`

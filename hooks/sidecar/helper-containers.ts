@@ -1,0 +1,72 @@
+import type { Container, PodSpec } from '../schemas.ts'
+import { record } from '../unknown.ts'
+
+/** Names, of containers or of their images, that stand for something beside the app. */
+const HELPERS = new Set([
+  'cloud-sql-proxy',
+  'cloudsql-proxy',
+  'cloud_sql_proxy',
+  'cloudflared',
+  'config-reloader',
+  'configmap-reload',
+  'consul-dataplane',
+  'daprd',
+  'datadog-agent',
+  'envoy',
+  'envoy-sidecar',
+  'filebeat',
+  'fluent-bit',
+  'fluentbit',
+  'fluentd',
+  'git-sync',
+  'gluetun',
+  'istio-proxy',
+  'jaeger-agent',
+  'kube-rbac-proxy',
+  'kuma-sidecar',
+  'linkerd-proxy',
+  'mariadb',
+  'memcached',
+  'mongo',
+  'mongodb',
+  'mysql',
+  'newrelic-infra',
+  'opentelemetry-collector',
+  'otc-container',
+  'otel-agent',
+  'otel-collector',
+  'postgres',
+  'postgresql',
+  'prometheus',
+  'promtail',
+  'proxyv2',
+  'rabbitmq',
+  'redis',
+  'statsd',
+  'tailscale',
+  'telegraf',
+  'valkey',
+  'vault-agent',
+  'vector',
+])
+
+const EXPORTER = /(^|[-_])exporter$/
+
+/** Name of an image without registry, path, tag and digest. */
+function imageName(container: Container): string {
+  const { image } = record(container)
+  return (typeof image === 'string' ? image : '').replace(/^.*\//, '').replace(/[:@].*$/, '')
+}
+
+const isHelper = (container: Container): boolean =>
+  [container.name, imageName(container)].some(name => HELPERS.has(name) || EXPORTER.test(name))
+
+/**
+ * The containers of a pod that can be the app: no init containers, and no mesh proxies, exporters, agents or databases beside it. A pod of
+ * nothing else is taken for an app itself.
+ */
+export function appContainers({ containers }: PodSpec, sidecar: string): Container[] {
+  const own = containers.filter(({ name }) => name !== sidecar)
+  const apps = own.filter(container => !isHelper(container))
+  return apps.length > 0 ? apps : own
+}

@@ -1,0 +1,33 @@
+import type { Container } from '../schemas.ts'
+import { record } from '../unknown.ts'
+
+/** How a probe asks: what speaks HTTP, HTTPS or gRPC there, or just takes connections. */
+export type ProbeKind = 'http' | 'https' | 'grpc' | 'tcp'
+
+export interface ProbePort {
+  readonly port: number
+  readonly kind: ProbeKind
+  /** For messages: `readinessProbe`. */
+  readonly probe: string
+}
+
+const PROBES = ['readinessProbe', 'startupProbe', 'livenessProbe'] as const
+
+/** The ports of its own container that the probes of a container ask, by number; names are looked up among its declared ports. */
+export function probePorts(container: Container): ProbePort[] {
+  const fields = record(container)
+  return PROBES.flatMap(probe => {
+    const { httpGet, tcpSocket, grpc } = record(fields[probe])
+    const asked = record(httpGet ?? tcpSocket ?? grpc)
+    const port = portNumber(container, asked['port'])
+    // With a host it asks somebody else.
+    if (port === undefined || (asked['host'] !== undefined && asked['host'] !== '')) return []
+    const http = asked['scheme'] === 'HTTPS' ? 'https' : 'http'
+    return [{ port, probe, kind: httpGet ? http : tcpSocket ? 'tcp' : 'grpc' }]
+  })
+}
+
+function portNumber({ ports = [] }: Container, port: unknown): number | undefined {
+  if (typeof port === 'number' || /^\d{1,5}$/.test(String(port))) return Number(port)
+  return ports.find(({ name }) => name !== undefined && name === port)?.containerPort
+}
