@@ -7,10 +7,12 @@ import {
   SIDECAR_CONTAINER,
   SIDECAR_PORT_NAME,
 } from '../lib/service/names.ts'
-import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from './annotations.ts'
+import type { Settings } from './annotations.ts'
 import type { Rendering } from './config.ts'
+import { advise } from './decorator/advice.ts'
+import { refuseSystem, refuseUnsupported } from './decorator/unsupported.ts'
 import { type ContainerList, findSidecar, isOurs } from './ownership.ts'
-import { choosePorts, neighbours, type Ports, type PortsFound, portsOf, tcpPorts } from './ports.ts'
+import { choosePorts, neighbours, type Ports, portsOf } from './ports.ts'
 import type { Deployment } from './schemas.ts'
 import { readSettings } from './settings.ts'
 import { headlessService, sidecarContainer } from './sidecar.ts'
@@ -19,6 +21,7 @@ import { isServiceName } from './values.ts'
 /** Why a Deployment gets no sidecar: the reasons, and what each means. */
 export const REFUSALS = {
   'managed-by': 'The Deployment belongs to ws-operator itself.',
+  system: 'The Deployment is a part of ws-operator or in a namespace of Kubernetes.',
   controlled: 'Another controller owns the Deployment and would undo the injection.',
   annotations: 'An annotation cannot be used; the message names all of them.',
   'host-network':
@@ -33,6 +36,10 @@ export const REFUSALS = {
   'ambiguous-port':
     'Several ports of the app could be the one that takes WebSockets, or none: the message names them; `ws.operator/app-port` says which.',
   'port-taken': 'No port is free for the sidecar.',
+  windows: 'The pods run on Windows, for which there is no sidecar.',
+  'no-account-token':
+    '`ws.operator/discovery: kubernetes` needs a token that `automountServiceAccountToken: false` keeps away.',
+  'pod-resources': "The pod's own resources (`spec.template.spec.resources`) are too small for the sidecar.",
   'co-owned':
     'Another field manager also owns the sidecar, which is to get another port or mode; the API server would refuse that. The message names the manager.',
 } as const
@@ -63,12 +70,15 @@ export function decide(deployment: Deployment, rendering: Rendering): Decision {
   if (refusal) return { inject: false, ...refusal }
   const chosen = choosePorts(deployment.spec.template.spec, settings, currentAppPort(deployment))
   if (!chosen.ok) return { inject: false, reason: chosen.reason, message: chosen.message }
+  const sidecar = sidecarContainer(deployment, settings, chosen.ports, rendering)
+  const unsupported = refuseUnsupported(deployment, settings, sidecar)
+  if (unsupported) return { inject: false, ...unsupported }
   return {
     inject: true,
     settings,
     ports: chosen.ports,
     list: settings['sidecar-mode'] === 'classic' ? 'containers' : 'initContainers',
-    sidecar: sidecarContainer(deployment, settings, chosen.ports, rendering),
+    sidecar,
     advice: advise(deployment, settings, chosen),
   }
 }
@@ -89,6 +99,8 @@ function refuse(deployment: Deployment, settings: Settings): Refusal | undefined
     const message = `This Deployment was made by ws-operator. Remove the label ${ENABLE_LABEL}.`
     return { reason: 'managed-by', message }
   }
+  const system = refuseSystem(deployment)
+  if (system) return system
   const controller = metadata.ownerReferences?.find(reference => reference.controller && reference.uid !== metadata.uid)
   if (controller) {
     const message = `${controller.kind} ${controller.name} controls this Deployment and would undo the injection. Let it make a Deployment with the sidecar, or remove the label ${ENABLE_LABEL}.`
@@ -135,47 +147,4 @@ function refuseName(deployment: Deployment, settings: Settings): Refusal | undef
       ? 'The name of the Deployment is longer than 63 characters. Use a shorter one.'
       : `${balancer} is no valid name of a Service. Use another name for the Deployment, or set ws.operator/balancer to none and write a WebSocketBalancer with a name of its own.`
   return { reason: 'name', message }
-}
-
-function advise(
-  { metadata, spec }: Deployment,
-  settings: Settings,
-  { ports, guessed, choice }: Omit<PortsFound, 'ok'>,
-): string[] {
-  const pod = spec.template.spec
-  const advice: string[] = []
-  if (guessed) {
-    advice.push(
-      `No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
-    )
-  }
-  if (choice) advice.push(choice)
-  const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
-  const needed = drain + SHUTDOWN_SECONDS
-  const { terminationGracePeriodSeconds: grace = 30 } = pod
-  if (needed > grace) {
-    advice.push(
-      `Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or ws.operator/drain-seconds to less (it is ${drain}): at the end of the grace period the pod is killed, with the users that are still on it.`,
-    )
-  }
-  const apps = neighbours(pod)
-  const app = apps.find(one => tcpPorts(one).some(({ containerPort }) => containerPort === ports.app)) ?? apps[0]
-  if (app && !app.lifecycle?.preStop) {
-    advice.push(
-      `Add lifecycle.preStop.sleep of 5 s to container ${app.name}: it gets SIGTERM at once and may end before its users are handed over.`,
-    )
-  }
-  const { deliver } = settings
-  if ((deliver === 'app' || deliver === 'client') && settings.route !== 'outbound') {
-    advice.push(
-      `ws.operator/deliver: ${deliver} lets any client speak in another's name. Use it only where the app takes no message's sender from the connection.`,
-    )
-  }
-  if (settings.discovery === 'kubernetes') {
-    const account = pod.serviceAccountName ?? 'default'
-    advice.push(
-      `ServiceAccount ${account} must be allowed to get, list and watch endpointslices (discovery.k8s.io) in namespace ${metadata.namespace}.`,
-    )
-  }
-  return advice
 }

@@ -45,7 +45,7 @@ export function loadConfig<S extends TObject, const P extends Parsers<S['propert
   const given: Record<string, string> = {}
   for (const name of Object.keys(schema.properties)) {
     const text = env[ENV_PREFIX + name]
-    if (text !== undefined && text !== '') given[name] = text
+    if (text !== undefined && text !== '' && !isServiceLink(text)) given[name] = text
   }
   const problems: string[] = []
   const values = validate(schema, given, problems)
@@ -101,6 +101,12 @@ function coerce(property: TSchema, text: string): unknown {
 function describe(schema: TObject, name: string): string {
   return (schema.properties[name] as TSchema & { description?: string })?.description ?? ''
 }
+
+/**
+ * Kubernetes gives a pod a variable for each Service of its namespace: one that is called ws-operator-admin makes
+ * `WS_OPERATOR_ADMIN_PORT=tcp://10.0.0.1:80`, which nobody has set.
+ */
+const isServiceLink = (text: string): boolean => /^(?:tcp|udp|sctp):\/\/[\d.:a-f[\]]+:\d+$/.test(text)
 
 /** One line of a program's reference: what `--help` and docs/configuration.md show. */
 export interface SettingDoc {

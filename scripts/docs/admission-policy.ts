@@ -1,10 +1,8 @@
 import { stringify } from 'yaml'
-import { APP_PORT_NAMES } from '../../hooks/annotations.ts'
 import { DEFAULT_IMAGE, type Rendering } from '../../hooks/config.ts'
 import { sidecarContainer } from '../../hooks/sidecar.ts'
 import {
   DEFAULT_ADMIN_PORT,
-  DEFAULT_APP_PORT,
   DEFAULT_PORT,
   DOMAIN,
   ENABLE_LABEL,
@@ -54,6 +52,22 @@ function sidecar(): string {
   )
 }
 
+/** The app's container, where there is one alone. */
+const APP = `${POD}.containers[0]`
+
+/** Names of a port that need no more said for them. */
+const PLAIN_NAMES = ['ws', 'websocket', 'http', 'web'] as const
+
+const PROBES = ['readinessProbe', 'livenessProbe', 'startupProbe'] as const
+
+/** A probe of the declared port, by number or by name, without TLS. */
+const PLAIN_PROBE = (() => {
+  const asks = (how: string) =>
+    `(probe.${how}.port == ${APP}.ports[0].containerPort || probe.${how}.port == ${APP}.ports[0].name)`
+  const http = `(!has(probe.httpGet) || (${asks('httpGet')} && (!has(probe.httpGet.scheme) || probe.httpGet.scheme == "HTTP")))`
+  return `${http} && (!has(probe.tcpSocket) || ${asks('tcpSocket')})`
+})()
+
 const all = `(${POD}.containers + (has(${POD}.initContainers) ? ${POD}.initContainers : []))`
 const longestName = 63 - headlessServiceName('').length
 
@@ -70,6 +84,13 @@ const CONDITIONS = {
   'selector-of-labels':
     'has(object.spec.selector.matchLabels) && size(object.spec.selector.matchLabels) > 0 && (!has(object.spec.selector.matchExpressions) || size(object.spec.selector.matchExpressions) == 0)',
   'names-and-ports-free': `!${all}.exists(container, container.name == "${SIDECAR_CONTAINER}" || (has(container.ports) && container.ports.exists(port, port.containerPort in [${DEFAULT_PORT}, ${DEFAULT_ADMIN_PORT}] || (has(port.name) && port.name == "${SIDECAR_PORT_NAME}"))))`,
+  'on-linux': `(!has(${POD}.os) || ${POD}.os.name != "windows") && (!has(${POD}.nodeSelector) || !("kubernetes.io/os" in ${POD}.nodeSelector) || ${POD}.nodeSelector["kubernetes.io/os"] != "windows")`,
+  'no-resources-of-the-pod': `!has(${POD}.resources)`,
+  'no-system': `request.namespace != "kube-system" && !("app.kubernetes.io/part-of" in object.metadata.labels && object.metadata.labels["app.kubernetes.io/part-of"] == "${OPERATOR}")`,
+  // Where there is one port, whose name says no more than the hooks need to take it, and no probe names another one.
+  'one-container-with-one-port': `size(${POD}.containers) == 1 && has(${APP}.ports) && size(${APP}.ports) == 1 && (!has(${APP}.ports[0].protocol) || ${APP}.ports[0].protocol == "TCP") && has(${APP}.ports[0].name) && ${APP}.ports[0].name in [${PLAIN_NAMES.map(celText).join(', ')}]`,
+  'no-native-sidecar': `!has(${POD}.initContainers) || !${POD}.initContainers.exists(container, has(container.restartPolicy) && container.restartPolicy == "Always")`,
+  'probes-of-that-port': `[${PROBES.map(probe => `has(${APP}.${probe}) ? [${APP}.${probe}] : []`).join(', ')}].all(probes, probes.all(probe, !has(probe.grpc) && ${PLAIN_PROBE}))`,
 }
 
 const VARIABLES = {
@@ -77,11 +98,7 @@ const VARIABLES = {
   sidecarImage: celText(DEFAULT_IMAGE),
   imagePullPolicy: celText('IfNotPresent'),
   clusterDomain: celText('cluster.local'),
-  neighbours: `${POD}.containers + (has(${POD}.initContainers) ? ${POD}.initContainers.filter(container, has(container.restartPolicy) && container.restartPolicy == "Always") : [])`,
-  ports:
-    'variables.neighbours.map(container, has(container.ports) ? container.ports.filter(port, port.protocol == "TCP") : []).filter(ports, size(ports) > 0)',
-  named: `[${APP_PORT_NAMES.map(celText).join(', ')}].map(name, variables.ports.map(ports, ports.filter(port, has(port.name) && port.name == name)).filter(ports, size(ports) > 0)).filter(ports, size(ports) > 0)`,
-  appPort: `size(variables.named) > 0 ? variables.named[0][0][0].containerPort : size(variables.ports) > 0 ? variables.ports[0][0].containerPort : ${DEFAULT_APP_PORT}`,
+  appPort: `${APP}.ports[0].containerPort`,
 }
 
 const named = (expressions: Readonly<Record<string, string>>) =>

@@ -16,6 +16,9 @@ where there is one ([upgrade.md](guides/upgrade.md)).
 
 ${settings()}
 
+How the app's port is found is told in [app-port.md](guides/app-port.md). The label's value is \`true\`, in small letters; with another one, or on a
+StatefulSet, nothing happens (the component \`admission-guard\` warns of that).
+
 A value that cannot be used never breaks anything: a Deployment that already has the sidecar keeps it as it is, another one gets
 none, and \`${DOMAIN}/status-message\` names every annotation that is wrong.
 

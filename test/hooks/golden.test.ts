@@ -18,9 +18,10 @@ const folder = new URL('golden/', import.meta.url)
 const cases = readdirSync(folder).sort()
 const read = (name: string): string => readFileSync(new URL(name, folder), 'utf8')
 
+const { app } = await startHooks(t)
+
 for (const name of cases) {
   t.test(name, async t => {
-    const { app } = await startHooks(t)
     const request = JSON.parse(read(`${name}/request.json`)) as Case
     const payload = mergePatch(recorded(request.recorded), request.patch) as object
     const response = await app.inject({ method: 'POST', url: request.hook, payload })

@@ -36,7 +36,7 @@ t.test('no port is given twice', async t => {
 
 t.test('a port that a probe asks is taken, declared or not', async t => {
   const asked = (port: number, of: object = {}) =>
-    ({ containers: [{ name: 'app', readinessProbe: { httpGet: { port } }, ...of }] }) as PodSpec
+    ({ containers: [Object.assign({ name: 'app', readinessProbe: { httpGet: { port } } }, of)] }) satisfies PodSpec
   t.match(choosePorts(asked(3000), {}), { ports: { app: 3000, sidecar: 13_000 } })
   t.match(choosePorts(asked(9090, { ports: [at(80, 'http')] }), {}), {
     ports: { app: 80, sidecar: 3000, admin: 19_090 },

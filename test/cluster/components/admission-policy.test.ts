@@ -30,25 +30,47 @@ const port = (containerPort: number, name?: string, protocol = 'TCP') => ({ cont
 /** Deployments that the policy changes, and those that it leaves to the hooks. */
 const CASES: Record<string, [injects: boolean, Manifest]> = {
   'the example': [true, labelled()],
-  'no ports': [true, labelled(pod => delete pod.containers[0].ports)],
-  'a port named ws beside others': [
+  'no ports': [false, labelled(pod => delete pod.containers[0].ports)],
+  'two ports': [false, labelled(pod => (pod.containers[0].ports = [port(8000), port(8001, 'http')]))],
+  'a port without a name': [false, labelled(pod => (pod.containers[0].ports = [port(8000)]))],
+  'a port named ws, which the probe asks': [
     true,
     labelled(pod => {
-      pod.containers[0].ports = [port(8000), port(8001, 'http')]
-      pod.containers.push({ ...pod.containers[0], name: 'other', ports: [port(8002, 'ws')] })
+      pod.containers[0].ports = [port(8000, 'ws')]
+      pod.containers[0].readinessProbe = { tcpSocket: { port: 8000 } }
+      pod.containers[0].livenessProbe = { httpGet: { path: '/', port: 'ws' } }
     }),
   ],
-  'a UDP port first': [true, labelled(pod => (pod.containers[0].ports = [port(5000, 'ws', 'UDP'), port(8000)]))],
-  'init containers, one of them a sidecar with a port': [
+  'a probe of another port': [
+    false,
+    labelled(pod => (pod.containers[0].readinessProbe = { httpGet: { path: '/', port: 3000 } })),
+  ],
+  'a probe with TLS': [false, labelled(pod => (pod.containers[0].readinessProbe.httpGet.scheme = 'HTTPS'))],
+  'two containers': [
+    false,
+    labelled(pod => {
+      const { ports: _, readinessProbe: _r, ...rest } = pod.containers[0]
+      pod.containers.push({ ...rest, name: 'other' })
+    }),
+  ],
+  'an init container that ends': [
     true,
     labelled(pod => {
       const { name: _, lifecycle: _l, readinessProbe: _r, ports: _p, ...rest } = pod.containers[0]
-      pod.initContainers = [
-        { ...rest, name: 'first' },
-        { ...rest, name: 'mesh', restartPolicy: 'Always', ports: [port(15_000, 'websocket')] },
-      ]
-      pod.containers[0].ports = [port(8000)]
+      pod.initContainers = [{ ...rest, name: 'first' }]
     }),
+  ],
+  'an init container that goes on': [
+    false,
+    labelled(pod => {
+      const { name: _, lifecycle: _l, readinessProbe: _r, ports: _p, ...rest } = pod.containers[0]
+      pod.initContainers = [{ ...rest, name: 'mesh', restartPolicy: 'Always', ports: [port(15_000, 'websocket')] }]
+    }),
+  ],
+  'a node of Windows': [false, labelled(pod => (pod.nodeSelector = { 'kubernetes.io/os': 'windows' }))],
+  'a part of ws-operator': [
+    false,
+    labelled((_, { metadata }) => (metadata.labels['app.kubernetes.io/part-of'] = 'ws-operator')),
   ],
   'a label managed-by of others': [
     true,

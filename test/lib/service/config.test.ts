@@ -114,3 +114,18 @@ t.test('the help text is for a person', async t => {
   t.match(text, '  WS_OPERATOR_ITEMS (string)\n')
   t.equal(text.at(-1), '\n')
 })
+
+t.test('what Kubernetes makes for a Service is no setting', async t => {
+  const schema = Type.Object({ ADMIN_PORT: Type.Integer({ default: 9090 }), NAME: Type.String({ default: '' }) })
+  const load = (text: string) => loadConfig(schema, {}, { WS_OPERATOR_ADMIN_PORT: text })
+  for (const text of [
+    'tcp://10.96.0.7:80',
+    'udp://10.96.0.7:53',
+    'sctp://10.0.0.1:9',
+    'tcp://[fd00::1]:80',
+    'tcp://fd00::1:80',
+  ]) {
+    t.match(load(text), { ADMIN_PORT: 9090 }, text)
+  }
+  t.throws(() => load('tcp://example'), /WS_OPERATOR_ADMIN_PORT/)
+})

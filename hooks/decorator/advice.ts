@@ -1,0 +1,92 @@
+import { DOMAIN } from '../../lib/service/names.ts'
+import { ANNOTATIONS, DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations.ts'
+import { neighbours, type PortsFound, tcpPorts } from '../ports.ts'
+import type { Deployment } from '../schemas.ts'
+import { record } from '../unknown.ts'
+
+/** What the user may want to change, in whole sentences: the Deployment has its sidecar all the same. */
+export const advise = (deployment: Deployment, settings: Settings, ports: Omit<PortsFound, 'ok'>): string[] => [
+  ...aboutRollouts(deployment),
+  ...aboutPorts(ports),
+  ...aboutAnnotations(deployment),
+  ...aboutEnding(deployment, settings, ports),
+  ...aboutDelivery(settings),
+  ...aboutDiscovery(deployment, settings),
+]
+
+function aboutRollouts({ metadata: { name, namespace }, spec }: Deployment): string[] {
+  const { paused, strategy } = record(spec)
+  return [
+    ...(paused === true
+      ? [
+          `The Deployment is paused: its pods get the sidecar when it goes on (kubectl rollout resume -n ${namespace} deployment/${name}).`,
+        ]
+      : []),
+    ...(record(strategy)['type'] === 'Recreate'
+      ? [
+          'With strategy Recreate each rollout ends all pods before there are new ones, and with them all connections: use RollingUpdate, so that clients keep theirs.',
+        ]
+      : []),
+  ]
+}
+
+function aboutPorts({ ports, guessed, choice }: Omit<PortsFound, 'ok'>): string[] {
+  if (!guessed) return choice ? [choice] : []
+  return [
+    `No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
+  ]
+}
+
+/** Annotations of the pod template are not read: they would roll the pods, also where only the balancer is meant. */
+function aboutAnnotations({ spec: { template } }: Deployment): string[] {
+  const { annotations } = record(record(template)['metadata'])
+  const ours = Object.keys(ANNOTATIONS).map(name => `${DOMAIN}/${name}`)
+  const found = Object.keys(record(annotations))
+    .filter(name => ours.includes(name))
+    .sort()
+  if (found.length === 0) return []
+  return [
+    `${found.join(', ')} ${found.length > 1 ? 'are' : 'is'} on the pod template, where nothing is read: write ${found.length > 1 ? 'them' : 'it'} into metadata.annotations of the Deployment.`,
+  ]
+}
+
+function aboutEnding({ spec }: Deployment, settings: Settings, { ports }: Omit<PortsFound, 'ok'>): string[] {
+  const pod = spec.template.spec
+  const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
+  const needed = drain + SHUTDOWN_SECONDS
+  const { terminationGracePeriodSeconds: grace = 30 } = pod
+  const apps = neighbours(pod)
+  const app = apps.find(one => tcpPorts(one).some(({ containerPort }) => containerPort === ports.app)) ?? apps[0]
+  return [
+    ...(needed > grace
+      ? [
+          `Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or ws.operator/drain-seconds to less (it is ${drain}): at the end of the grace period the pod is killed, with the users that are still on it.`,
+        ]
+      : []),
+    ...(app && !app.lifecycle?.preStop
+      ? [
+          `Add lifecycle.preStop.sleep of 5 s to container ${app.name}: it gets SIGTERM at once and may end before its users are handed over.`,
+        ]
+      : []),
+  ]
+}
+
+function aboutDelivery({ deliver, route }: Settings): string[] {
+  if ((deliver !== 'app' && deliver !== 'client') || route === 'outbound') return []
+  return [
+    `ws.operator/deliver: ${deliver} lets any client speak in another's name. Use it only where the app takes no message's sender from the connection.`,
+  ]
+}
+
+function aboutDiscovery({ metadata, spec }: Deployment, { discovery }: Settings): string[] {
+  const { dnsPolicy, serviceAccountName: account = 'default' } = record(spec.template.spec)
+  if (discovery === 'kubernetes') {
+    return [
+      `ServiceAccount ${account} must be allowed to get, list and watch endpointslices (discovery.k8s.io) in namespace ${metadata.namespace}.`,
+    ]
+  }
+  if (dnsPolicy !== 'None' && dnsPolicy !== 'Default') return []
+  return [
+    `With dnsPolicy ${dnsPolicy} the pods may not be able to look up names of the cluster, by which the sidecars find each other: without that no message reaches another pod. Use dnsPolicy ClusterFirst, or set ws.operator/discovery to kubernetes.`,
+  ]
+}
