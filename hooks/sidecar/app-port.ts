@@ -113,8 +113,12 @@ const labels = (candidates: readonly Candidate[]): string => {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-function explain({ label, reasons }: Candidate, all: readonly Candidate[]): string {
-  const why = reasons[0] ?? 'the others are for something else by their names or numbers'
+function explain({ port, label, reasons }: Candidate, all: readonly Candidate[]): string {
+  const others = all.filter(one => one.port !== port && one.excluded === undefined)
+  // What speaks for all of them alike is no reason.
+  const why =
+    reasons.find(reason => !(others.length > 0 && others.every(other => other.reasons.includes(reason)))) ??
+    'the others are for something else by their names or numbers'
   return `Of ports ${labels(all)} the app's is taken to be ${label}, because ${why}. If it is another one, set ${DOMAIN}/app-port.`
 }
 

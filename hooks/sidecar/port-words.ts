@@ -88,12 +88,16 @@ const KNOWN_PORTS: Readonly<Record<number, string>> = {
   6379: 'Redis',
   8443: 'HTTPS',
   8883: 'MQTT over TLS',
-  9090: 'metrics',
   9100: 'metrics',
   9229: 'Node debugging',
   27017: 'MongoDB',
   50051: 'gRPC',
 }
+
+/** Ports that are more often for metrics, but not only. */
+const DOUBTFUL_PORTS: ReadonlySet<number> = new Set([9090, 9091])
+
+const DOUBTFUL = -20
 
 /** Lowest score of a word that says by itself that HTTP is spoken there. */
 const SPEAKS_HTTP = 40
@@ -117,7 +121,7 @@ export function meaningOf(name: string): Meaning {
 export function meaningOfPort(port: number, name: string | undefined): Meaning {
   const said = meaningOf(name ?? '')
   const known = KNOWN_PORTS[port]
-  return said.excluded === undefined && said.score < SPEAKS_HTTP && known !== undefined
-    ? { score: 0, excluded: `usually for ${known}` }
-    : said
+  if (said.excluded !== undefined || said.score >= SPEAKS_HTTP) return said
+  if (known !== undefined) return { score: 0, excluded: `usually for ${known}` }
+  return DOUBTFUL_PORTS.has(port) ? { score: Math.min(said.score, DOUBTFUL) } : said
 }

@@ -38,7 +38,15 @@ const deployments = fc
   .map(({ annotations, ports, init, replicas }) => {
     const request = fresh({ ...annotations } as Record<string, string>, {
       containers: [
-        { name: 'app', image: 'chat:1', ports: ports.map(containerPort => ({ containerPort, protocol: 'TCP' })) },
+        {
+          name: 'app',
+          image: 'chat:1',
+          ports: ports.map((containerPort, at) => ({
+            containerPort,
+            protocol: 'TCP',
+            name: at === 0 ? 'http' : `other-${at}`,
+          })),
+        },
         { name: 'logs', image: 'logs:1', env: [{ name: 'A', value: 'b' }] },
       ],
       ...(init && { initContainers: [{ name: 'migrate', image: 'chat:1' }] }),

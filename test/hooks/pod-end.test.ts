@@ -91,7 +91,7 @@ t.test('says where an app is taken to listen that nobody has said', async t => {
   const silent = { containers: [{ name: 'app', lifecycle: { preStop: {} } }] }
   t.match(
     advice({}, silent),
-    'No container declares a TCP port: the app is taken to listen on 3001, and nothing on 3000 and 9090, which the sidecar takes.',
+    'No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on 3001, and nothing on 3000 and 9090, which the sidecar takes.',
   )
   t.equal(advice({ 'ws.operator/app-port': '8080' }, silent), '')
 })

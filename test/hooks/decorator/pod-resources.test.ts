@@ -20,7 +20,7 @@ t.test('a pod without resources of its own, or with enough, is right', async t =
 
 t.test('what is too small is named, with what makes it fit', async t => {
   for (const [resources, containers, says] of [
-    [{ requests: { memory: '63Mi' } }, [], /requests of memory \(63Mi\) .*/sidecar-memory-request to less/],
+    [{ requests: { memory: '63Mi' } }, [], /requests of memory \(63Mi\) .*sidecar-memory-request to less/],
     [{ requests: { memory: '319Mi' } }, [app({ limits: { memory: '256Mi' } })], /requests of memory \(319Mi\)/],
     [
       { requests: { cpu: '100m' } },

@@ -58,6 +58,7 @@ const SILENT: [port: number, ...containers: string[]][] = [
   [3000, 'app: readiness=3000 live=3000'],
   [9000, 'app: 9000/http 9000U/quic'],
   [443, 'app: 443/ws'],
+  [9090, 'app: 9090'],
 ]
 
 /** What is decided, said and explained. */
@@ -81,6 +82,7 @@ const SAID: [port: number, because: RegExp, ...containers: string[]][] = [
   [7000, /named ws1/, 'app: 7000/ws1 8000/http1'],
   [3000, /container websocket/, 'api: 4000 readiness=4000', 'websocket: 3000'],
   [8888, /readinessProbe asks/, 'app: 7777 8888 readiness=8888 live=tcp:7777'],
+  [8080, /something else/, 'app: 8080 9090'],
   [2000, /container chat-web/, 'worker: 1000', 'chat-web: 2000'],
 ]
 
