@@ -41,8 +41,9 @@ export function sidecarContainer(
         SELF: `$(POD_IP):${ports.sidecar}`,
         DISCOVERY: discovery,
         SRV_DNS_RECORD:
-          discovery === 'dns' ? `_${SIDECAR_PORT_NAME}._tcp.${service}.${namespace}.svc.${CLUSTER_DOMAIN}` : undefined,
+          discovery === 'dns' ? `_${SIDECAR_PORT_NAME}._tcp.${service}.${namespace}.svc.${CLUSTER_DOMAIN}.` : undefined,
         SERVICE: discovery === 'kubernetes' ? `${namespace}/${service}` : undefined,
+        TARGET: `${namespace}/${deployment.metadata.name}`,
         ROUTING_KEY: literal(settings['routing-key']),
         ROUTE: settings.route,
         DELIVER: settings.deliver,

@@ -13,6 +13,12 @@ import { resourcesOf } from './resources.ts'
 /** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
 const PRE_STOP_SECONDS = 5
 
+/**
+ * Seconds that a new balancer has been ready before an old one goes: more than there are between the first of them that gets ready and the
+ * last, on nodes that have the image.
+ */
+const MIN_READY_SECONDS = 15
+
 /** Seconds that the kubelet waits longer than the balancer itself takes at most. */
 const GRACE_MARGIN_SECONDS = 5
 
@@ -35,8 +41,10 @@ export function deploymentObject(
     spec: {
       ...(replicas !== undefined && { replicas }),
       selector: { matchLabels },
-      // One after the other: the clients of a balancer that ends need another one to go to, and do not all come at once.
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      // All new ones first, and then the old ones go together: whoever comes back from an old one would else land on the next old one. They
+      // count as available when all of them have had the time to get ready; each closes its clients paced.
+      minReadySeconds: MIN_READY_SECONDS,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: '100%' } },
       template: {
         metadata: { labels: { ...spec.podLabels, ...metadata.labels } },
         spec: {
@@ -82,6 +90,7 @@ function container(
       ...variables<keyof BalancerConfig>({
         DISCOVERY: 'kubernetes',
         SERVICE: `${namespace}/${backendService(spec)}`,
+        TARGET: targetOf(namespace, spec),
         ROUTING_KEY: literal(spec.routing?.key),
         ON_MISSING_KEY: spec.routing?.onMissing,
         REHOME: spec.rehome,
@@ -101,3 +110,9 @@ function container(
     securityContext: restrictedContainer(),
   }
 }
+
+/**
+ * Whose pods the balancer means. Not said where a user has written of another Service: its pods may be of several Deployments.
+ */
+const targetOf = (namespace: string, { target, targetUID, backend }: BalancerSpec): string | undefined =>
+  backend && targetUID === undefined ? undefined : `${namespace}/${target}`

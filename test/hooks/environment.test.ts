@@ -49,7 +49,8 @@ t.test('a sidecar starts with what it is given', async t => {
     SELF: '10.1.2.3:3000',
     INSTANCE: 'chat-abc',
     DISCOVERY: 'dns',
-    SRV_DNS_RECORD: '_ws-proxy._tcp.chat-ws-proxy-headless.default.svc.cluster.local',
+    SRV_DNS_RECORD: '_ws-proxy._tcp.chat-ws-proxy-headless.default.svc.cluster.local.',
+    TARGET: 'default/chat',
     RECEIPTS: false,
     DRAIN_SECONDS: 20,
     SHUTDOWN_SECONDS: 5,
@@ -94,6 +95,7 @@ t.test('a balancer starts with what it is given', async t => {
     DISCOVERY: 'kubernetes',
     SERVICE: 'team/chat-ws-proxy-headless',
     INSTANCE: 'chat-abc',
+    TARGET: 'team/chat',
     REHOME: 'transparent',
     REHOME_HELLO: 'none',
     REBALANCE: 'gradual',
@@ -109,6 +111,8 @@ t.test('a balancer starts with what it is given', async t => {
   }
   t.match(loadBalancerConfig(env({ ...full, drainSeconds: 5, logLevel: 'warn' })), {
     SERVICE: 'team/members',
+    // The pods of a Service that a user has named may be of several Deployments.
+    TARGET: '',
     ON_MISSING_KEY: 'reject',
     REHOME: 'close',
     REHOME_HELLO: 'first-text',
@@ -118,6 +122,8 @@ t.test('a balancer starts with what it is given', async t => {
     SHUTDOWN_SECONDS: 5,
     LOG_LEVEL: 'warn',
   })
+  const made = { target: 'chat', targetUID: 'u', backend: { service: 'members' } }
+  t.match(loadBalancerConfig(env(made)), { SERVICE: 'team/members', TARGET: 'team/chat' }, 'one that we have made')
 })
 
 t.test('the numbers that a WebSocketBalancer may say are those that a balancer takes', async t => {
