@@ -113,13 +113,6 @@ t.test('a balancer has the time that it takes to wait and to close its clients',
   }
 })
 
-t.test('a new balancer comes before an old one goes', async t => {
-  t.strictSame(balancer().deployment.strategy, {
-    type: 'RollingUpdate',
-    rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
-  })
-})
-
 t.test('only pods that are ready own users, so the headless Service names no others', async t => {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   t.notOk('publishNotReadyAddresses' in headlessServiceObject(object, injection()).spec!)
