@@ -5,7 +5,7 @@ import type { KubeObject } from './api.ts'
 import { type Cluster, connect } from './cluster.ts'
 import { commands, follow, shellIn } from './guide.ts'
 import { kubectl } from './kubectl.ts'
-import { install, MANIFESTS, uninstall } from './operator.ts'
+import { install, MANIFESTS, podsOf, uninstall } from './operator.ts'
 import { rolledOut } from './rollout.ts'
 import { stays, waitFor } from './wait.ts'
 
@@ -71,10 +71,31 @@ t.test('in the order of the guide nothing is left', async t => {
 t.test('without hooks and Metacontroller everything hangs, and the guide frees it', async t => {
   const cluster = await connect()
   t.teardown(() => cluster.close())
-  const { metacontroller } = await install(cluster, say)
+  const first = await install(cluster, say)
   const [goes, remains] = [await cluster.namespace(), await cluster.namespace()]
   await injected(cluster, goes)
   const { chat, template } = await injected(cluster, remains)
+  const podNames = async () => (await podsOf(cluster, remains, 'app=chat')).map(({ metadata }) => metadata.name).sort()
+  const before = await podNames()
+  await first.metacontroller.stop()
+  await uninstall()
+
+  const { metacontroller } = await install(cluster, say)
+  await t.test('installing it again undoes a removal that came too early', async t => {
+    const balancers = await cluster.api.resource(`${DOMAIN}/v1alpha1`, 'websocketbalancers')
+    await waitFor(
+      'the balancer is back and ready',
+      async () => {
+        const { status } = await cluster.api.get(balancers, remains, 'chat')
+        return status?.conditions?.some(
+          ({ type, status }: { type: string; status: string }) => type === 'Ready' && status === 'True',
+        )
+      },
+      120_000,
+    )
+    t.equal((await chat()).metadata.annotations?.[STATUS_ANNOTATION], 'Injected')
+    t.same(await podNames(), before, 'no pod of the app was replaced')
+  })
   await metacontroller.stop()
   await uninstall()
 
