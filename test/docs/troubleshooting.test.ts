@@ -1,0 +1,51 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { READY_REASONS } from '../../hooks/balancer/status.ts'
+import { REFUSALS } from '../../hooks/inject.ts'
+import { ERRORS } from '../../lib/service/errors.ts'
+import { CLOSE } from '../../lib/wire/close-codes.ts'
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const page = read('docs/troubleshooting.md')
+/** First cells of the tables. */
+const first = page.split('\n').flatMap(line => /^\| ([^|]*) \|/.exec(line)?.[1] ?? [])
+
+t.test('every error has its row, with its status', async t => {
+  for (const { code, status } of Object.values(ERRORS)) t.match(page, `| ${status} | \`${code}\` |`, code)
+  const codes = new Set(Object.values(ERRORS).map(({ code }) => code as string))
+  for (const [code] of page.matchAll(/WSO_ERR_[A-Z_]+/g)) t.ok(codes.has(code), `${code} exists`)
+})
+
+t.test('every refusal, reason and status has its row', async t => {
+  const said = first.join(' ')
+  for (const word of [...Object.keys(REFUSALS), ...Object.keys(READY_REASONS), 'Contested'])
+    t.match(said, `\`${word}\``, word)
+  for (const status of ['Pending', 'Injected', 'Refused', 'RemovalBlocked']) t.match(said, `\`${status}\``)
+})
+
+t.test('every close code that is sent has its row', async t => {
+  const { GOING_AWAY, PROTOCOL_ERROR, POLICY_VIOLATION, TOO_BIG, SERVICE_RESTART, TRY_AGAIN_LATER } = CLOSE
+  for (const code of [GOING_AWAY, PROTOCOL_ERROR, POLICY_VIOLATION, TOO_BIG, SERVICE_RESTART, TRY_AGAIN_LATER])
+    t.ok(first.includes(String(code)), String(code))
+})
+
+t.test('settings, annotations and pages that are named exist', async t => {
+  const settings = read('docs/configuration.md')
+  for (const [name] of page.matchAll(/WS_OPERATOR_[A-Z_]+[A-Z]/g)) t.match(settings, name)
+  const annotations = read('docs/annotations.md')
+  for (const [name] of page.matchAll(/ws\.operator\/[a-z-]+/g)) t.match(`${annotations} ws.operator/enable`, name)
+  for (const [, target = ''] of page.matchAll(/\]\(([^)]+)\)/g)) {
+    const [path = '', anchor] = target.split('#')
+    t.ok(existsSync(join(root, 'docs', path)), target)
+    if (anchor === undefined) continue
+    const anchors = [...read(join('docs', path)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^a-z0-9 -]/g, '')
+        .replaceAll(' ', '-'),
+    )
+    t.ok(anchors.includes(anchor), `${target} in ${dirname(path)}`)
+  }
+})
