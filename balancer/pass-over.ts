@@ -15,7 +15,11 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   'WSO_ERR_DRAINING',
   'WSO_ERR_FULL',
   'WSO_ERR_WRONG_TARGET',
+  'WSO_ERR_NO_MEMORY',
 ])
+
+/** A member that has no room is there, and stays. */
+const NO_ROOM: ReadonlySet<string> = new Set(['WSO_ERR_FULL', 'WSO_ERR_NO_MEMORY'])
 
 /** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
 export class PassOver {
@@ -31,7 +35,7 @@ export class PassOver {
     if (!PASSED_OVER.has(code)) return undefined
     const { key, member } = plan.context
     if (code === 'WSO_ERR_DRAINING' || code === 'WSO_ERR_WRONG_TARGET') this.#members.saysItLeaves(member)
-    else if (code !== 'WSO_ERR_FULL') this.#members.suspect(member)
+    else if (!NO_ROOM.has(code)) this.#members.suspect(member)
     const tried = new Set(this.#tried.get(plan)).add(member)
     const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined
     if (!other) return undefined

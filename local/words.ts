@@ -28,6 +28,7 @@ const CAUSES: Readonly<Record<EndCause, string>> = {
   slow_consumer: 'by the balancer, because somebody did not read',
   slow_message: 'by the sidecar, because its message took too long',
   no_room: 'by the sidecar, because there was no room for its message',
+  memory: 'by the balancer, because memory was short',
   too_big: 'by the balancer, because of a message that is too large',
   rehome: 'by the balancer, because no other pod took it',
   terminated: 'by the balancer',

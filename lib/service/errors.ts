@@ -77,6 +77,12 @@ export const ERRORS = {
     status: 503,
     retryable: true,
   },
+  NO_MEMORY: {
+    code: 'WSO_ERR_NO_MEMORY',
+    message: 'the memory of this instance is full',
+    status: 503,
+    retryable: true,
+  },
   CLIENT_GONE: {
     code: 'WSO_ERR_CLIENT_GONE',
     message: 'the client left during its handshake',

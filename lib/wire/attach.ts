@@ -18,6 +18,12 @@ const kOwner = Symbol('owner')
 const kSide = Symbol('side')
 type Attached = Socket & { [kOwner]: SocketOwner | undefined; [kSide]: Side }
 
+/** A socket with more to write says so, and says when it has nothing more: the limits of connections cannot become lower. */
+const SOCKET_MARK_BYTES = 16_384
+
+/** The high-water mark of a socket whose connection may queue so many bytes. */
+export const socketMark = (maxQueueBytes: number): number => Math.min(maxQueueBytes, SOCKET_MARK_BYTES)
+
 /** Gives a paused socket to an owner, instead of the one that it had. */
 export function attach(socket: Socket, owner: SocketOwner, side: Side): void {
   const attached = socket as Attached

@@ -1,3 +1,4 @@
+import type { MemoryAccount } from '../service/memory/budget.ts'
 import type { AddressFinder, Unparsed } from '../websocket/address-finder.ts'
 import type { Side } from './attach.ts'
 import type { Bridge } from './bridge.ts'
@@ -11,8 +12,9 @@ import type { Direction, Message } from './message.ts'
 export type BridgeState = 'open' | 'closing' | 'closed'
 
 export interface BridgeOptions<C = unknown> {
-  /** Bytes that may wait for a slow reader before the other side is no longer read. */
+  /** Bytes that may wait for a slow reader before the other side is no longer read; fewer while {@link memory} is short. */
   readonly maxQueueBytes: number
+  readonly memory: FlowMemory
   /** Largest message; a larger one closes both sides with 1009. */
   readonly maxMessageBytes: number
   /** Counts the sweeps; shared by all connections, so that what is seen needs no clock. */
@@ -40,6 +42,19 @@ export interface BridgeOptions<C = unknown> {
   onClosed?(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
+/** What a connection has to do with the memory budget of the process. */
+export interface FlowMemory {
+  /** Bytes that one connection may queue now before its fast side is no longer read. */
+  readonly queueLimit: number
+  /** Whether it is short: then what passes counts as queued until the kernel is asked again ({@link Bridge.restrain}). */
+  readonly tight: boolean
+  /** Nothing more may be taken for now. */
+  readonly isFull: boolean
+  readonly queues: Pick<MemoryAccount, 'change'>
+  /** So many bytes have been read and written, and may be in the kernel now. May close connections. */
+  passed(bytes: number): void
+}
+
 /** Who or what ended a connection: one of its sides, or we, and why. */
 export type EndCause =
   | Side
@@ -49,6 +64,7 @@ export type EndCause =
   | 'slow_consumer'
   | 'slow_message'
   | 'no_room'
+  | 'memory'
   | 'too_big'
   | 'terminated'
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { LEAST_HOLDING_BYTES } from '../service/memory/policy.ts'
 import type { Unparsed } from '../websocket/address-finder.ts'
 import { attach, type Side, type SocketOwner } from './attach.ts'
 import type { BridgeEnd, BridgeOptions, BridgeState, EndCause, Extras, SendResult } from './bridge-options.ts'
@@ -43,6 +44,10 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   readonly #pipes: Record<Side, Pipe>
   readonly #extras: Extras | undefined
   readonly #flow: Flow
+  /** What the budget has been told of, by the side whose bytes they are. */
+  readonly #counted = { client: 0, upstream: 0 }
+  /** What of a side's bytes the kernel may hold for the other one: as it last told, and what has passed since. */
+  readonly #unsent = { client: 0, upstream: 0 }
   #life = OPEN
   #openSides = 2
   /** Sweep in which what is left is cut off. */
@@ -145,8 +150,15 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     const pipe = this.#writerTo(side)
     const queued = pipe.queuedBytes
     if (this.#isEnded || (side === 'upstream' && this.#upstreamEnded)) return 'closed'
-    if (queued > 0 && queued + message.data.length > limit) return 'full'
-    return (await pipe.inject(message)) ? 'sent' : 'closed'
+    const { queueLimit, isFull, tight } = this.#options.memory
+    const most = tight ? Math.min(limit, queueLimit) : limit
+    if (isFull || (queued > 0 && queued + message.data.length > most)) return 'full'
+    const written = pipe.inject(message)
+    this.#count(OTHER[side])
+    this.#options.memory.passed(message.data.length)
+    const sent = await written
+    this.#count(OTHER[side])
+    return sent ? 'sent' : 'closed'
   }
 
   /** The pipe that writes to a side now: an upstream that retires may be in the middle of a message to the client. */
@@ -255,7 +267,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #go(side: Side): void {
-    if (!this.#pipes[side].go()) this.#fill(side)
+    this.#pipes[side].go()
+    this.#fill(side)
     this.#regulate(side)
   }
 
@@ -357,6 +370,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Looks after a connection that has a limit in time; to be called once for every step of the clock. */
   sweep(): void {
     if (this.#options.clock.now >= this.#deadline) this.terminate()
+    for (const side of SIDES) this.#count(side)
     if (this.#isEnded) return
     for (const side of SIDES) {
       if (this.#pipes[side].stopped || (this.orphaned && side === 'upstream')) continue
@@ -460,13 +474,40 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Of the sockets' events only. */
   receive(side: Side, chunk: Buffer): void {
     this.#flow.heard(side)
-    if (!this.#pipes[side].push(chunk)) this.#fill(side)
+    const { length } = chunk
+    this.#pipes[side].push(chunk)
+    this.#unsent[side] += length
+    if (this.#count(side) > 0 || this.#options.memory.tight) this.#fill(side)
+    // Last, because it may close this connection.
+    this.#options.memory.passed(length)
+  }
+
+  /** Tells the budget what of a side's bytes waits to be written; returns it. */
+  #count(side: Side): number {
+    const { queuedBytes } = this.#pipes[side]
+    if (queuedBytes !== this.#counted[side]) {
+      this.#options.memory.queues.change(queuedBytes - this.#counted[side])
+      this.#counted[side] = queuedBytes
+    }
+    return queuedBytes
+  }
+
+  #release(side: Side): void {
+    this.#options.memory.queues.change(-this.#counted[side])
+    this.#counted[side] = 0
   }
 
   #fill(side: Side): void {
+    const pipe = this.#pipes[side]
+    const { tight, queueLimit } = this.#options.memory
+    if (pipe.queuedBytes + (tight ? this.#unsent[side] : 0) < queueLimit) return
     // Nobody reads any more: the rest of a message may as well be dropped.
     if (this.orphaned && side === 'client') return
-    if (this.#flow.fill(side)) this.#regulate(side)
+    if (!this.#flow.fill(side)) return
+    this.#regulate(side)
+    if (pipe.queuedBytes === 0) return
+    // Of many small pieces below its mark, a socket does not say by itself that they are written.
+    if (!pipe.target.writableNeedDrain) pipe.whenWritten(() => this.drained(OTHER[side]))
   }
 
   drained(side: Side): void {
@@ -474,7 +515,52 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#flow.heard(side)
     if (side === 'client') this.#retiring?.resume()
     const other = OTHER[side]
+    this.#count(other)
     if (this.#flow.empty(other)) this.#regulate(other)
+  }
+
+  /** What is held in our memory because of this connection, in bytes. */
+  get heldBytes(): number {
+    const { client, upstream } = this.#pipes
+    return client.heldBytes + upstream.heldBytes
+  }
+
+  /** The sockets of this connection. */
+  socket(side: Side): Socket {
+    return this.#pipes[side].source
+  }
+
+  /**
+   * While memory is short: a side is not read while the kernel holds too much for the other one, too.
+   *
+   * @param unsent bytes that the kernel has for each side, and has not sent
+   */
+  restrain(unsent: Readonly<Record<Side, number>>): void {
+    if (this.#isEnded || this.orphaned) return
+    const { queueLimit } = this.#options.memory
+    for (const side of SIDES) {
+      this.#unsent[side] = unsent[OTHER[side]]
+      const queued = this.#pipes[side].queuedBytes
+      const all = queued + this.#unsent[side]
+      const changed =
+        all >= queueLimit ? this.#flow.fill(side) : queued === 0 && all <= queueLimit / 2 && this.#flow.empty(side)
+      if (changed) this.#regulate(side)
+    }
+  }
+
+  /**
+   * Closes the connection because memory is needed now. A side for which much is held could be told only after that, so it is cut
+   * off; the other one is told.
+   *
+   * @param inKernel bytes that the kernel holds for each side's socket
+   */
+  evict(inKernel: Readonly<Record<Side, number>>): void {
+    const held = { client: this.#pipes.upstream.queuedBytes, upstream: this.#pipes.client.queuedBytes }
+    this.close('memory', CLOSE.TRY_AGAIN_LATER, 'out of memory')
+    for (const side of SIDES) {
+      // Without a reset the kernel would keep what it has for a reader who does not come.
+      if (held[side] + inKernel[side] >= LEAST_HOLDING_BYTES) this.#pipes[side].source.resetAndDestroy()
+    }
   }
 
   ended(side: Side): void {
@@ -504,6 +590,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
       return
     }
     this.#life = bury(this.#life)
+    for (const side of SIDES) this.#release(side)
     const end = endOf(this.#life)
     if (end) this.#options.onClosed?.(this, end)
     for (const resolve of this.#waiters ?? []) resolve()

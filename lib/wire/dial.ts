@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { headTooLong, type NodeError, upstreamError, upstreamFault } from '../proxy/upstream-errors.ts'
+import { socketMark } from './attach.ts'
 import { MAX_INTERIM_ANSWERS, parseResponseHead, type ResponseHead } from './head.ts'
 import { connectLending } from './shared-read.ts'
 
@@ -48,7 +49,7 @@ export function dial(host: string, port: number, handshake: Buffer, limits: Dial
       port,
       noDelay: true,
       allowHalfOpen: true,
-      writableHighWaterMark: limits.maxQueueBytes,
+      writableHighWaterMark: socketMark(limits.maxQueueBytes),
     })
     let received: Buffer | undefined
     let interim = 0

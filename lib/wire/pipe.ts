@@ -13,7 +13,10 @@ import { writeLent } from './shared-read.ts'
 
 /** Shared by all pipes that have nothing; never written to. */
 const NOTHING: Buffer[] = []
+const NO_BYTES = Buffer.alloc(0)
 const FALSE = Promise.resolve(false)
+/** What a write that waits takes beyond its bytes. */
+const PIECE_BYTES = 256
 /**
  * One direction of a bridged connection: bytes go from one socket to the other as they came; only the headers of frames are
  * read, to know where messages begin and end. Where messages may be addressed, a text message that could be is held until its
@@ -42,6 +45,8 @@ export class Pipe {
   /** Our own close frame, until its place in the stream has come. */
   #farewell: Buffer | undefined
   #stopping = false
+  /** Writes since the target had nothing to write. */
+  #pieces = 0
   /** What came after the place where the pipe has stopped. */
   #stash: Buffer[] = NOTHING
   /** Nothing passes any more. */
@@ -62,9 +67,21 @@ export class Pipe {
     this.#first = options.first
   }
 
-  /** Bytes that wait to be written to the target. */
+  /** Bytes that wait to be written to the target, with what it costs that they are in pieces. */
   get queuedBytes(): number {
-    return this.target.writableLength + this.#insertions.bytes
+    const { writableLength } = this.target
+    if (writableLength === 0) this.#pieces = 0
+    return writableLength + this.#pieces * PIECE_BYTES + this.#insertions.bytes
+  }
+
+  /** Calls back when all that waits to be written now is with the kernel, or will never be. */
+  whenWritten(done: () => void): void {
+    this.target.write(NO_BYTES, done)
+  }
+
+  /** Bytes that are in our memory because of this stream. */
+  get heldBytes(): number {
+    return this.queuedBytes + this.stashedBytes
   }
 
   /**
@@ -435,9 +452,11 @@ export class Pipe {
   }
 
   #write(bytes: Buffer): void {
-    if (this.#ended || !this.target.writable) return
-    if (this.#lent) writeLent(this.target, bytes)
-    else this.target.write(bytes)
+    const { target } = this
+    if (this.#ended || !target.writable) return
+    if (this.#lent) writeLent(target, bytes)
+    else target.write(bytes)
+    if (target.writableLength > 0) this.#pieces++
   }
 
   /** Bytes that stay as they are when the chunk is given back. */

@@ -7,6 +7,8 @@ import { PlainRequests } from '../proxy/plain-requests.ts'
 import { ClientConnections } from '../service/client-connections.ts'
 import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
+import { MemoryBudget } from '../service/memory/budget.ts'
+import { memoryReader } from '../service/memory/cgroup.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { ERROR_HEADER } from '../service/names.ts'
 import { answerOf, sayAndEnd } from './answers.ts'
@@ -17,10 +19,11 @@ import { type Fields, handshakeProblem, hasTwoHosts, isAccepted, repeatAnswer, r
 import { fieldOf, type ResponseHead } from './head.ts'
 import { InFlight } from './in-flight.ts'
 import { depart } from './leave.ts'
+import { MemoryGuard } from './memory-guard.ts'
 import { proxyMetrics } from './proxy-metrics.ts'
 import { passRefusal } from './refusal.ts'
 import { createServer } from './server.ts'
-import { connectionLimit, dialLimitsOf, plainLimits, type WireConfig } from './settings.ts'
+import { connectionLimit, dialLimitsOf, memoryBudget, plainLimits, type WireConfig } from './settings.ts'
 import { lend } from './shared-read.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
@@ -50,6 +53,10 @@ export interface ProxyOptions<C>
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
+  /** What all that the program holds may take; by default what its configuration says. */
+  readonly memory?: MemoryBudget
+  /** Processes that share the memory of the container. */
+  readonly processes?: number
   /** Whether a plain request is for routes of the program itself, not for an upstream. */
   readonly isOwn?: (request: IncomingMessage) => boolean
   /** Whether a handshake is for a listener of the program itself, not for an upstream. */
@@ -108,6 +115,9 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
 /** Errors of a connection, not of what came on it: probes and clients that are done reset theirs, too. */
 const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
+/** What a connection takes that does nothing: both its sockets, in the kernel too. */
+const CONNECTION_BYTES = 20_480
+
 /** The settings of what a sweep looks at are in seconds. */
 const SWEEP_INTERVAL_MS = 1000
 
@@ -118,6 +128,7 @@ const SWEEP_INTERVAL_MS = 1000
  */
 export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const { log, config, metrics } = options
+  const memory = options.memory ?? new MemoryBudget(memoryBudget(config, options.processes))
   const dialLimits = dialLimitsOf(config)
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
@@ -158,6 +169,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     if (draining) throw serviceError('DRAINING')
     if (bridges.size + dialling.size >= maxConnections) throw serviceError('FULL', maxConnections)
     if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
+    if (memory.isFull) throw serviceError('NO_MEMORY')
     const problem = handshakeProblem(request)
     if (problem) {
       counters.refused('bad_handshake')
@@ -215,8 +227,17 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     }
   }
 
+  const guard = new MemoryGuard({
+    budget: memory,
+    maxQueueBytes: config.MAX_QUEUE_BYTES,
+    connections: () => bridges,
+    processes: options.processes ?? 1,
+    read: memoryReader(),
+    log,
+  })
   const bridgeOptions: BridgeOptions<C> = {
     maxQueueBytes: config.MAX_QUEUE_BYTES,
+    memory: guard,
     maxMessageBytes: config.MAX_PAYLOAD_BYTES,
     clock,
     pingAfter: { client: config.CLIENT_PING_SECONDS, upstream: config.UPSTREAM_PING_SECONDS },
@@ -259,9 +280,21 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   })
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
+    guard.stop()
     plain.close()
   })
 
+  app.server.on('connection', (socket: Socket) => {
+    // The handshake may never end, and costs as much as a connection.
+    if (memory.isFull) {
+      counters.refused('no_memory')
+      socket.destroy()
+      return
+    }
+    memory.accounts.connections.change(CONNECTION_BYTES)
+    socket.once('close', freeConnection)
+  })
+  const freeConnection = () => memory.accounts.connections.change(-CONNECTION_BYTES)
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
   app.server.on('clientError', ({ code = '' }: Error & { code?: string }) => {
     if (!GONE.has(code)) counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')

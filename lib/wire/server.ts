@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { ClientConnections } from '../service/client-connections.ts'
+import { socketMark } from './attach.ts'
 import type { WireConfig } from './settings.ts'
 
 /** How often Node looks for requests that take too long, in milliseconds. */
@@ -28,8 +29,7 @@ export function createServer(config: WireConfig, claim: Claim, connections: Clie
     serverFactory: handler =>
       createHttpServer(
         {
-          // The write queue of an accepted socket: above it the other side is no longer read.
-          highWaterMark: config.MAX_QUEUE_BYTES,
+          highWaterMark: socketMark(config.MAX_QUEUE_BYTES),
           maxHeaderSize: config.MAX_HEADER_BYTES,
           headersTimeout: config.HANDSHAKE_TIMEOUT_MS,
           // Node's limit for a whole request would end long uploads; one from which nothing comes ends with its upstream's.

@@ -1,4 +1,6 @@
+import { totalmem } from 'node:os'
 import { Type } from 'typebox'
+import { budgetBytes } from '../service/memory/policy.ts'
 import { ENV_PREFIX } from '../service/names.ts'
 import { openFilesLimit } from '../service/open-files.ts'
 import type { DialLimits } from './dial.ts'
@@ -36,7 +38,15 @@ const limits = {
     minimum: 1024,
     maximum: 1_073_741_824,
     default: 262_144,
-    description: 'Bytes that may wait for a slow reader on one connection before the fast side is no longer read.',
+    description:
+      'Bytes that may wait for a slow reader on one connection before the fast side is no longer read; fewer while memory is short.',
+  }),
+  MEMORY_BUDGET_BYTES: Type.Integer({
+    minimum: 0,
+    maximum: 1_099_511_627_776,
+    default: 0,
+    description:
+      'What all connections, queues and messages of this process together may take. Near it, each connection may queue less; at it, the connections that hold most are closed with 1013. 0: derived from the memory limit of the container.',
   }),
   SLOW_CONSUMER_SECONDS: seconds(60, 'How long a queue may stay full before the connection is closed with 1013.'),
   MAX_PLAIN_CONNECTIONS: Type.Integer({
@@ -161,3 +171,7 @@ export const dialLimitsOf = (
   maxQueueBytes: config.MAX_QUEUE_BYTES,
   maxHeadBytes: config.MAX_HEADER_BYTES,
 })
+
+/** What all that a process holds may take, in bytes: as configured, or as the memory of its container allows. */
+export const memoryBudget = (config: Pick<WireConfig, 'MEMORY_BUDGET_BYTES'>, processes = 1): number =>
+  config.MEMORY_BUDGET_BYTES || budgetBytes(process.constrainedMemory() || totalmem(), processes)

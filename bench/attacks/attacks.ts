@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from './client.ts'
+import { clientFrame, clientHeader } from './frames.ts'
+
+const [CONTINUATION, TEXT, BINARY] = [0, 1, 2]
+
+const MIB = 1 << 20
+
+/** A way to take more memory of a proxy than is one's due. */
+export interface Attack {
+  readonly name: string
+  /** What its clients do, for a person to read. */
+  readonly about: string
+  /** How many clients killed a sidecar of 192 MiB, and a balancer of 512 MiB, that had no budget. */
+  readonly clients: Readonly<Record<'sidecar' | 'balancer', number>>
+  /** What the app does with their connections: echo (`/`), `/flood` or `/sink`. */
+  readonly path: string
+  /** All clients are one user, who is not read by anybody. */
+  readonly oneUser?: boolean
+  /** They begin handshakes and do not end them. */
+  readonly halfOpen?: boolean
+  /** The app is stopped meanwhile: whoever else has this app gets nothing either. */
+  readonly stopsApp?: boolean
+  /** Of the program, without their prefix. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Goes on until it is aborted, or has done all there is to do. */
+  run(clients: readonly Client[], signal: AbortSignal): Promise<unknown>
+}
+
+/** 500 frames of one byte, the first of a message that could be addressed. */
+const FRAGMENTS = Buffer.concat([
+  clientFrame(TEXT, Buffer.from('{'), false),
+  ...Array.from({ length: 499 }, () => clientFrame(CONTINUATION, Buffer.from(' '), false)),
+])
+
+const addressed = (bytes: number, recipient: string) =>
+  clientFrame(TEXT, Buffer.from(JSON.stringify({ recipientId: recipient, filling: 'x'.repeat(bytes - 60) })))
+
+const all = (clients: readonly Client[], what: (client: Client) => unknown) => Promise.all(clients.map(what))
+
+/** Sends messages of 64 KiB as fast as the other end takes them. */
+async function pour(client: Client, signal: AbortSignal): Promise<void> {
+  const frame = clientFrame(BINARY, Buffer.alloc(65_536, 'p'))
+  while (!signal.aborted && !client.closed) await client.write(frame)
+}
+
+export const ATTACKS: readonly Attack[] = [
+  {
+    name: 'fragments',
+    about: 'each client begins a message in 500 frames of one byte and does not end it',
+    clients: { sidecar: 850, balancer: 2500 },
+    path: '/sink',
+    run: clients => all(clients, client => client.write(FRAGMENTS)),
+  },
+  {
+    name: 'drips',
+    about: 'each client sends one frame that is to be 16 MiB long, byte by byte',
+    clients: { sidecar: 26, balancer: 60 },
+    path: '/sink',
+    async run(clients, signal) {
+      await all(clients, client =>
+        client.write(Buffer.concat([clientHeader(TEXT, 16 * MIB), Buffer.from('{"recipientId"')])),
+      )
+      while (!signal.aborted) {
+        for (const client of clients) client.socket.write(' ')
+        await sleep(0)
+      }
+    },
+  },
+  {
+    name: 'large-messages',
+    about: 'each client sends one addressed message of 16 MiB, all at once',
+    clients: { sidecar: 5, balancer: 12 },
+    path: '/sink',
+    run: clients => all(clients, client => client.write(addressed(16 * MIB - 4096, 'nobody'))),
+  },
+  {
+    name: 'no-readers',
+    about: 'the app floods clients that do not read',
+    clients: { sidecar: 900, balancer: 1300 },
+    path: '/flood',
+    run: clients => all(clients, ({ socket }) => socket.pause()),
+  },
+  {
+    name: 'fan-out',
+    about: 'one client sends messages of 1 MiB to a user with 200 connections that do not read',
+    clients: { sidecar: 200, balancer: 200 },
+    path: '/sink',
+    oneUser: true,
+    settings: { DELIVER: 'client', ROUTE: 'inbound' },
+    async run([sender, ...others], signal) {
+      for (const { socket } of others) socket.pause()
+      const frame = addressed(MIB - 4096, 'many')
+      while (!signal.aborted && sender && !sender.closed) {
+        await sender.write(frame)
+        await sleep(100)
+      }
+    },
+  },
+  {
+    name: 'stalled-app',
+    about: 'the app stands still while clients send',
+    clients: { sidecar: 700, balancer: 1300 },
+    path: '/sink',
+    stopsApp: true,
+    run: (clients, signal) => all(clients, client => pour(client, signal)),
+  },
+  {
+    name: 'half-handshakes',
+    about: 'each client sends 15 KiB of a handshake and does not end it',
+    clients: { sidecar: 3000, balancer: 6000 },
+    path: '/',
+    halfOpen: true,
+    run: async () => {},
+  },
+]
+
+/** @throws where there is none of that name */
+export function attackNamed(name: string): Attack {
+  const attack = ATTACKS.find(known => known.name === name)
+  if (!attack) throw new Error(`no attack is called ${name}: ${ATTACKS.map(known => known.name).join(', ')}`)
+  return attack
+}

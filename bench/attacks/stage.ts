@@ -1,0 +1,181 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { NODE_FLAGS } from '../node-flags.ts'
+import type { Job, Said } from './attacker.ts'
+import type { Attack } from './attacks.ts'
+import type { MemoryCgroup } from './cgroup.ts'
+import { Probe } from './probe.ts'
+
+/** Our programs, with the memory limits that they have by default. */
+export const VICTIMS = { sidecar: 192 << 20, balancer: 512 << 20 } as const
+export type Victim = keyof typeof VICTIMS
+
+const START_MS = 30_000
+const SAMPLE_MS = 50
+
+/** What became of a program that was attacked. Bytes are those of its cgroup. */
+export interface Result {
+  /** How it ended, where it did: a signal or an exit code. */
+  readonly ended: string | undefined
+  readonly connected: number
+  readonly refused: number
+  /** Connections of the attackers that were still open at the end. */
+  readonly open: number
+  readonly before: number
+  readonly peak: number
+  /** The most that the kernel held for its sockets. */
+  readonly peakSockets: number
+  /** When the attackers have gone, and when it has had some seconds. */
+  readonly after: number
+  /** Longest wait of a well-behaved client for its echo, in milliseconds, where its app was not stopped. */
+  readonly longestWaitMs: number
+  /** What became of that client, if it is not well. */
+  readonly problem: string | undefined
+  /** Connections that ended, by cause. */
+  readonly closed: Readonly<Record<string, number>>
+}
+
+export interface Setting {
+  readonly victim: Victim
+  readonly cgroup: MemoryCgroup
+  /** Folder with the bundled programs. */
+  readonly programs: string
+  /** How long it is attacked, in milliseconds, and how long it gets to recover at most. */
+  readonly attackMs: number
+  readonly recoverMs: number
+  readonly clients?: number
+}
+
+/** A child of ours that says where it listens, or what it does. */
+function fork(program: string, args: readonly string[] = []): ChildProcess {
+  return spawn(process.execPath, [join(import.meta.dirname, program), ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+}
+
+async function heard<T>(child: ChildProcess): Promise<T> {
+  const [message] = await once(child, 'message', { signal: AbortSignal.timeout(120_000) })
+  return message as T
+}
+
+interface Listening {
+  readonly port: number
+  readonly adminPort: number
+}
+
+/** Starts the program in its cgroup, as its image does. */
+async function startVictim({ victim, cgroup, programs }: Setting, settings: Record<string, string | number>) {
+  const all = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'info', ...settings }
+  const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
+  const [command, args] = cgroup.around([process.execPath, ...NODE_FLAGS, join(programs, `${victim}.js`)])
+  const child = spawn(command, args, {
+    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let log = ''
+  const listening = new Promise<Listening>((resolve, reject) => {
+    child.stdout?.on('data', chunk => {
+      if (log.length < 100_000) log += chunk
+      const line = log.split('\n').find(text => text.includes('"msg":"listening"'))
+      if (!line) return
+      const { address, admin } = JSON.parse(line)
+      resolve({ port: address.port, adminPort: admin.port })
+    })
+    child.once('exit', () => reject(new Error(`it did not start: ${log}`)))
+    setTimeout(() => reject(new Error(`it does not listen: ${log}`)), START_MS).unref()
+  })
+  return { child, ...(await listening) }
+}
+
+/** Attacks a program in a cgroup, and measures it and a well-behaved client of it. */
+export async function attack(attack: Attack, setting: Setting): Promise<Result> {
+  const { victim, cgroup } = setting
+  const children: ChildProcess[] = []
+  const start = (program: string, args?: readonly string[]) => {
+    const child = fork(program, args)
+    children.push(child)
+    return child
+  }
+  let probe: Probe | undefined
+  let sampling: NodeJS.Timeout | undefined
+  try {
+    const app = start('app.ts')
+    const appPort = await heard<number>(app)
+    const own =
+      victim === 'sidecar'
+        ? { APP_PORT: appPort, SELF: '127.0.0.1:1', MEMBERS: '127.0.0.1:1', ...attack.settings }
+        : { MEMBERS: `127.0.0.1:${appPort}`, WORKERS: 1 }
+    const { child, port, adminPort } = await startVictim(setting, own)
+    children.push(child)
+    let ended: string | undefined
+    child.once('exit', (code, signal) => {
+      ended = signal ?? `exit code ${code}`
+    })
+    probe = await Probe.open(port)
+    await sleep(500)
+    const before = cgroup.used
+    let [peak, peakSockets] = [0, 0]
+    sampling = setInterval(() => {
+      peak = Math.max(peak, cgroup.used)
+      peakSockets = Math.max(peakSockets, cgroup.sockets)
+    }, SAMPLE_MS)
+    const job: Job = { attack: attack.name, port, clients: setting.clients ?? attack.clients[victim] }
+    probe.reset()
+    const attacker = start('attacker.ts', [JSON.stringify(job)])
+    const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
+    if (attack.stopsApp) app.kill('SIGSTOP')
+    const waitedBefore = probe.longest
+    attacker.send('go')
+    const deadline = performance.now() + setting.attackMs
+    while (ended === undefined && performance.now() < deadline) await sleep(SAMPLE_MS)
+    // Else it waits for an app that stands still, which is nobody's fault here.
+    let longestWaitMs = attack.stopsApp ? waitedBefore : probe.longest
+    attacker.send('stop')
+    const { open } = await heard<Extract<Said, { open: number }>>(attacker)
+    if (attack.stopsApp) {
+      app.kill('SIGCONT')
+      probe.reset()
+    }
+    const closed = ended === undefined ? await closes(adminPort) : {}
+    const recovered = performance.now() + setting.recoverMs
+    while (ended === undefined && performance.now() < recovered && cgroup.used > before * 1.5) await sleep(SAMPLE_MS)
+    const echoes = probe.echoes
+    while (ended === undefined && performance.now() < recovered && probe.echoes < echoes + 2) await sleep(SAMPLE_MS)
+    longestWaitMs = Math.max(longestWaitMs, probe.longest)
+    const { problem } = probe
+    return {
+      ended,
+      connected,
+      refused,
+      open,
+      before,
+      peak,
+      peakSockets,
+      after: cgroup.used,
+      longestWaitMs,
+      problem,
+      closed,
+    }
+  } finally {
+    clearInterval(sampling)
+    probe?.close()
+    await Promise.all(children.map(stop))
+    cgroup.remove()
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+}
+
+/** Connections that have ended, by cause. */
+async function closes(adminPort: number): Promise<Record<string, number>> {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/metrics`, { signal: AbortSignal.timeout(10_000) })
+  const matches = (await response.text()).matchAll(/^ws_operator_closed_total\{cause="(\w+)"\} (\d+)$/gm)
+  return Object.fromEntries(Array.from(matches, ([, cause, count]) => [cause, Number(count)]))
+}

@@ -1,0 +1,89 @@
+/** Bytes of a process that has no connection yet: Node, the program, and room for its garbage. */
+const RESERVED_BYTES = 64 << 20
+/** Part of the rest that may be held: what was held and is given up is free only after the next garbage collection. */
+const USABLE_PART = 0.7
+/** However small the limit is: less would close connections that do nothing unusual. */
+const LEAST_PART = 1 / 8
+
+/** Filling from which each connection may queue less than its own limit. */
+const SHRINK_FROM = 0.5
+/** Filling to which the worst holders are closed once the budget is full. */
+const EVICT_TO = 0.75
+/** A connection that holds less is nobody's trouble, and is not closed for it. */
+export const LEAST_HOLDING_BYTES = 65_536
+
+/**
+ * What all that a process holds for others may take.
+ *
+ * @param limit of the memory that it may use, in bytes, shared with `processes - 1` others and their primary
+ */
+export function budgetBytes(limit: number, processes = 1): number {
+  // The primary of several holds nothing, but is there.
+  const share = processes > 1 ? (limit - RESERVED_BYTES) / processes : limit
+  return Math.floor(Math.max(share * LEAST_PART, (share - RESERVED_BYTES) * USABLE_PART))
+}
+
+/**
+ * Bytes that one connection may queue before its fast side is no longer read: the whole of its own limit while there is room for
+ * all, then less and less, and nothing when the budget is full. So a connection that nobody slows down is always read.
+ */
+export function queueLimit(fill: number, maxQueueBytes: number): number {
+  if (fill <= SHRINK_FROM) return maxQueueBytes
+  return Math.floor(maxQueueBytes * Math.max(0, (1 - fill) / (1 - SHRINK_FROM)))
+}
+
+/** What a process may have become larger by since it began without holding more: code, caches, garbage of everyday. */
+const SLACK_BYTES = 24 << 20
+
+/**
+ * What a process has taken that is on no account: mostly memory that was given up and not collected yet.
+ *
+ * @param grown bytes by which its resident memory is larger than in the beginning
+ * @param accounted bytes in it that are on an account
+ */
+export const unaccountedBytes = (grown: number, accounted: number): number =>
+  Math.max(0, grown - accounted - SLACK_BYTES)
+
+/** Unaccounted memory is collected before it is this part of the budget. */
+const COLLECT_PART = 0.15
+
+export const isWorthCollecting = (unaccounted: number, budget: number): boolean => unaccounted > budget * COLLECT_PART
+
+/** What sockets hold in the kernel may be this part of the budget before it is asked which of them hold it. */
+const SOCKETS_PART = 0.1
+
+/** Whether connections must be looked at one by one: memory is short, or much of it is where only the kernel knows whose it is. */
+export const isTight = (used: number, sockets: number, budget: number): boolean =>
+  used > budget * SHRINK_FROM || sockets > budget * SOCKETS_PART
+
+/** Parts of what is left, and bounds of one, that may pass before what the kernel holds is measured again. */
+const LOOKS_LEFT = 8
+const LEAST_LOOK_BYTES = 1 << 20
+const MOST_LOOK_BYTES = 16 << 20
+
+/** After how many bytes that may stay in the kernel memory is measured again: sooner the less there is left of the budget. */
+export function lookAfterBytes(used: number, budget: number): number {
+  return Math.min(MOST_LOOK_BYTES, Math.max(LEAST_LOOK_BYTES, (budget - used) / LOOKS_LEFT))
+}
+
+/** A connection and what it holds. */
+export interface Holder<T> {
+  readonly of: T
+  readonly bytes: number
+}
+
+/**
+ * Which holders are closed: none before the budget is full; then the worst ones, until what is left is well below it, so that this
+ * does not begin again with the next byte.
+ */
+export function worstHolders<T>(holders: readonly Holder<T>[], used: number, budget: number): Holder<T>[] {
+  if (used < budget) return []
+  const worst: Holder<T>[] = []
+  let left = used
+  for (const holder of holders.toSorted((a, b) => b.bytes - a.bytes)) {
+    if (left <= budget * EVICT_TO || holder.bytes < LEAST_HOLDING_BYTES) break
+    worst.push(holder)
+    left -= holder.bytes
+  }
+  return worst
+}
