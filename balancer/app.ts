@@ -1,6 +1,8 @@
+import cluster from 'node:cluster'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import { Suspects } from '../lib/routing/suspects.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
+import { workerCount } from '../lib/service/workers/count.ts'
 import { controlSecret } from '../lib/wire/control.ts'
 import { fieldOf } from '../lib/wire/head.ts'
 import { accepts } from '../lib/wire/probe.ts'
@@ -35,6 +37,7 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     log,
     metrics,
     config,
+    processes: cluster.isWorker ? workerCount(config.WORKERS) : 1,
     plan: planner({
       config,
       instance,

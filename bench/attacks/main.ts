@@ -9,42 +9,71 @@ import { attack, type Result, VICTIMS, type Victim } from './stage.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    victims: { type: 'string', default: 'sidecar,balancer' },
-    seconds: { type: 'string', default: '10' },
-    factor: { type: 'string', default: '1' },
-    programs: { type: 'string' },
-  },
-})
-const mib = (bytes: number) => (bytes / (1 << 20)).toFixed(0)
-const programs = await mkdtemp(join(tmpdir(), 'ws-operator-programs-'))
-await buildAll(programs, resolve(values.programs ?? root))
-for (const victim of values.victims.split(',') as Victim[]) {
-  for (const item of ATTACKS.filter(({ name }) => values.only?.split(',').includes(name) ?? true)) {
-    const cgroup = MemoryCgroup.create(VICTIMS[victim])
-    if (typeof cgroup === 'string') throw new Error(cgroup)
-    const clients = Math.round(item.clients[victim] * Number(values.factor))
-    const r: Result = await attack(item, {
-      victim,
-      cgroup,
-      programs,
-      attackMs: Number(values.seconds) * 1000,
-      recoverMs: 15000,
-      clients,
-    })
-    console.log(
-      victim,
-      item.name,
-      clients,
-      r.ended ?? 'lives',
-      `wait ${r.longestWaitMs.toFixed(0)} ms`,
-      `before ${mib(r.before)} peak ${mib(r.peak)} (sockets ${mib(r.peakSockets)}) after ${mib(r.after)}`,
-      `connected ${r.connected} refused ${r.refused} open ${r.open}`,
-      r.problem ?? '',
-      JSON.stringify(r.closed),
-    )
+const HELP = `node scripts/with-deps.mjs bench/attacks/main.ts [OPTION ...]
+
+Attacks a sidecar and a balancer as their images run them, each in a cgroup with the memory limit that it has by default, and prints a row of
+a table for each: whether it lives, how long a well-behaved client waited for an echo at most, and how much memory was taken. Needs root.
+
+  --victims NAME,... sidecar, balancer
+  --only ATTACK,...  ${ATTACKS.map(({ name }) => name).join(', ')}
+  --factor N         times as many clients as killed one without a budget (1)
+  --seconds N        of each attack (10)
+  --programs DIR     another checkout of this repository whose programs are attacked
+  --help             this text
+
+Exit code 1: a program was killed, or a well-behaved client was closed.
+`
+
+const HEADER = `| program | attack | clients | connected | refused | closed for memory | longest wait, ms | MiB before, at most (of it sockets), after | |
+|---|---|---|---|---|---|---|---|---|`
+
+const mib = (bytes: number) => Math.round(bytes / (1 << 20))
+
+function row(victim: Victim, name: string, clients: number, result: Result): string {
+  const { connected, refused, closed, longestWaitMs, before, peak, peakSockets, after, ended, problem } = result
+  const memory = `${mib(before)}, ${mib(peak)} (${mib(peakSockets)}), ${mib(after)}`
+  const fate = ended ?? problem ?? 'lives'
+  return `| ${[victim, name, clients, connected, refused, closed['memory'] ?? 0, Math.round(longestWaitMs), memory, fate].join(' | ')} |`
+}
+
+/** @returns whether all lived */
+async function run(args: readonly string[]): Promise<boolean> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      victims: { type: 'string', default: 'sidecar,balancer' },
+      only: { type: 'string' },
+      factor: { type: 'string', default: '1' },
+      seconds: { type: 'string', default: '10' },
+      programs: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return true
+  }
+  const victims = (Object.keys(VICTIMS) as Victim[]).filter(name => values.victims.split(',').includes(name))
+  const attacks = ATTACKS.filter(({ name }) => values.only?.split(',').includes(name) ?? true)
+  const programs = await mkdtemp(join(tmpdir(), 'ws-operator-programs-'))
+  let allLive = true
+  try {
+    await buildAll(programs, resolve(values.programs ?? root))
+    console.log(HEADER)
+    for (const victim of victims)
+      for (const item of attacks) {
+        const cgroup = MemoryCgroup.create(VICTIMS[victim])
+        if (typeof cgroup === 'string') throw new Error(cgroup)
+        const clients = Math.round(item.clients[victim] * Number(values.factor))
+        const times = { attackMs: Number(values.seconds) * 1000, recoverMs: 15_000 }
+        const result = await attack(item, { victim, cgroup, programs, ...times, clients })
+        console.log(row(victim, item.name, clients, result))
+        allLive &&= result.ended === undefined && result.problem === undefined
+      }
+    return allLive
+  } finally {
+    await rm(programs, { recursive: true, force: true })
   }
 }
-await rm(programs, { recursive: true })
+
+if (import.meta.main) process.exitCode = (await run(process.argv.slice(2))) ? 0 : 1

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { NODE_FLAGS } from '../node-flags.ts'
 import type { Job, Said } from './attacker.ts'
 import type { Attack } from './attacks.ts'
@@ -11,6 +12,12 @@ import { Probe } from './probe.ts'
 /** Our programs, with the memory limits that they have by default. */
 export const VICTIMS = { sidecar: 192 << 20, balancer: 512 << 20 } as const
 export type Victim = keyof typeof VICTIMS
+
+/** So that it ends with this process, however that ends. */
+const LEASH = pathToFileURL(join(import.meta.dirname, '../../local/leash.mjs')).href
+
+/** What a program keeps for the next time: its heap, and code that has become hot. */
+const KEPT_BYTES = 48 << 20
 
 const START_MS = 30_000
 const SAMPLE_MS = 50
@@ -29,8 +36,12 @@ export interface Result {
   readonly peakSockets: number
   /** When the attackers have gone, and when it has had some seconds. */
   readonly after: number
+  /** Whether it had given back nearly all by then. */
+  readonly recovered: boolean
   /** Longest wait of a well-behaved client for its echo, in milliseconds, where its app was not stopped. */
   readonly longestWaitMs: number
+  /** Echoes that it had while the attack went on, or after it where its app was stopped. */
+  readonly echoes: number
   /** What became of that client, if it is not well. */
   readonly problem: string | undefined
   /** Connections that ended, by cause. */
@@ -69,10 +80,16 @@ interface Listening {
 async function startVictim({ victim, cgroup, programs }: Setting, settings: Record<string, string | number>) {
   const all = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'info', ...settings }
   const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
-  const [command, args] = cgroup.around([process.execPath, ...NODE_FLAGS, join(programs, `${victim}.js`)])
+  const [command, args] = cgroup.around([
+    process.execPath,
+    ...NODE_FLAGS,
+    '--import',
+    LEASH,
+    join(programs, `${victim}.js`),
+  ])
   const child = spawn(command, args, {
     env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   let log = ''
   const listening = new Promise<Listening>((resolve, reject) => {
@@ -116,6 +133,7 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     probe = await Probe.open(port)
     await sleep(500)
     const before = cgroup.used
+    const recoveredAt = before + KEPT_BYTES
     let [peak, peakSockets] = [0, 0]
     sampling = setInterval(() => {
       peak = Math.max(peak, cgroup.used)
@@ -127,10 +145,12 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
     if (attack.stopsApp) app.kill('SIGSTOP')
     const waitedBefore = probe.longest
+    const echoesBefore = probe.echoes
     attacker.send('go')
     const deadline = performance.now() + setting.attackMs
     while (ended === undefined && performance.now() < deadline) await sleep(SAMPLE_MS)
     // Else it waits for an app that stands still, which is nobody's fault here.
+    let echoes = probe.echoes - echoesBefore
     let longestWaitMs = attack.stopsApp ? waitedBefore : probe.longest
     attacker.send('stop')
     const { open } = await heard<Extract<Said, { open: number }>>(attacker)
@@ -140,9 +160,12 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     }
     const closed = ended === undefined ? await closes(adminPort) : {}
     const recovered = performance.now() + setting.recoverMs
-    while (ended === undefined && performance.now() < recovered && cgroup.used > before * 1.5) await sleep(SAMPLE_MS)
-    const echoes = probe.echoes
-    while (ended === undefined && performance.now() < recovered && probe.echoes < echoes + 2) await sleep(SAMPLE_MS)
+    while (ended === undefined && performance.now() < recovered && cgroup.used > recoveredAt) await sleep(SAMPLE_MS)
+    if (attack.stopsApp) {
+      const since = probe.echoes
+      while (ended === undefined && performance.now() < recovered && probe.echoes < since + 2) await sleep(SAMPLE_MS)
+      echoes = probe.echoes - since
+    }
     longestWaitMs = Math.max(longestWaitMs, probe.longest)
     const { problem } = probe
     return {
@@ -154,7 +177,9 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
       peak,
       peakSockets,
       after: cgroup.used,
+      recovered: cgroup.used <= recoveredAt,
       longestWaitMs,
+      echoes,
       problem,
       closed,
     }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Logger } from '../service/log.ts'
 import type { MemoryAccount, MemoryBudget } from '../service/memory/budget.ts'
 import type { MemoryReader } from '../service/memory/cgroup.ts'
-import { collector } from '../service/memory/collect.ts'
+import { Collector } from '../service/memory/collect.ts'
 import {
   isTight,
   isWorthCollecting,
@@ -66,7 +66,7 @@ export class MemoryGuard implements FlowMemory {
   #notBefore = 0
   /** Resident memory in the beginning. */
   readonly #beginning = process.memoryUsage.rss()
-  readonly #collect = collector()
+  readonly #collector = new Collector()
   #evictions = 0
   #logged = Number.NEGATIVE_INFINITY
 
@@ -110,7 +110,7 @@ export class MemoryGuard implements FlowMemory {
     const { budget, read, processes } = this.#options
     const { sockets } = budget.accounts
     sockets.set(Math.floor((read()?.sockets ?? 0) / processes))
-    if (isWorthCollecting(this.#measure(), budget.bytes) && this.#collect()) this.#measure()
+    if (isWorthCollecting(this.#measure(), budget.bytes) && this.#collector.tryToCollect()) this.#measure()
     this.queueLimit = this.#limitAt(budget.used)
     this.#lookAfter = lookAfterBytes(budget.used, budget.bytes)
     const wasTight = this.tight

@@ -9,6 +9,7 @@ import { serviceError } from '../service/errors.ts'
 import type { Logger } from '../service/log.ts'
 import { MemoryBudget } from '../service/memory/budget.ts'
 import { memoryReader } from '../service/memory/cgroup.ts'
+import { memoryMetrics } from '../service/memory/metrics.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { ERROR_HEADER } from '../service/names.ts'
 import { answerOf, sayAndEnd } from './answers.ts'
@@ -129,6 +130,7 @@ const SWEEP_INTERVAL_MS = 1000
 export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const { log, config, metrics } = options
   const memory = options.memory ?? new MemoryBudget(memoryBudget(config, options.processes))
+  memoryMetrics(metrics, memory)
   const dialLimits = dialLimitsOf(config)
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What a process is told of the memory of its container. Bytes. */
@@ -21,34 +21,38 @@ const V1_ROOT = '/sys/fs/cgroup/memory'
  */
 export function memoryReader(read: (path: string) => string = path => readFileSync(path, 'utf8')): MemoryReader {
   const own = ownPaths(read)
-  const v2 = [join(V2_ROOT, own.v2), V2_ROOT].find(path => existsSync(join(path, 'memory.current')))
-  if (v2 !== undefined) return attempt(() => useOfV2(read, v2))
-  const v1 = [join(V1_ROOT, own.v1), V1_ROOT].find(path => existsSync(join(path, 'memory.usage_in_bytes')))
-  if (v1 !== undefined) return attempt(() => useOfV1(read, v1))
+  const has = (path: string, file: string) => attempt(() => read(join(path, file))) !== undefined
+  const v2 = [join(V2_ROOT, own.v2), V2_ROOT].find(path => has(path, 'memory.current'))
+  if (v2 !== undefined) return () => attempt(() => useOfV2(read, v2))
+  const v1 = [join(V1_ROOT, own.v1), V1_ROOT].find(path => has(path, 'memory.usage_in_bytes'))
+  if (v1 !== undefined) return () => attempt(() => useOfV1(read, v1))
   return () => undefined
 }
 
 function useOfV2(read: (path: string) => string, path: string): MemoryUse {
   const stat = read(join(path, 'memory.stat'))
-  const used = Number(read(join(path, 'memory.current'))) - field(stat, 'inactive_file')
+  const used = bytesIn(read(join(path, 'memory.current'))) - field(stat, 'inactive_file')
   return { used, sockets: field(stat, 'sock') }
 }
 
 /** Version 1 keeps the memory of sockets apart, and counts it only where it has a limit of its own. */
 function useOfV1(read: (path: string) => string, path: string): MemoryUse {
-  const sockets = Number(read(join(path, 'memory.kmem.tcp.usage_in_bytes')))
+  const sockets = bytesIn(read(join(path, 'memory.kmem.tcp.usage_in_bytes')))
   const files = field(read(join(path, 'memory.stat')), 'total_inactive_file')
-  return { used: Number(read(join(path, 'memory.usage_in_bytes'))) - files + sockets, sockets }
+  return { used: bytesIn(read(join(path, 'memory.usage_in_bytes'))) - files + sockets, sockets }
 }
 
-function attempt(read: () => MemoryUse): MemoryReader {
-  return () => {
-    try {
-      const use = read()
-      return Number.isFinite(use.used) && Number.isFinite(use.sockets) ? use : undefined
-    } catch {
-      return undefined
-    }
+/** @throws where it is no number */
+function bytesIn(text: string): number {
+  if (!/^\d+\s*$/.test(text)) throw new Error(`not a number of bytes: ${text}`)
+  return Number(text)
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
   }
 }
 
@@ -57,10 +61,7 @@ function field(stat: string, name: string): number {
 }
 
 function ownPaths(read: (path: string) => string): { v1: string; v2: string } {
-  let text = ''
-  try {
-    text = read('/proc/self/cgroup')
-  } catch {}
+  const text = attempt(() => read('/proc/self/cgroup')) ?? ''
   const of = (pattern: RegExp) => pattern.exec(text)?.[1] ?? ''
   return { v2: of(/^0::(.*)$/m), v1: of(/^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m) }
 }

@@ -33,7 +33,7 @@ export function queueLimit(fill: number, maxQueueBytes: number): number {
 }
 
 /** What a process may have become larger by since it began without holding more: code, caches, garbage of everyday. */
-const SLACK_BYTES = 24 << 20
+const SLACK_BYTES = 32 << 20
 
 /**
  * What a process has taken that is on no account: mostly memory that was given up and not collected yet.
@@ -45,7 +45,7 @@ export const unaccountedBytes = (grown: number, accounted: number): number =>
   Math.max(0, grown - accounted - SLACK_BYTES)
 
 /** Unaccounted memory is collected before it is this part of the budget. */
-const COLLECT_PART = 0.15
+const COLLECT_PART = 0.2
 
 export const isWorthCollecting = (unaccounted: number, budget: number): boolean => unaccounted > budget * COLLECT_PART
 
