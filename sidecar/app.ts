@@ -1,10 +1,12 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import { parseSelf } from '../lib/routing/members.ts'
+import { MemoryBudget } from '../lib/service/memory/budget.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
 import { SharedRoom } from '../lib/websocket/room.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
+import { memoryBudget } from '../lib/wire/settings.ts'
 import type { SidecarConfig } from './config.ts'
 import { ConnectionControl } from './control.ts'
 import { handOverAll, handOverDeadline, movable } from './drain.ts'
@@ -26,7 +28,8 @@ export async function buildApp(
 ): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
-  const room = new SharedRoom(MAX_HELD_BYTES)
+  const memory = new MemoryBudget(memoryBudget(config))
+  const room = new SharedRoom(Math.min(MAX_HELD_BYTES, memory.bytes / 2), memory.accounts.held)
   const find = new AddressFinder({
     field: config.RECIPIENT_FIELD,
     withId: config.RECEIPTS,
@@ -91,6 +94,7 @@ export async function buildApp(
     log,
     metrics,
     config,
+    memory,
     isOwn: request => isPeerMessage(request) && gate.isPeer(request),
     claims: request => isLinkHandshake(request) && gate.isPeer(request),
     plan: planner(config, instance),

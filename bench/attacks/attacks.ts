@@ -46,6 +46,13 @@ async function pour(client: Client, signal: AbortSignal): Promise<void> {
 
 export const ATTACKS: readonly Attack[] = [
   {
+    name: 'idle',
+    about: 'clients that do nothing',
+    clients: { sidecar: 4000, balancer: 8000 },
+    path: '/sink',
+    run: async () => {},
+  },
+  {
     name: 'fragments',
     about: 'each client begins a message in 500 frames of one byte and does not end it',
     clients: { sidecar: 850, balancer: 2500 },

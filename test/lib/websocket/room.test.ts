@@ -14,3 +14,25 @@ t.test('one message may have half of what all others leave, and what is given ba
   t.equal(room.take(125, 250), true)
   t.equal(room.bytes, 375)
 })
+
+t.test(
+  'what is taken is counted with what is taken for other things, and refused where that leaves nothing',
+  async t => {
+    const account = { bytes: 0, left: 10 }
+    const room = new SharedRoom(100, {
+      take(bytes) {
+        if (bytes > account.left) return false
+        account.bytes += bytes
+        return true
+      },
+      give(bytes) {
+        account.bytes -= bytes
+      },
+    })
+    t.ok(room.take(10, 0))
+    t.notOk(room.take(11, 0))
+    t.strictSame([room.bytes, account.bytes], [10, 10])
+    room.give(10)
+    t.strictSame([room.bytes, account.bytes], [0, 0])
+  },
+)
