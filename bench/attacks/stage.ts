@@ -160,12 +160,12 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     }
     const closed = ended === undefined ? await closes(adminPort) : {}
     const recovered = performance.now() + setting.recoverMs
-    while (ended === undefined && performance.now() < recovered && cgroup.used > recoveredAt) await sleep(SAMPLE_MS)
     if (attack.stopsApp) {
       const since = probe.echoes
       while (ended === undefined && performance.now() < recovered && probe.echoes < since + 2) await sleep(SAMPLE_MS)
       echoes = probe.echoes - since
     }
+    while (ended === undefined && performance.now() < recovered && cgroup.used > recoveredAt) await sleep(SAMPLE_MS)
     longestWaitMs = Math.max(longestWaitMs, probe.longest)
     const { problem } = probe
     return {

@@ -8,7 +8,7 @@ import { attack, VICTIMS, type Victim } from '../../bench/attacks/stage.ts'
 import { buildAll } from '../../scripts/build.ts'
 
 const ATTACK_MS = 3000
-const RECOVER_MS = 20_000
+const RECOVER_MS = 30_000
 
 /** One test for each attack on a program in a cgroup with its default limit; each is skipped where there can be no cgroup. */
 export function attackedTests(t: Test, victim: Victim, names: readonly string[]): void {

@@ -1,4 +1,4 @@
 import t from 'tap'
 import { attackedTests } from './attacked.ts'
 
-attackedTests(t, 'sidecar', ['no-readers', 'fan-out', 'stalled-app'])
+attackedTests(t, 'sidecar', ['no-readers', 'fan-out'])
