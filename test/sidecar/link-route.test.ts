@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
 import t from 'tap'
 import { LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
+import { LinkDecoder } from '../../lib/wire/transport/link-decoder.ts'
 import {
   deliverBytes,
   hereBytes,
-  LinkDecoder,
   type LinkFrame,
   writeDeliver,
   writeHere,

@@ -6,11 +6,11 @@ import type { Message } from '../message.ts'
 import type { Answer } from '../outcome.ts'
 import { decodeUsers } from './announcement.ts'
 import type { IncompleteFrames } from './incomplete-frames.ts'
+import { LinkDecoder } from './link-decoder.ts'
 import {
   ANSWER_BYTES,
   deliverBytes,
   encodeHello,
-  LinkDecoder,
   type LinkFrame,
   MAX_INTRODUCTION_BYTES,
   MAX_RECIPIENT_BYTES,

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { OUTCOMES } from '../../../../lib/wire/outcome.ts'
+import { LinkDecoder } from '../../../../lib/wire/transport/link-decoder.ts'
 import {
   deliverBytes,
   END_BYTES,
   encodeHello,
   hereBytes,
-  LinkDecoder,
   type LinkFrame,
   movedBytes,
   writeBye,

@@ -3,13 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import type { Outcome } from '../../../../lib/wire/outcome.ts'
-import {
-  encodeHello,
-  LinkDecoder,
-  type LinkFrame,
-  writeOutcome,
-  writeWindow,
-} from '../../../../lib/wire/transport/link-frames.ts'
+import { LinkDecoder } from '../../../../lib/wire/transport/link-decoder.ts'
+import { encodeHello, type LinkFrame, writeOutcome, writeWindow } from '../../../../lib/wire/transport/link-frames.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 
 /** The process that a peer is, unless it says otherwise. */

@@ -4,13 +4,8 @@ import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Answer, Outcome } from '../../../../lib/wire/outcome.ts'
 import { IncompleteFrames } from '../../../../lib/wire/transport/incomplete-frames.ts'
-import {
-  deliverBytes,
-  encodeHello,
-  LinkDecoder,
-  type LinkFrame,
-  writeDeliver,
-} from '../../../../lib/wire/transport/link-frames.ts'
+import { LinkDecoder } from '../../../../lib/wire/transport/link-decoder.ts'
+import { deliverBytes, encodeHello, type LinkFrame, writeDeliver } from '../../../../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../../../../lib/wire/transport/link-receiver.ts'
 import type { Arrival, Inbox } from '../../../../lib/wire/transport/transport.ts'
 import type { Scope } from '../../../helpers/stack.ts'
