@@ -37,7 +37,7 @@ const CAUSES: Readonly<Record<EndCause, string>> = {
 const UNDELIVERED: Readonly<Record<string, string>> = {
   offline: 'was not delivered: the recipient is not on the pod that owns them',
   no_owner: 'was not delivered: no pod is known',
-  rejected: 'was not delivered: the pod that owns the recipient could not be reached',
+  rejected: 'was not delivered: the app of the recipient did not take the sender',
   timeout: 'was not delivered in time',
   too_large: 'was not delivered: too large',
   slow_consumer: 'was not delivered: the recipient reads too slowly',

@@ -242,3 +242,28 @@ t.test('what may not be lost, although a pod was killed', async t => {
     'and nothing may be doubled or reordered',
   )
 })
+
+t.test('a device that was moved to where its user has another one may get a message twice, others not', async t => {
+  const twice = [direct(0, 1000), arrived(0, 1010), arrived(0, 1011)]
+  const other: AppEvent = { e: 'app-open', at: 2, link: 'p1/1#2', c: 'bob/1.0' }
+  const moved: AppEvent = { e: 'app-open', at: 900, link: 'p1/1#3', c: B }
+  const sender = { deliver: 'sender' } as const
+  t.strictSame(failed(facts(twice, [], sender)), { doubled: 1 })
+  t.strictSame(failed(facts(twice, [moved], sender)), { doubled: 1 }, 'no other device')
+  t.strictSame(failed(facts(twice, [other], sender)), { doubled: 1 }, 'not moved')
+  t.strictSame(failed(facts(twice, [other, moved], sender)), {})
+  t.strictSame(failed(facts(twice, [other, moved], { deliver: 'client' })), { doubled: 1 })
+  const shadow: AppEvent = { ...moved, shadow: true }
+  t.strictSame(failed(facts(twice, [other, shadow], sender)), { doubled: 1 }, 'a shadow is no move')
+})
+
+t.test('what is pushed on a shadow may be a greeting, but comes once and in order', async t => {
+  const link = 'p2/1#9'
+  const open: AppEvent = { e: 'app-open', at: 2, link, c: A, shadow: true }
+  const push = (n: number): AppEvent => ({ e: 'app-push', at: 10 + n, link, c: A, n })
+  const got = (n: number, at: number): ClientEvent => ({ e: 'push', at, c: A, link, n })
+  const apps = [open, push(0), push(1), push(2)]
+  t.strictSame(failed(facts([got(1, 20), got(2, 21)], apps)), {})
+  t.strictSame(failed(facts([got(2, 20), got(1, 21)], apps)), { reordered: 1 })
+  t.strictSame(failed(facts([got(1, 20), got(1, 21)], apps)), { doubled: 1 })
+})
