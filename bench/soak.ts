@@ -85,6 +85,8 @@ async function startPrograms(appPort: number): Promise<Programs> {
       PORT: port,
       SELF: `127.0.0.1:${port}`,
       APP_PORT: appPort,
+      // The app echoes: as the recipient's own, a message comes back to the recipient.
+      DELIVER: 'app',
     })
   const sidecars = await Promise.all([first, second].map((port, n) => sidecar(n, port)))
   const moves = { REBALANCE_DELAY_SECONDS: 0, MAX_MOVES_PER_SECOND: 10_000 }

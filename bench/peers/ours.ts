@@ -77,7 +77,8 @@ const twoPods = (name: string, title: string, transport: 'link' | 'http'): Peer 
   async start(site) {
     const [portA, portB] = site.ports
     const members = [portA, portB]
-    const settings = { TRANSPORT: transport }
+    // The app echoes: as the recipient's own, a message comes back to the recipient.
+    const settings = { TRANSPORT: transport, DELIVER: 'app' }
     return {
       children: [
         await startSidecar(site, [portA, site.apps[0]], members, settings),
