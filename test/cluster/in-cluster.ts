@@ -26,8 +26,8 @@ export async function installInCluster(cluster: Cluster, components: readonly st
 }
 
 /** Waits until everything in the operator's namespace is rolled out. */
-export async function rolledOutAll(): Promise<void> {
-  const names = await kubectl(['get', 'deployments', '-n', SYSTEM_NAMESPACE, '-o', 'name'])
+export async function rolledOutAll(namespace = SYSTEM_NAMESPACE): Promise<void> {
+  const names = await kubectl(['get', 'deployments', '-n', namespace, '-o', 'name'])
   for (const name of names.trim().split('\n'))
-    await kubectl(['rollout', 'status', '-n', SYSTEM_NAMESPACE, name, '--timeout=120s'], { limitMs: LIMIT_MS })
+    await kubectl(['rollout', 'status', '-n', namespace, name, '--timeout=120s'], { limitMs: LIMIT_MS })
 }
