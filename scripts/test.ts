@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { POISON_READS_VARIABLE } from '../lib/service/names.ts'
@@ -11,6 +12,8 @@ const modules = join(root, 'node_modules')
 /** A folder that may lie beside this repository: `up` starts a cluster and prints its kubeconfig. */
 const NEIGHBOUR_CLUSTER = join(root, '../shared/cluster/up')
 const CLUSTER_TESTS = 'test/cluster/'
+/** Names the folder in which test files of one run on a cluster leave what later ones need not do again. */
+const RUN_FOLDER_VARIABLE = 'WS_OPERATOR_TEST_RUN'
 /** Many processes, whose faults are timed: other tests beside it would only make it slow. */
 const CHAOS = join('test', 'chaos', 'chaos.test.ts')
 const CHAOS_TIMEOUT_SECONDS = 3600
@@ -115,7 +118,13 @@ function kubeconfig(): string {
 async function clusterTests(filters: readonly string[]): Promise<Run[]> {
   process.env['KUBECONFIG'] = kubeconfig()
   const args = ['--disable-coverage', '--jobs=1', `--timeout=${CLUSTER_TIMEOUT_SECONDS}`]
-  return [await runTap(testFiles(true, filters), everything, args)]
+  const folder = mkdtempSync(join(tmpdir(), 'ws-operator-run-'))
+  process.env[RUN_FOLDER_VARIABLE] = folder
+  try {
+    return [await runTap(testFiles(true, filters), everything, args)]
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 async function localTests(filters: readonly string[]): Promise<Run[]> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -6,11 +6,18 @@ import { EXAMPLE_IMAGE, IMAGE, makeImage } from '../../scripts/image.ts'
 import { kubectl, run } from './kubectl.ts'
 
 const NEIGHBOUR = join(import.meta.dirname, '../../../shared/cluster/load-image')
+/** Set by scripts/test.ts: the folder in which test files of one run leave what later ones need not do again. */
+const RUN_FOLDER_VARIABLE = 'WS_OPERATOR_TEST_RUN'
+
 const LOAD_LIMIT_MS = 300_000
 
-/** Makes both images as a user would and puts them on the cluster's nodes. */
+/** Makes both images as a user would and puts them on the cluster's nodes; once for all test files of a run. */
 export async function loadImages(say: (line: string) => void): Promise<void> {
+  const run = process.env[RUN_FOLDER_VARIABLE]
+  const mark = run === undefined ? undefined : join(run, 'images-are-loaded')
+  if (mark !== undefined && existsSync(mark)) return
   for (const stage of [IMAGE, EXAMPLE_IMAGE]) await loadImage(stage, packageJson.version, say)
+  if (mark !== undefined) writeFileSync(mark, '')
 }
 
 /** Makes one image with a tag and puts it on the cluster's nodes. @returns its name */
