@@ -81,7 +81,9 @@ export class Delivery {
 
   /** @param taken called when the app has it */
   #asSender(letter: LocalLetter, taken: () => void = () => {}): Answer | Promise<Answer> {
-    const { senders, leaving } = this.#options
+    const { senders, leaving, registry } = this.#options
+    // Their app has ended, and they are about to be moved: whoever takes them has an app that can be asked.
+    if (registry.connections(letter.user).every(({ bridge }) => bridge.orphaned)) return A_MOMENT_AGO
     const again = (kept: LocalLetter) => this.deliver(kept)
     // The app would write to these too, and their clients get the message where they are.
     const closing = leaving(letter.user) ?? senders.closeOf(letter.user)

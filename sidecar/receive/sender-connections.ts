@@ -92,6 +92,8 @@ export class SenderConnections {
     if (!origin || this.#stopped) return 'rejected'
     const shadow = this.#shadows.get(origin.id)
     const own = this.#options.serving(origin.id)
+    // Its app has ended, and it is about to be moved.
+    if (own?.orphaned) return A_MOMENT_AGO
     if (own && !shadow) return this.#write(letter, taken, own, Number.POSITIVE_INFINITY)
     // What was written there must be read before the app gets more of the same sender elsewhere.
     if (own) shadow?.close('own')

@@ -132,6 +132,22 @@ for (const TRANSPORT of ['link', 'http']) {
     t.strictSame(device.texts, ['1', '2'])
   })
 
+  t.test(`${TRANSPORT}: an app that is killed rejects nothing: its users are found where they go`, async t => {
+    const { apps, sidecars, names, join } = await start(t, TRANSPORT)
+    const [A, B, C] = names
+    const [alice, bob] = [userRanked(A, B, C), userRanked(B, C, A)]
+    const [sender, device] = [await join(alice), await join(bob)]
+    send(sender, bob, '0')
+    await device.received(1)
+    const stopped = apps[1]?.stop()
+    const texts = Array.from({ length: 20 }, (_, n) => String(n + 1))
+    for (const text of texts) send(sender, bob, text)
+    await stopped
+    await device.received(texts.length + 1)
+    t.strictSame(device.texts, ['0', ...texts])
+    t.equal(await sidecars[0]?.metric('messages_routed_total', { outcome: 'rejected' }), 0)
+  })
+
   t.test(`${TRANSPORT}: devices on two pods that write and are written to: each has each once`, async t => {
     const { names, join, know } = await start(t, TRANSPORT, passOn, { REBALANCE: 'on-reconnect' })
     const [A, B, C] = names
