@@ -1,7 +1,7 @@
 import type { Discovery } from '../lib/routing/discovery/discovery.ts'
 import type { Readiness } from '../lib/service/health.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
-import { accepts } from '../lib/wire/probe.ts'
+import { AppProbe } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'
 
 interface Options {
@@ -11,11 +11,12 @@ interface Options {
 }
 
 /**
- * Whether a sidecar may be given clients: its app takes connections, and the discovery has answered, because one that does not know
+ * Whether a sidecar may be given clients: its app takes connections and does not speak another protocol than HTTP, and the discovery has answered, because one that does not know
  * the other pods loses what is addressed to their users. The answer may be that there is no member: the first pod is one only once it
  * is ready. That such a pod never gets into its own list is what the gauge says.
  */
 export function readinessOf({ config, discovery, metrics }: Options): Readiness {
+  const app = new AppProbe(config.APP_HOST, config.APP_PORT)
   let isReady = false
   metrics.gauge(
     'ready_alone',
@@ -27,17 +28,12 @@ export function readinessOf({ config, discovery, metrics }: Options): Readiness 
     },
   )
   return async () => {
-    const problem = await problemOf(config, discovery)
+    const problem = (await app.notReady()) ?? unsynced(discovery)
     isReady = problem === undefined
     return problem
   }
 }
 
-async function problemOf(
-  { APP_HOST, APP_PORT }: Options['config'],
-  discovery: Options['discovery'],
-): Promise<string | undefined> {
-  if (!(await accepts(APP_HOST, APP_PORT))) return `the app does not accept connections on ${APP_HOST}:${APP_PORT}`
-  if (discovery.synced) return undefined
-  return `the other pods are not known yet: ${discovery.problem ?? 'the discovery has not answered'}`
+function unsynced({ synced, problem }: Options['discovery']): string | undefined {
+  return synced ? undefined : `the other pods are not known yet: ${problem ?? 'the discovery has not answered'}`
 }

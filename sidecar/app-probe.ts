@@ -1,0 +1,65 @@
+import { connect } from 'node:net'
+import { accepts } from '../lib/wire/probe.ts'
+
+/** Longest time the app may take for the first bytes of its answer, in milliseconds; the kubelet waits 2 s for ours. */
+const ANSWER_TIMEOUT_MS = 1000
+
+/** Questions that may stay without an answer before the app is taken at its word: it accepts connections. */
+const MAX_SILENT = 3
+
+/** How servers for TLS say that they were asked without it, where they say it in HTTP. */
+const WANTS_TLS = /^HTTP\/1\.[01] 400 [\s\S]*HTTPS/
+
+/**
+ * Whether the app is there and speaks HTTP. It is asked `HEAD /` until it has answered once, and then only whether it accepts
+ * connections: a wrong port is found before clients meet it, and the app's log does not fill up.
+ */
+export class AppProbe {
+  readonly #host: string
+  readonly #port: number
+  /** Whether nothing is left to ask. */
+  #known = false
+  #silent = 0
+
+  constructor(host: string, port: number) {
+    this.#host = host
+    this.#port = port
+  }
+
+  /** Why no client can be served, for a person to read; `undefined` if nothing speaks against it. */
+  async notReady(): Promise<string | undefined> {
+    const at = `${this.#host}:${this.#port}`
+    const absent = `the app does not accept connections on ${at}`
+    if (this.#known) return (await accepts(this.#host, this.#port)) ? undefined : absent
+    const answer = await firstAnswer(this.#host, this.#port)
+    if (answer === undefined) return absent
+    if (answer === '') {
+      // Some servers close, or wait, where nobody asks for a WebSocket: that is no proof of another protocol.
+      this.#known = ++this.#silent >= MAX_SILENT
+      return undefined
+    }
+    if (!answer.startsWith('HTTP/1.'))
+      return `what listens on ${at} does not speak HTTP: is ws.operator/app-port right?`
+    if (WANTS_TLS.test(answer)) return `what listens on ${at} wants TLS: is ws.operator/app-port right?`
+    this.#known = true
+    return undefined
+  }
+}
+
+/** What a server sends first when it is asked; empty where it sends nothing, `undefined` where there is none. */
+function firstAnswer(host: string, port: number): Promise<string | undefined> {
+  return new Promise(resolve => {
+    const socket = connect({ host, port, timeout: ANSWER_TIMEOUT_MS })
+    let connected = false
+    const answer = (text?: string) => {
+      socket.destroy()
+      resolve(connected ? (text ?? '') : undefined)
+    }
+    socket.once('connect', () => {
+      connected = true
+      socket.write(`HEAD / HTTP/1.1\r\nHost: ${host}:${port}\r\nUser-Agent: ws-operator\r\nConnection: close\r\n\r\n`)
+    })
+    socket.once('data', chunk => answer(chunk.toString('latin1')))
+    for (const event of ['timeout', 'error', 'close'] as const) socket.once(event, () => answer())
+  })
+}
