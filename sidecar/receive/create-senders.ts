@@ -77,5 +77,6 @@ export function toClient(
 /** One reply at a time is on its way, so it waits for a client that reads slowly, as the app's own messages do. */
 async function toBridge({ message }: LocalLetter, bridge: Pick<Bridge, 'send'>): Promise<Answer> {
   const result = await bridge.send('client', message, Number.POSITIVE_INFINITY)
-  return result === 'sent' ? 'delivered' : 'offline'
+  if (result === 'sent') return 'delivered'
+  return result === 'full' ? 'slow_consumer' : 'offline'
 }

@@ -1,3 +1,4 @@
+import { GrowingBuffer } from '../../lib/websocket/growing-buffer.ts'
 import { FrameReader, OPCODE, STEP } from '../../lib/wire/frames.ts'
 import type { Message } from '../../lib/wire/message.ts'
 
@@ -9,15 +10,12 @@ export interface StreamListener {
   onClose(payload: Buffer): void
 }
 
-/** Room for the first piece of a message at least, in bytes. */
-const FIRST_BYTES = 256
-
 /** Reads the messages of a server (RFC 6455 §5) from a stream of bytes, however it is cut into chunks. */
 export class MessageReader {
   readonly #reader: FrameReader
   readonly #listener: StreamListener
-  readonly #data = new Payload()
-  readonly #control = new Payload()
+  #data = new GrowingBuffer()
+  #control = new GrowingBuffer()
   #binary = false
 
   /** @param maxMessageBytes a larger message is an error */
@@ -42,7 +40,7 @@ export class MessageReader {
       const isControl = reader.opcode >= OPCODE.CLOSE
       if (step === STEP.HEADER || step === STEP.EMPTY) {
         if (!isControl && reader.opcode !== OPCODE.CONTINUATION) this.#binary = reader.opcode === OPCODE.BINARY
-      } else (isControl ? this.#control : this.#data).add(chunk, before, offset)
+      } else (isControl ? this.#control : this.#data).append(chunk, before, offset)
       if (step === STEP.END || step === STEP.EMPTY) this.#end(isControl)
     }
     return 0
@@ -51,36 +49,16 @@ export class MessageReader {
   #end(isControl: boolean): void {
     const { opcode, message } = this.#reader
     if (!isControl) {
-      if (message === 0) this.#listener.onMessage({ data: this.#data.take(), binary: this.#binary })
+      if (message !== 0) return
+      const data = this.#data.view()
+      this.#data = new GrowingBuffer()
+      this.#listener.onMessage({ data, binary: this.#binary })
       return
     }
-    const payload = this.#control.take()
+    const payload = this.#control.view()
+    this.#control = new GrowingBuffer()
     if (opcode === OPCODE.PING) this.#listener.onPing(payload)
     else if (opcode === OPCODE.PONG) this.#listener.onPong(payload)
     else this.#listener.onClose(payload)
-  }
-}
-
-/** A payload that grows; small pieces cost no more than large ones. */
-class Payload {
-  #bytes: Buffer | undefined
-  #length = 0
-
-  add(chunk: Buffer, start: number, end: number): void {
-    const length = this.#length + end - start
-    if (!this.#bytes || length > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length, 2 * this.#length))
-      this.#bytes?.copy(larger, 0, 0, this.#length)
-      this.#bytes = larger
-    }
-    chunk.copy(this.#bytes, this.#length, start, end)
-    this.#length = length
-  }
-
-  take(): Buffer {
-    const whole = this.#bytes?.subarray(0, this.#length) ?? Buffer.alloc(0)
-    this.#bytes = undefined
-    this.#length = 0
-    return whole
   }
 }

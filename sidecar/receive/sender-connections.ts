@@ -224,7 +224,9 @@ export class SenderConnections {
     }
     if (end !== 'failed') this.#closed.inc({ reason: end })
     const unwanted = end === 'failed' || end === 'app' || end === 'broken'
-    if (unwanted && performance.now() - shadow.since < REFUSED_MS) this.#refused.set(id, true)
+    // One that never carried a message would be opened again and again for the same one, however long each attempt takes.
+    const wasOfUse = shadow.usedAt > shadow.since && performance.now() - shadow.since >= REFUSED_MS
+    if (unwanted && !wasOfUse) this.#refused.set(id, true)
   }
 
   #closeIdle(before: number): void {

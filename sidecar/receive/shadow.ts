@@ -12,6 +12,7 @@ import type { Message } from '../../lib/wire/message.ts'
 import type { Origin } from '../../lib/wire/transport/transport.ts'
 import { confirmedUser } from '../../lib/wire/user.ts'
 import { MessageReader, type StreamListener } from './message-reader.ts'
+import { PingFences } from './ping-fences.ts'
 
 /** Why a shadow has ended; `failed`: it never was one. */
 export const SHADOW_ENDS = [
@@ -47,12 +48,6 @@ export interface ShadowListener {
   onGone(shadow: Shadow, end: ShadowEnd): void
 }
 
-/** Who waits for a pong. */
-interface Fence {
-  readonly payload: Buffer
-  readonly resolve: (read: boolean) => void
-}
-
 /**
  * A connection into the app for a client of another pod: it begins with that client's handshake, carries its addressed messages, and
  * gives back what the app answers. docs/adr/0013 has its states.
@@ -83,7 +78,7 @@ export class Shadow implements SocketOwner, StreamListener {
   /** All that comes before its pong is a greeting; `undefined`: no message was written yet. */
   #firstPing: Buffer | undefined
   #greeted = false
-  #fences: Fence[] = []
+  readonly #fences = new PingFences()
 
   /**
    * @param ready what has to be awaited before the first message
@@ -112,7 +107,8 @@ export class Shadow implements SocketOwner, StreamListener {
   async #open(ready: () => Promise<unknown>): Promise<boolean> {
     try {
       const answered = await this.#dialling.answered
-      if (!isAccepted(answered.head)) {
+      // The answer may have come in the same moment as the call of `close`, which then had no socket to close.
+      if (!isAccepted(answered.head) || this.state !== 'opening') {
         answered.socket.on('error', () => {}).destroy()
         this.#bury()
         return false
@@ -162,14 +158,7 @@ export class Shadow implements SocketOwner, StreamListener {
     if (this.state !== 'open' || !socket?.writable || !this.#firstPing) return Promise.resolve(false)
     const payload = encodeMask(nextMask())
     socket.write(encodeFrame(OPCODE.PING, payload, nextMask()))
-    return new Promise(resolve => {
-      const timer = setTimeout(() => resolve(false), timeoutMs)
-      const settle = (read: boolean) => {
-        clearTimeout(timer)
-        resolve(read)
-      }
-      this.#fences.push({ payload, resolve: settle })
-    })
+    return this.#fences.wait(payload, timeoutMs)
   }
 
   /** Ends it as a client that goes away: what was written before, the app still reads. */
@@ -215,13 +204,8 @@ export class Shadow implements SocketOwner, StreamListener {
   }
 
   onPong(payload: Buffer): void {
-    if (this.#firstPing?.equals(payload)) this.#greeted = true
     // Of several pings the app may answer the last one only.
-    const at = this.#fences.findIndex(fence => fence.payload.equals(payload))
-    if (at >= 0) {
-      this.#greeted = true
-      for (const { resolve } of this.#fences.splice(0, at + 1)) resolve(true)
-    }
+    if (this.#fences.answer(payload) || this.#firstPing?.equals(payload)) this.#greeted = true
   }
 
   onClose(payload: Buffer): void {
@@ -241,6 +225,7 @@ export class Shadow implements SocketOwner, StreamListener {
     if (this.state !== 'closing') this.#end = 'app'
     if (this.state !== 'gone') this.state = 'closing'
     this.#socket?.end()
+    this.#endIn(CLOSE_MS)
   }
 
   gone(): void {
@@ -254,6 +239,8 @@ export class Shadow implements SocketOwner, StreamListener {
     this.state = 'closing'
     if (this.#socket?.writable) this.#socket.end(encodeFrame(OPCODE.CLOSE, encodeClose(code), nextMask()))
     this.#socket?.destroySoon()
+    // An app that does not read does not take our close frame either.
+    this.#endIn(CLOSE_MS)
   }
 
   #endIn(ms: number): void {
@@ -264,7 +251,7 @@ export class Shadow implements SocketOwner, StreamListener {
     if (this.state === 'gone') return
     this.state = 'gone'
     clearTimeout(this.#timer)
-    for (const { resolve } of this.#fences.splice(0)) resolve(false)
+    this.#fences.cancel()
     this.#listener.onGone(this, this.#end)
     this.#resolveGone()
   }

@@ -104,6 +104,18 @@ for (const TRANSPORT of ['link', 'http'] as const) {
   )
 }
 
+t.test('an app that leaves the handshake of a sender without an answer is asked once for a message', async t => {
+  const { apps, sidecars, bob, join } = await start(t, { HANDSHAKE_TIMEOUT_MS: 1500 })
+  const alice = await join('alice')
+  const app = apps[1] as App
+  const asked: ((accepted: boolean) => void)[] = []
+  app.server.options.verifyClient = (_info: unknown, answer: (accepted: boolean) => void) => void asked.push(answer)
+  alice.send(text(bob, 'never shown'))
+  await waitFor(async () => (await outcome(sidecars[0], 'rejected')) === 1, 'it is rejected')
+  t.equal(asked.length, 1)
+  for (const answer of asked) answer(false)
+})
+
 t.test('a shadow ends with the connection that it stands for', async t => {
   const { apps, sidecars, bob, device, join } = await start(t, {})
   const alice = await join('alice')
