@@ -37,6 +37,11 @@ type Connection = Bridge<Identity>
 export class ConnectionControl {
   readonly #options: ControlOptions
   #looking: Promise<boolean> | undefined
+  /**
+   * Connections whose move is being finished, and the last move that came meanwhile: a balancer waits for its answer, and somebody
+   * else who sends many must not make this process remember them.
+   */
+  readonly #finishing = new WeakMap<Connection, { next: Buffer | undefined }>()
 
   constructor(options: ControlOptions) {
     this.#options = options
@@ -49,7 +54,9 @@ export class ConnectionControl {
     if (control?.type === 'stay') this.#options.stayed(connection)
     if (control?.type !== 'move') return
     this.#options.movedTo(connection, control.member)
-    void this.#finish(connection, payload)
+    const finishing = this.#finishing.get(connection)
+    if (finishing) finishing.next = payload
+    else void this.#finishAll(connection, payload)
   }
 
   /** Tells the balancer that a client should be moved. Without effect where no balancer is in front. */
@@ -67,6 +74,18 @@ export class ConnectionControl {
     else if (code === CLOSE.GOING_AWAY || code === CLOSE.SERVICE_RESTART) void this.#watch(connection)
     else return false
     return true
+  }
+
+  /** One at a time. */
+  async #finishAll(connection: Connection, first: Buffer): Promise<void> {
+    const finishing: { next: Buffer | undefined } = { next: first }
+    this.#finishing.set(connection, finishing)
+    while (finishing.next) {
+      const payload = finishing.next
+      finishing.next = undefined
+      await this.#finish(connection, payload)
+    }
+    this.#finishing.delete(connection)
   }
 
   /** All that the client has sent has arrived, and all that the app had to say to it is on its way: the balancer may go on. */

@@ -79,6 +79,8 @@ export class Shadow implements SocketOwner, StreamListener {
   #firstPing: Buffer | undefined
   #greeted = false
   readonly #fences = new PingFences()
+  /** The app's last ping, while what it was sent before waits to be read: its answer waits too. */
+  #unansweredPing: Buffer | undefined
 
   /**
    * @param ready what has to be awaited before the first message
@@ -199,8 +201,11 @@ export class Shadow implements SocketOwner, StreamListener {
     if (this.#greeted) this.#listener.onReply(this, message)
   }
 
+  /** Of several pings the last may be answered alone (RFC 6455 §5.5.3): so those of an app that does not read do not pile up. */
   onPing(payload: Buffer): void {
-    if (this.#socket?.writable) this.#socket.write(encodeFrame(OPCODE.PONG, payload, nextMask()))
+    const socket = this.#socket
+    if (socket?.writableNeedDrain) this.#unansweredPing = payload
+    else if (socket?.writable) socket.write(encodeFrame(OPCODE.PONG, payload, nextMask()))
   }
 
   onPong(payload: Buffer): void {
@@ -219,7 +224,11 @@ export class Shadow implements SocketOwner, StreamListener {
     this.#endIn(CLOSE_MS)
   }
 
-  drained(): void {}
+  drained(): void {
+    const payload = this.#unansweredPing
+    this.#unansweredPing = undefined
+    if (payload) this.onPing(payload)
+  }
 
   ended(): void {
     if (this.state !== 'closing') this.#end = 'app'

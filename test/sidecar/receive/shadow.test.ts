@@ -1,7 +1,9 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
+import { applyMask, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
 import { Shadow, type ShadowEnd } from '../../../sidecar/receive/shadow.ts'
+import { waitFor } from '../../helpers/wait.ts'
 
 const HANDSHAKE = Buffer.from(
   'GET / HTTP/1.1\r\nHost: app\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
@@ -74,4 +76,34 @@ t.test('a shadow that is closed before the app has answered leaves nothing with 
   t.notOk(await shadow.opened)
   await Promise.all([shadow.whenGone, closed])
   t.strictSame(ends, ['own'])
+})
+
+/** Of a client's pong to the largest ping: two bytes, the mask, the payload. */
+const PONG_BYTES = 131
+
+function unmasked(pong: Buffer): Buffer {
+  const payload = Buffer.from(pong.subarray(6))
+  applyMask(payload, pong.readUInt32BE(2))
+  return payload
+}
+
+t.test('the pings of an app that does not read are not answered one by one, but the last one is', async t => {
+  const { shadow, sockets } = await start(t)
+  t.ok(await shadow.opened)
+  const [app] = sockets as [Socket]
+  const count = 200_000
+  const last = Buffer.from('last'.padEnd(125))
+  const pings = Buffer.concat(Array.from({ length: 1000 }, () => encodeFrame(OPCODE.PING, Buffer.alloc(125))))
+  for (let n = 0; n < count; n += 1000) if (!app.write(pings)) await new Promise(resolve => app.once('drain', resolve))
+  app.write(encodeFrame(OPCODE.PING, last))
+  await waitFor(() => app.writableLength === 0, 'all pings are sent')
+  let end = Buffer.alloc(0)
+  let bytes = 0
+  app.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    end = Buffer.concat([end, chunk]).subarray(-PONG_BYTES)
+  })
+  app.resume()
+  await waitFor(() => end.length === PONG_BYTES && unmasked(end).equals(last), 'the last one is answered')
+  t.ok(bytes < count * PONG_BYTES, `${bytes / PONG_BYTES} of ${count} were answered`)
 })
