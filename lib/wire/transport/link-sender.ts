@@ -79,7 +79,7 @@ export class LinkSender implements ParcelHolder {
   readonly #waiting = new Set<LinkParcel>()
   readonly #sent = new Map<number, LinkParcel>()
   /** Connections whose end is to be told, after all that was sent for them. */
-  #ends: string[] = []
+  readonly #ends: string[] = []
   readonly #decoder = new LinkDecoder(0)
   #socket: WebSocket | undefined
   /** Before the dialling, and from there to the hello. */
@@ -285,8 +285,9 @@ export class LinkSender implements ParcelHolder {
       batch.push(parcel)
       bytes += parcel.bytes
     }
-    const ends = this.#waiting.size > 0 ? [] : this.#ends
-    if (ends.length > 0) this.#ends = []
+    // They count towards the window too, and for more than that the other end breaks the link.
+    const room = Math.max(0, Math.floor((windowBytes - this.#unread - bytes) / END_BYTES))
+    const ends = this.#waiting.size > 0 ? [] : this.#ends.splice(0, room)
     bytes += ends.length * END_BYTES
     if (bytes === 0) return
     const buffer = Buffer.allocUnsafe(bytes)

@@ -27,6 +27,8 @@ export interface LinkPeer {
   readonly ids: number[]
   /** The frames of these. */
   readonly frames: Extract<LinkFrame, { type: 'deliver' }>[]
+  /** Connections whose end was told. */
+  readonly ended: string[]
   answer(id: number, outcome: Outcome, link?: number): void
   allow(bytes: number, link?: number): void
 }
@@ -44,6 +46,7 @@ export async function startLinkPeer(t: Scope, options: ServerOptions = {}, greet
     texts: [],
     ids: [],
     frames: [],
+    ended: [],
     answer(id, outcome, link = peer.links.length - 1) {
       const bytes = Buffer.alloc(6)
       writeOutcome(bytes, 0, id, outcome)
@@ -61,7 +64,9 @@ export async function startLinkPeer(t: Scope, options: ServerOptions = {}, greet
     socket.on('error', () => {})
     socket.on('message', (data: Buffer) => {
       peer.batches.push({ link, bytes: data.length })
-      for (const frame of decoder.push(data) as Extract<LinkFrame, { type: 'deliver' }>[]) {
+      for (const frame of decoder.push(data)) {
+        if (frame.type === 'end') peer.ended.push(frame.connection)
+        if (frame.type !== 'deliver') continue
         peer.texts.push(frame.message.data.toString())
         peer.ids.push(frame.id)
         peer.frames.push(frame)

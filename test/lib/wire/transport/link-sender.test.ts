@@ -92,6 +92,28 @@ t.test('no more than the window is sent; what waits can be taken back, and goes 
   t.strictSame(await Promise.all([large, small]), ['delivered', 'delivered'])
 })
 
+t.test('the ends of connections wait for room in the window, as messages do', async t => {
+  const window = 170
+  const peer = await startLinkPeer(t, {}, encodeHello(window, 5000))
+  const { link, send } = start(t, peer.member)
+  const first = send('first')
+  await waitFor(() => peer.texts.length === 1, 'the link is open')
+  peer.answer(peer.ids[0]!, 'delivered')
+  await first
+  const connections = Array.from({ length: 50 }, (_, n) => n.toString(16).padStart(32, '0'))
+  for (const connection of connections) link.end(connection)
+  let allowed = 0
+  const come = () => peer.batches.reduce((sum, { bytes }) => sum + bytes, 0)
+  await waitFor(() => {
+    t.ok(come() - allowed <= window, 'no more than the window is unread')
+    const more = come() - allowed
+    if (more > 0) peer.allow(more)
+    allowed += more
+    return peer.ended.length === connections.length
+  }, 'all are told')
+  t.strictSame(peer.ended, connections)
+})
+
 t.test(
   'when it breaks: sent and not answered, nobody knows; not sent, nobody has it; late answers mean nothing',
   async t => {
