@@ -1,7 +1,8 @@
 import { DEFAULTS, type Settings } from '../annotations.ts'
+import { quantity } from '../decorator/quantity.ts'
 import type { Container, PodSpec } from '../schemas.ts'
 import { record } from '../unknown.ts'
-import { cpu, cpuMillis, memory } from '../values.ts'
+import { cpuMillis } from '../values.ts'
 
 /** Resources of the sidecar; without a CPU limit unless it is asked for or the pods are Guaranteed. */
 export interface SidecarResources {
@@ -43,24 +44,8 @@ export const isGuaranteed = (containers: readonly Container[]): boolean =>
   containers.every(container => {
     const { requests, limits } = record((container as { resources?: unknown }).resources)
     const [requested, limited] = [record(requests), record(limits)]
-    return QUANTITIES.every(([resource, read]) => {
-      const limit = limited[resource]
-      return limit !== undefined && same(read, requested[resource] ?? limit, limit)
+    return ['cpu', 'memory'].every(resource => {
+      const limit = quantity(limited[resource])
+      return limit !== undefined && (quantity(requested[resource]) ?? limit) === limit
     })
   })
-
-const QUANTITIES = [
-  ['cpu', cpu],
-  ['memory', memory],
-] as const
-
-function same(read: (text: string) => string, one: unknown, other: unknown): boolean {
-  const [a, b] = [String(one), String(other)]
-  if (a === b) return true
-  try {
-    return read(a) === read(b)
-  } catch {
-    // Quantities of other forms (1e3, 128M) are the same only where they are written the same.
-    return false
-  }
-}

@@ -15,6 +15,11 @@ t.test('a pod without resources of its own, or with enough, is right', async t =
   t.equal(problem({ requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '192Mi' } }), undefined)
   t.equal(problem({ requests: { memory: '320Mi' } }, app({ limits: { memory: '256Mi' } })), undefined)
   t.equal(problem({ limits: { cpu: '10m', memory: '192Mi' } }), undefined, 'a limit is a request too')
+  t.equal(
+    problem({ requests: { cpu: '300m' } }, app({ requests: { cpu: '290m' } })),
+    undefined,
+    'a sum that fits exactly',
+  )
   t.equal(problem({ limits: { memory: '200Mi' } }, app({ limits: { memory: '136Mi' } })), undefined)
 })
 

@@ -16,9 +16,11 @@ t.test('quantities as Kubernetes writes them', async t => {
     ['1E3', 1000],
     ['1E', 1e18],
     ['12k', 12_000],
-    ['1u', 1e-6],
+    ['1u', 0.001],
+    ['0.1234', 0.124],
+    ['57m', 0.057],
   ] as const) {
-    t.equal(quantity(text), value, String(text))
+    t.equal(quantity(text), value * 1000, String(text))
   }
   for (const text of ['', 'Mi', '1mi', '1 Gi', '1e3Mi', 'x', null, undefined, {}, []]) {
     t.equal(quantity(text), undefined, JSON.stringify(text))

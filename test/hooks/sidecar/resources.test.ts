@@ -9,7 +9,9 @@ const equal = box({ requests: { cpu: '1', memory: '1Gi' }, limits: { cpu: '1000m
 const limitsOnly = box({ limits: { cpu: 2, memory: '1Gi' } })
 
 t.test('Guaranteed is what Kubernetes says: limits of both everywhere, and requests equal to them', async t => {
-  for (const yes of [[equal], [limitsOnly], [equal, limitsOnly]]) t.ok(isGuaranteed(yes), JSON.stringify(yes))
+  const otherForms = box({ requests: { cpu: '0.1', memory: '128M' }, limits: { cpu: '100m', memory: '128000k' } })
+  for (const yes of [[equal], [limitsOnly], [equal, limitsOnly], [otherForms]])
+    t.ok(isGuaranteed(yes), JSON.stringify(yes))
   for (const no of [
     [],
     [{ name: 'app' }],
