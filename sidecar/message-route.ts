@@ -18,7 +18,7 @@ import {
   USER_HEADER,
 } from '../lib/service/names.ts'
 import { decodeMessage } from '../lib/wire/message.ts'
-import type { Answer, Deliver, Outcome } from '../lib/wire/outcome.ts'
+import { type Answer, type Deliver, MISDIRECTED, type Outcome, PRECONDITION_REQUIRED } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { MAX_INTRODUCTION_BYTES, readServed } from '../lib/wire/transport/link-frames.ts'
 import { type Inbox, isConnectionId, type Origin } from '../lib/wire/transport/transport.ts'
@@ -31,9 +31,6 @@ export function isPeerMessage({ method, url, headers }: IncomingMessage): boolea
 }
 
 const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
-
-const MISDIRECTED = 421
-const PRECONDITION_REQUIRED = 428
 
 /**
  * The receiving end of the HTTP transport. `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the

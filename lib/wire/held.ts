@@ -3,7 +3,7 @@ import { GrowingBuffer } from '../websocket/growing-buffer.ts'
 import type { Room } from '../websocket/room.ts'
 import { applyMask, FrameReader, STEP } from './frames.ts'
 
-/** What a held message costs beyond its bytes: the objects that look after it, measured and rounded up. */
+/** What a held message costs beyond its bytes, for the objects that look after it: an estimate, on the safe side. */
 const OVERHEAD_BYTES = 2048
 
 /** `hold`: go on. `whole`: it has ended. `pass`: it is not addressed. Else why it cannot be held any longer. */

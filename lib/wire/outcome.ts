@@ -32,8 +32,9 @@ export const UNINTRODUCED: Moved = Object.freeze({ member: undefined, introduce:
  */
 export type Deliver = 'sender' | 'app' | 'client' | 'reply'
 
-const MISDIRECTED = 421
-const PRECONDITION_REQUIRED = 428
+/** Statuses of the HTTP transport for a message that was not delivered: {@link Moved}, and of these {@link UNINTRODUCED}. */
+export const MISDIRECTED = 421
+export const PRECONDITION_REQUIRED = 428
 
 const BY_STATUS: Readonly<Record<number, Outcome>> = {
   204: 'delivered',

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
+import { ERRORS } from '../../service/errors.ts'
 import { ERROR_HEADER, LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
@@ -40,9 +41,6 @@ export interface LinkSenderOptions {
 
 /** Most ends of connections that wait to be told; the other end closes what it was not told of by itself. */
 const MAX_ENDS = 1000
-
-/** The answer of a sidecar whose list of members does not have us yet. */
-const UNKNOWN_PEER = 'WSO_ERR_UNKNOWN_PEER'
 
 /** What a link that has ended was carrying, in its order, and for which process. */
 export interface LinkRest {
@@ -170,7 +168,8 @@ export class LinkSender implements ParcelHolder {
       this.#failure = 'unreachable'
     })
     socket.once('unexpected-response', (_request, { headers }) =>
-      this.#end(headers[ERROR_HEADER] === UNKNOWN_PEER ? 'unknown' : 'no_link'),
+      // A sidecar whose list of members does not have us yet.
+      this.#end(headers[ERROR_HEADER] === ERRORS.UNKNOWN_PEER.code ? 'unknown' : 'no_link'),
     )
     socket.on('error', () => this.#end(this.#failure))
     socket.once('close', () => this.#end(this.#failure))
