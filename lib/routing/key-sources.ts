@@ -17,7 +17,7 @@ const places = {
   },
 
   query(name) {
-    return ({ url }) => parameters(splitTarget(url).query, name)
+    return ({ url }) => readings(url).flatMap(({ query }) => parameters(query, name))
   },
 
   cookie(name) {
@@ -59,10 +59,11 @@ export const keySources = {
 
   path(source) {
     const find = parsePathExpression(source)
-    return ({ url }) => {
-      const found = find(splitTarget(url).path)
-      return found === undefined ? [] : [percentDecode(found)]
-    }
+    return ({ url }) =>
+      readings(url).flatMap(({ path }) => {
+        const found = find(path)
+        return found === undefined ? [] : percentDecode(found)
+      })
   },
 
   protocol: places.protocol,
@@ -73,8 +74,9 @@ function token(text: string, what: string): string {
   return text
 }
 
+/** Each word of the header that could be one: apps differ in what they take before and after it. */
 const bearerTokens: KeyReader = ({ rawHeaders }) =>
-  headerValues(rawHeaders, 'authorization').flatMap(value => /^Bearer +(\S+)$/i.exec(value)?.[1] ?? [])
+  headerValues(rawHeaders, 'authorization').flatMap(value => value.split(/[\s,]+/))
 
 /** A string or number in the payload of a token (RFC 7519, section 4), as a text. */
 function claimOf(jwt: string, claim: string): string | [] {
@@ -103,14 +105,22 @@ function headerValues(rawHeaders: readonly string[], name: string): string[] {
 
 const canonicalField = (name: string): string => name.toLowerCase().replaceAll('_', '-')
 
+/** What apps find in a target: it has no fragment (RFC 9112, section 3.2), so some cut off what follows a `#`, and some do not. */
+function readings(url: string): readonly Target[] {
+  const end = url.indexOf('#')
+  return end < 0 ? [splitTarget(url)] : [splitTarget(url.slice(0, end)), splitTarget(url)]
+}
+
+interface Target {
+  readonly path: string
+  readonly query: string
+}
+
 /** Path and query of a request target in origin form or absolute form (RFC 9112, section 3.2). */
-function splitTarget(url: string): { path: string; query: string } {
+function splitTarget(url: string): Target {
   const target = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
-  const [beforeFragment = ''] = target.split('#', 1)
-  const mark = beforeFragment.indexOf('?')
-  return mark < 0
-    ? { path: beforeFragment, query: '' }
-    : { path: beforeFragment.slice(0, mark), query: beforeFragment.slice(mark + 1) }
+  const mark = target.indexOf('?')
+  return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
 /** The values of a parameter, without those whose bytes are no UTF-8: `URLSearchParams` would make one name of all of them. */

@@ -60,6 +60,34 @@ t.test('a place that names two users is as two places; one that repeats itself i
   }
 })
 
+t.test('what follows a # in the target counts both ways, for apps differ', async t => {
+  const chain = 'header:ws-user-id,query:user,path:^/room/([^/]+)'
+  t.strictSame(find(chain, { url: '/?a=#&user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: '/?user=bob#' }), ['bob', 'bob#'])
+  t.strictSame(find(chain, { url: '/#?user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: 'ws://chat.example#/?user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: '/room/bob#' }), ['bob', 'bob#'])
+  t.equal(find(chain, { url: '/room/bob/#/?a=%23' }), 'bob')
+})
+
+t.test('jwt: a token is found however its header is written, for apps differ', async t => {
+  const token = new UnsecuredJWT({ sub: 'mallory' }).encode()
+  for (const authorization of [
+    'T',
+    'Bearer\tT',
+    'Bearer T x',
+    'Bearer T, x',
+    'x, Bearer T',
+    'JWT T',
+    'Bearer T,Bearer T',
+  ])
+    t.strictSame(
+      find('header:ws-user-id,jwt:sub', { 'ws-user-id': 'bob', authorization: authorization.replace(/\bT\b/g, token) }),
+      ['bob', 'mallory'],
+      authorization,
+    )
+})
+
 t.test('a name of more than 512 bytes stands for its hash, in each place', async t => {
   const name = 'é'.repeat(300)
   const hash = `sha256:${createHash('sha256').update(name).digest('hex')}`
@@ -83,7 +111,7 @@ t.test('header: its name in any case, its value in UTF-8, else in ISO 8859-1', a
 })
 
 t.test('query: as URLSearchParams reads it', async t => {
-  t.equal(find('query:user', { url: '/chat?a=1&user=Zo%C3%AB+B#user=y' }), 'Zoë B')
+  t.equal(find('query:user', { url: '/chat?a=1&user=Zo%C3%AB+B' }), 'Zoë B')
   t.equal(find('query:user', { url: 'http://chat.example/ws?user=bob' }), 'bob', 'absolute form')
   t.equal(find('query:user', { url: '/?user=%E0%A4%A' }), undefined, 'a broken encoding names nobody')
   t.equal(find('query:user', { url: '/user=bob' }), undefined)
