@@ -84,10 +84,14 @@ export class Replies {
   }
 
   async #run(shadow: Shadow, queue: Queue): Promise<void> {
-    for (let message = queue.waiting.shift(); message; message = queue.waiting.shift()) {
+    for (let message = queue.waiting[0]; message; message = queue.waiting[0]) {
       const outcome = await this.#carry(shadow, queue.lane, message)
-      this.#counter.inc({ outcome })
-      queue.bytes -= message.data.length + REPLY_OVERHEAD_BYTES
+      // Those behind one whose client was looked for in vain would wait as long each.
+      const inVain = outcome === 'offline' || outcome === 'no_owner'
+      for (const { data } of queue.waiting.splice(0, inVain ? queue.waiting.length : 1)) {
+        this.#counter.inc({ outcome })
+        queue.bytes -= data.length + REPLY_OVERHEAD_BYTES
+      }
       if (queue.held && queue.bytes <= this.#options.maxQueueBytes / 2) {
         queue.held = false
         shadow.release()
@@ -104,8 +108,11 @@ export class Replies {
     const letter: Letter = { user: shadow.origin.id, deliver: 'reply', message, lane, start: true, served: undefined }
     const began = performance.now()
     let verdict: Outcome = 'offline'
+    /** Since the last pause. */
+    const members = new Set<string>()
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
       const asked = shadow.home
+      members.add(asked)
       const answer = await this.#ask(asked, letter)
       if (typeof answer !== 'string') {
         verdict = 'offline'
@@ -115,7 +122,10 @@ export class Replies {
       } else if (answer === 'no_owner') verdict = answer
       else if (answer !== 'offline' || shadow.home === asked) return answer
       if (performance.now() - began >= waitMs) return verdict
-      if (shadow.home === asked) await new Promise(resolve => setTimeout(resolve, pauseMs))
+      // Two that point to each other would be asked without a pause.
+      if (!members.has(shadow.home)) continue
+      await new Promise(resolve => setTimeout(resolve, pauseMs))
+      members.clear()
     }
   }
 

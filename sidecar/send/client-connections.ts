@@ -47,14 +47,20 @@ export class ClientConnections {
     const entries = this.#byId.get(origin.id)
     if (entries) entries.push(entry)
     else this.#byId.set(origin.id, [entry])
-    if (!arriving) this.#onServed(origin.id)
+    if (!arriving) this.#served(origin.id)
   }
 
   taken(bridge: Bridge): void {
     const entry = this.#byBridge.get(bridge)
     if (!entry?.arriving) return
     entry.arriving = false
-    this.#onServed(entry.origin.id)
+    this.#served(entry.origin.id)
+  }
+
+  #served(id: string): void {
+    // It has come back: when it ends here, it is nowhere.
+    this.#moved.delete(id)
+    this.#onServed(id)
   }
 
   /** @param member a member's name */

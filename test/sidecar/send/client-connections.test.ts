@@ -30,6 +30,17 @@ t.test('a client that is here, then served elsewhere, then gone', async t => {
   t.strictSame(events, [`served ${ID}`], 'its shadows are the other pod’s to end')
 })
 
+t.test('one that was moved and has come back is nowhere when it has left', async t => {
+  const { connections, add } = start()
+  const first = add()
+  connections.moved(first, 'b:1')
+  connections.remove(first)
+  const second = add(true)
+  connections.taken(second)
+  connections.remove(second)
+  t.equal(connections.locate(ID), undefined)
+})
+
 t.test('one that stays after all ends as any other', async t => {
   const { connections, add, events } = start()
   const bridge = add()
