@@ -50,6 +50,9 @@ export interface Outbox {
   held: boolean
   /** One lane a recipient. */
   readonly lanes: Map<string, Lane>
+  /** Lanes whose messages may be under way, and those that wait for one of them to end. */
+  started: number
+  readonly unstarted: Set<Lane>
   /** Numbers of lanes that are at rest and doubtful: when they go on, they go on under their number. */
   readonly doubtful: Map<string, number>
 }
@@ -59,11 +62,24 @@ export type Outboxes = Readonly<Record<Side, Outbox>> & {
   readonly idle: (() => void)[]
 }
 
+/**
+ * Most recipients to whom messages of one side of a connection are under way: each costs far more than its bytes, above all while
+ * the recipient is searched for, and one read of a socket can bring thousands.
+ */
+const MAX_STARTED = 256
+
 /** Most lanes at rest whose numbers one side of a connection remembers; the oldest go first. */
 const MAX_DOUBTFUL = 1000
 
 export function createOutboxes(): Outboxes {
-  const empty = (): Outbox => ({ bytes: 0, held: false, lanes: new Map(), doubtful: new Map() })
+  const empty = (): Outbox => ({
+    bytes: 0,
+    held: false,
+    lanes: new Map(),
+    started: 0,
+    unstarted: new Set(),
+    doubtful: new Map(),
+  })
   return { client: empty(), upstream: empty(), idle: [] }
 }
 
@@ -84,12 +100,24 @@ export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => numb
     doubtful: false,
   }
   outbox.lanes.set(recipient, lane)
+  outbox.unstarted.add(lane)
+  return lane
+}
+
+/** Starts the lane that waits for longest, if there is one and another may be started. */
+export function startNext(outbox: Outbox): Lane | undefined {
+  if (outbox.started >= MAX_STARTED) return undefined
+  const [lane] = outbox.unstarted
+  if (!lane) return undefined
+  outbox.unstarted.delete(lane)
+  outbox.started++
   return lane
 }
 
 /** A lane has nothing on its way any more. */
 export function retire(outbox: Outbox, { recipient, number, doubtful }: Lane): void {
   outbox.lanes.delete(recipient)
+  outbox.started--
   if (!doubtful) return
   outbox.doubtful.delete(recipient)
   outbox.doubtful.set(recipient, number)

@@ -6,7 +6,16 @@ import type { Message } from '../lib/wire/message.ts'
 import { type Deliver, OUTCOMES, type Outcome } from '../lib/wire/outcome.ts'
 import type { Origin, Transport } from '../lib/wire/transport/transport.ts'
 import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
-import { createOutboxes, type Lane, laneTo, type Outbox, type Outboxes, type Parcel, retire } from './outbox.ts'
+import {
+  createOutboxes,
+  type Lane,
+  laneTo,
+  type Outbox,
+  type Outboxes,
+  type Parcel,
+  retire,
+  startNext,
+} from './outbox.ts'
 import type { Receipts } from './receipts.ts'
 import { PATIENCE } from './search.ts'
 
@@ -93,7 +102,13 @@ export class Router {
     outbox.bytes += parcel.bytes
     this.#regulate(sender, outbox)
     lane.waiting.push(parcel)
-    this.#advance(sender, outbox, lane)
+    if (outbox.unstarted.has(lane)) this.#startNext(sender, outbox)
+    else this.#advance(sender, outbox, lane)
+  }
+
+  #startNext(sender: Sender, outbox: Outbox): void {
+    const lane = startNext(outbox)
+    if (lane) this.#advance(sender, outbox, lane)
   }
 
   /** Resolves when all messages that came from a connection, on either side, have their outcomes. */
@@ -124,7 +139,9 @@ export class Router {
       lane.towards = finder.nameOf(target)
       void this.#carry(sender, outbox, lane, parcel, target)
     }
-    if (lane.moving === 0) retire(outbox, lane)
+    if (lane.moving > 0) return
+    retire(outbox, lane)
+    this.#startNext(sender, outbox)
   }
 
   async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {

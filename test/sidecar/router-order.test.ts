@@ -290,3 +290,20 @@ t.test('whatever happens, messages begin in their order and never on two ways at
     { numRuns: 100 },
   )
 })
+
+t.test(
+  'messages of one side go to 256 recipients at a time; each of the others follows when one of these is done',
+  async t => {
+    const { send, started, end, outcomes, idle } = start(t)
+    const count = 1000
+    for (let n = 0; n < count; n++) send(`${n} first`, `user-${n}`)
+    for (let n = 0; n < count; n++) send(`${n} second`, `user-${n}`)
+    t.equal(new Set(started.map(({ text }) => text.split(' ')[0])).size, 256)
+    for (let index = 0; index < started.length; index++) await end(index)
+    await idle()
+    t.strictSame(await outcomes(), { delivered: 2 * count })
+    const texts = started.map(({ text }) => text)
+    t.equal(new Set(texts).size, 2 * count, 'each once')
+    for (let n = 0; n < count; n++) t.ok(texts.indexOf(`${n} first`) < texts.indexOf(`${n} second`), 'in order')
+  },
+)
