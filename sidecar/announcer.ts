@@ -1,8 +1,9 @@
 import type { Member } from '../lib/routing/members.ts'
 import { MemberSet } from '../lib/routing/rendezvous.ts'
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { deadlineIn } from '../lib/wire/deadline.ts'
-import { takeUsers } from '../lib/wire/transport/announcement.ts'
+import { MAX_ANNOUNCEMENT_BYTES, takeUsers } from '../lib/wire/transport/announcement.ts'
 import type { Transport } from '../lib/wire/transport/transport.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import { TURBULENT_MS } from './finder.ts'
@@ -36,6 +37,9 @@ const MAX_DEAF = 1000
 /** Most announcements that wait for one member; the next refresh says the rest. */
 const MAX_WAITING = 100_000
 
+/** What a user in an announcement that waits takes, in bytes; the name is that of the registry. */
+const NOTE_BYTES = 48
+
 export interface AnnouncerOptions {
   /** This sidecar's own member name. */
   readonly self: string
@@ -47,6 +51,8 @@ export interface AnnouncerOptions {
   readonly registry: Pick<Registry, 'names' | 'has'>
   readonly transport: Pick<Transport, 'announce'>
   readonly metrics: Metrics
+  /** Of what waits to be said; with more, the next refresh says the rest. */
+  readonly memory?: Allotment
   readonly times?: AnnouncerTimes
   readonly maxWaiting?: number
 }
@@ -150,6 +156,12 @@ export class Announcer {
     clearInterval(this.#refresh)
     clearImmediate(this.#pass)
     for (const timer of this.#timers) clearTimeout(timer)
+    for (const notes of this.#notes.values()) this.#forget(notes)
+  }
+
+  #forget({ users }: Notes): void {
+    this.#options.memory?.change(-users.size * NOTE_BYTES)
+    users.clear()
   }
 
   #note(member: Member, user: string): void {
@@ -158,30 +170,44 @@ export class Announcer {
       notes = { users: new Set(), busy: false }
       this.#notes.set(member.name, notes)
     }
-    const { maxWaiting = MAX_WAITING } = this.#options
-    if (notes.users.size < maxWaiting) notes.users.add(user)
-    else if (!notes.users.has(user)) this.#announced.inc({ result: 'dropped' })
+    this.#add(notes, user)
     if (notes.busy) return
     notes.busy = true
     // Together with all others of this round.
     setImmediate(() => void this.#tell(member, notes))
   }
 
+  #add({ users }: Notes, user: string): void {
+    if (users.has(user)) return
+    const { maxWaiting = MAX_WAITING, memory } = this.#options
+    if (users.size >= maxWaiting || memory?.has(NOTE_BYTES) === false) {
+      this.#announced.inc({ result: 'dropped' })
+      return
+    }
+    users.add(user)
+    memory?.change(NOTE_BYTES)
+  }
+
   async #tell(member: Member, notes: Notes): Promise<void> {
-    const { registry, transport } = this.#options
+    const { registry, transport, memory } = this.#options
     while (notes.users.size > 0 && !this.#stopped) {
+      const { size } = notes.users
       const users = takeUsers(notes.users).filter(user => registry.has(user))
+      memory?.change((notes.users.size - size) * NOTE_BYTES)
       if (users.length === 0) continue
+      memory?.change(MAX_ANNOUNCEMENT_BYTES)
       const heard = await transport.announce(member, users, deadlineIn(this.#times.timeoutMs))
+      memory?.change(-MAX_ANNOUNCEMENT_BYTES)
       this.#announced.inc({ result: heard ? 'heard' : 'failed' }, users.length)
       if (heard) continue
       this.#deaf.set(member.name, true)
       for (const user of users) this.connected(user)
       if (!this.#concerns(member)) break
-      for (const user of users) notes.users.add(user)
+      for (const user of users) this.#add(notes, user)
       await new Promise<void>(resolve => this.#later(this.#times.retryMs, resolve))
     }
     notes.busy = false
+    this.#forget(notes)
     this.#notes.delete(member.name)
   }
 

@@ -1,5 +1,6 @@
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import { parseSelf } from '../lib/routing/members.ts'
+import { Allotment } from '../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../lib/service/memory/budget.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
@@ -12,7 +13,7 @@ import { ConnectionControl } from './control.ts'
 import { handOverAll, handOverDeadline, movable } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
-import { createMessaging } from './messaging.ts'
+import { createMessaging, LINKS_SHARE } from './messaging.ts'
 import { MemberAddresses } from './peers/member-addresses.ts'
 import { PeerGate, type PeerGateOptions } from './peers/peer-gate.ts'
 import { readinessOf } from './readiness.ts'
@@ -30,6 +31,7 @@ export async function buildApp(
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
   const memory = new MemoryBudget(memoryBudget(config))
   const room = new SharedRoom(Math.min(MAX_HELD_BYTES, memory.bytes / 2), memory.accounts.held)
+  const links = new Allotment(memory.bytes * LINKS_SHARE, memory.accounts.messages)
   const find = new AddressFinder({
     field: config.RECIPIENT_FIELD,
     withId: config.RECEIPTS,
@@ -50,6 +52,8 @@ export async function buildApp(
     find,
     members: () => discovery.members,
     onMet: member => addresses.met(member),
+    memory,
+    links,
     log,
     metrics,
   })
@@ -136,8 +140,8 @@ export async function buildApp(
     },
   })
   const { app } = proxy
-  await messageRoute(app, messaging.inbox, gate, config.MAX_PAYLOAD_BYTES)
-  const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES }
+  await messageRoute(app, messaging.inbox, gate, config.MAX_PAYLOAD_BYTES, links)
+  const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES, memory: links }
   await linkRoute(app, messaging.inbox, gate, limits, metrics)
   let handedOver = false
   await discovery.start()

@@ -1,4 +1,5 @@
 import { keyProblem } from '../lib/routing/routing-key.ts'
+import type { MemoryAccount } from '../lib/service/memory/budget.ts'
 import type { SendResult } from '../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
@@ -14,6 +15,8 @@ export interface DeliveryOptions extends CopiesOptions {
   readonly whereabouts: Whereabouts
   /** Bytes that may wait for clients that are arriving; what is more stays with its sender, who asks again. */
   readonly maxWaitingBytes: number
+  /** Of the memory that these take, and of what is written to many. */
+  readonly memory?: Pick<MemoryAccount, 'change'>
   /** Connections into the app on which messages are written as their senders'. */
   readonly senders: Pick<SenderConnections, 'deliver' | 'closeOf'>
   /** Resolves when the app has no connection of a user whose client is served elsewhere; `undefined`: it has none. */
@@ -37,7 +40,7 @@ export class Delivery {
   constructor(options: DeliveryOptions) {
     this.#options = options
     this.#copies = new Copies(options)
-    this.#room = new WaitingRoom(options.maxWaitingBytes)
+    this.#room = new WaitingRoom(options.maxWaitingBytes, options.memory)
   }
 
   /**

@@ -1,10 +1,13 @@
 import { LinkedMap } from '../lib/service/linked-map.ts'
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 
-export interface ExpiringMapOptions {
+export interface ExpiringMapOptions<K> {
   /** How long an entry lives after it was set, in milliseconds. */
   readonly keepMs: number
   /** With more, the oldest go first. */
   readonly maxEntries: number
+  /** Of the memory that entries take, and what one of a key takes, in bytes; with more, the oldest go first. */
+  readonly memory?: { readonly of: Allotment; readonly bytesOf: (key: K) => number }
   /** Called for each entry that had to go before its time. */
   readonly onEvict?: () => void
   /** Milliseconds on any clock that never goes back. */
@@ -13,12 +16,12 @@ export interface ExpiringMapOptions {
 
 /** A map whose entries live for a limited time, bounded in size; each operation costs the same, however many there are. */
 export class ExpiringMap<K, V> {
-  readonly #options: ExpiringMapOptions
+  readonly #options: ExpiringMapOptions<K>
   readonly #now: () => number
   /** All live equally long, so the order of setting is the order of expiry. */
   readonly #entries = new LinkedMap<K, { readonly value: V; readonly until: number }>()
 
-  constructor(options: ExpiringMapOptions) {
+  constructor(options: ExpiringMapOptions<K>) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
   }
@@ -42,29 +45,33 @@ export class ExpiringMap<K, V> {
   }
 
   clear(): void {
-    this.#entries.clear()
+    for (const [key] of this.#entries) this.delete(key)
   }
 
   set(key: K, value: V): void {
     const now = this.#now()
-    this.#entries.delete(key)
+    this.delete(key)
     this.#expire(now)
-    const { keepMs, maxEntries, onEvict } = this.#options
-    if (this.#entries.size >= maxEntries) {
-      const [oldest] = this.#entries.first() ?? []
-      this.#entries.delete(oldest as K)
+    const { keepMs, maxEntries, memory, onEvict } = this.#options
+    const bytes = memory?.bytesOf(key) ?? 0
+    while (this.#entries.size >= maxEntries || memory?.of.has(bytes) === false) {
+      const oldest = this.#entries.first()
+      if (!oldest) break
+      this.delete(oldest[0])
       onEvict?.()
     }
     this.#entries.set(key, { value, until: now + keepMs })
+    memory?.of.change(bytes)
   }
 
   delete(key: K): void {
-    this.#entries.delete(key)
+    const { memory } = this.#options
+    if (this.#entries.delete(key)) memory?.of.change(-memory.bytesOf(key))
   }
 
   #expire(now: number): void {
     for (let oldest = this.#entries.first(); oldest && oldest[1].until <= now; oldest = this.#entries.first()) {
-      this.#entries.delete(oldest[0])
+      this.delete(oldest[0])
     }
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { serviceError } from '../lib/service/errors.ts'
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import {
   CLIENT_REQUEST_HEADER,
@@ -25,6 +26,8 @@ const MAX_LINKS = 2000
 
 export interface LinkRouteLimits extends LinkReceiverLimits {
   readonly maxLinks?: number
+  /** Of what all links hold. */
+  readonly memory?: Allotment
 }
 
 /** A sender pings its link every few seconds; one on which nothing comes for that long has lost it, in milliseconds. */
@@ -55,13 +58,13 @@ export async function linkRoute(
   app: FastifyInstance,
   inbox: Inbox,
   gate: PeerGate,
-  { maxLinks = MAX_LINKS, ...limits }: LinkRouteLimits,
+  { maxLinks = MAX_LINKS, memory, ...limits }: LinkRouteLimits,
   metrics: Metrics,
 ): Promise<void> {
   const handshakes = new EventEmitter()
   /** By sender. */
   const links = new Map<string, LinkReceiver>()
-  const incomplete = new IncompleteFrames(limits.maxMessageBytes)
+  const incomplete = new IncompleteFrames(limits.maxMessageBytes, undefined, memory)
   /** Handshakes of those whose member name is proven. */
   const proven = new WeakSet<IncomingMessage>()
   metrics.gauge('links', 'Links that other sidecars have to this one.', {

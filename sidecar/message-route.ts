@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
 import { type ErrorName, serviceError } from '../lib/service/errors.ts'
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 import {
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
@@ -42,7 +43,9 @@ export async function messageRoute(
   inbox: Inbox,
   gate: PeerGate,
   maxPayloadBytes: number,
+  memory?: Allotment,
 ): Promise<void> {
+  const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
   await app.register(async scope => {
     scope.addHook('onRequest', async request => {
       // Where plain requests of clients are not passed on, they come here.
@@ -52,9 +55,17 @@ export async function messageRoute(
       if (request.method === 'PUT' || request.headers[MEMBER_HEADER] !== undefined)
         gate.proves(request.raw, standing, readMemberHeader(request.headers))
     })
+    scope.addHook('onRequest', async ({ headers, method }, reply) => {
+      if (!memory) return
+      // Without a length it may become as long as any.
+      const most = method === 'PUT' ? MAX_ANNOUNCEMENT_BYTES : bodyLimit
+      const bytes = Math.min(most, Number(headers['content-length'] ?? most))
+      if (!memory.has(bytes)) throw serviceError('NO_MEMORY')
+      memory.change(bytes)
+      reply.raw.once('close', () => memory.change(-bytes))
+    })
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-    const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
     scope.post(MESSAGE_PATH, { bodyLimit }, async ({ headers, body }, reply) => {
       if (headers[DELIVER_HEADER] === DELIVER_END) {
         inbox.ended(readConnection(headers))

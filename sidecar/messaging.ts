@@ -2,6 +2,9 @@ import { MemberHistory } from '../lib/routing/history.ts'
 import type { Member } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
+import { Allotment } from '../lib/service/memory/allotment.ts'
+import { type MemoryAccount, MemoryBudget } from '../lib/service/memory/budget.ts'
+import { queueLimit } from '../lib/service/memory/policy.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { ownToken } from '../lib/service/token.ts'
 import type { AddressFinder, Unparsed } from '../lib/websocket/address-finder.ts'
@@ -54,6 +57,14 @@ export type MessagingConfig = Pick<
 /** Longest time for the app to read what others have written to a user who is moved, in milliseconds. */
 const READ_MS = 1500
 
+/** Parts of the budget for what belongs to no client of this pod, at most. */
+const LOCATIONS_SHARE = 1 / 4
+const SENDERS_SHARE = 1 / 4
+const ANNOUNCEMENTS_SHARE = 1 / 16
+export const LINKS_SHARE = 1 / 4
+
+const UNLIMITED = () => new MemoryBudget(Number.POSITIVE_INFINITY)
+
 /** Everything about addressed messages, and who is where. */
 export interface Messaging {
   readonly router: Router
@@ -93,21 +104,34 @@ export interface MessagingDeps {
   readonly history?: MemberHistory
   /** Called each time that a member is met which no list need have. */
   readonly onMet?: (member: Member) => void
+  /** What all may take, and links of it; without bounds where it is not said. */
+  readonly memory?: MemoryBudget
+  readonly links?: Allotment
   readonly log: Logger
   readonly metrics: Metrics
 }
 
 export function createMessaging(
   config: MessagingConfig,
-  { find, members, history = new MemberHistory(), onMet, log, metrics }: MessagingDeps,
+  { find, members, history = new MemberHistory(), onMet, memory = UNLIMITED(), links, log, metrics }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
-  const registry = new Registry()
+  const { messages, locations } = memory.accounts
+  const part = (share: number, account: MemoryAccount) => new Allotment(memory.bytes * share, account)
+  const known = part(LOCATIONS_SHARE, locations)
+  const outgoing = () => queueLimit(memory.fill, maxQueueBytes)
+  const registry = new Registry(undefined, known)
   const token = ownToken(config.TOKEN)
   const acquaintances = new Acquaintances({ members, history, ...(onMet && { onMet }) })
-  const whereabouts = new Whereabouts({ self, isUsable: name => acquaintances.get(name) !== undefined, metrics })
+  const whereabouts = new Whereabouts({
+    self,
+    isUsable: name => acquaintances.get(name) !== undefined,
+    memory: known,
+    metrics,
+  })
+  const identity = { self, token, target: config.TARGET }
   const transport = new Introductions(
-    (config.TRANSPORT === 'link' ? createLinkTransport : createHttpTransport)({ self, token, target: config.TARGET }),
+    config.TRANSPORT === 'link' ? createLinkTransport(identity, undefined, links) : createHttpTransport(identity),
   )
   const nextLane = serialNumbers()
   const owner = (user: string) => members().owner(user)?.name
@@ -120,6 +144,8 @@ export function createMessaging(
       })
     },
     id => senders.close(id, 'own'),
+    undefined,
+    known,
   )
   const receipts = config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined
   const unparsed = metrics.counter(
@@ -134,6 +160,7 @@ export function createMessaging(
     unparsed: reason => unparsed.inc({ reason }),
     replies: () => replies,
     router: () => router,
+    memory: part(SENDERS_SHARE, messages),
     metrics,
   })
   const delivery = new Delivery({
@@ -146,6 +173,7 @@ export function createMessaging(
     whereabouts,
     relay: (...copy) => relay.copy(...copy),
     maxWaitingBytes: maxQueueBytes,
+    memory: messages,
   })
   const finder = new Finder({
     self,
@@ -167,6 +195,7 @@ export function createMessaging(
     nextLane,
     timeoutMs,
     maxBytes: maxQueueBytes,
+    memory: messages,
     metrics,
   })
   const replies = new Replies({
@@ -177,7 +206,7 @@ export function createMessaging(
     nextLane,
     timeoutMs,
     waitMs: PATIENCE * config.RECIPIENT_WAIT_MS,
-    maxQueueBytes,
+    maxQueueBytes: outgoing,
     metrics,
   })
   const announcer = new Announcer({
@@ -187,6 +216,7 @@ export function createMessaging(
     known: user => whereabouts.members(user).flatMap(name => finder.member(name) ?? []),
     registry,
     transport,
+    memory: part(ANNOUNCEMENTS_SHARE, messages),
     metrics,
   })
   /** Where connections were said to have gone, for those that come back. */
@@ -202,7 +232,7 @@ export function createMessaging(
     nextLane,
     timeoutMs,
     recipientWaitMs: config.RECIPIENT_WAIT_MS,
-    maxQueueBytes,
+    maxQueueBytes: outgoing,
     receipts,
     log,
     metrics,

@@ -1,9 +1,12 @@
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 import type { Bridge } from '../lib/wire/bridge.ts'
 import { ExpiringMap } from './expiring-map.ts'
 
 /** How long it is remembered that a user has left, in milliseconds: a client that comes back does so within that time. */
 const DEPARTURE_MS = 5000
 const MAX_DEPARTURES = 100_000
+/** What that takes beside the name of the user, measured and rounded up. Bytes. */
+const DEPARTURE_BYTES = 200
 
 /**
  * How long messages wait for a client that is arriving, in milliseconds. After that it may not come at all, and they are looked
@@ -34,9 +37,17 @@ export class Registry {
   readonly #byUser = new Map<string, Map<Bridge, Entry>>()
   readonly #departures: ExpiringMap<string, true>
 
-  /** @param now milliseconds on any clock that never goes back */
-  constructor(now?: () => number) {
-    this.#departures = new ExpiringMap({ keepMs: DEPARTURE_MS, maxEntries: MAX_DEPARTURES, ...(now && { now }) })
+  /**
+   * @param now milliseconds on any clock that never goes back
+   * @param memory of what is remembered of those that have left; those that are here take a part of what each connection takes
+   */
+  constructor(now?: () => number, memory?: Allotment) {
+    this.#departures = new ExpiringMap({
+      keepMs: DEPARTURE_MS,
+      maxEntries: MAX_DEPARTURES,
+      ...(now && { now }),
+      ...(memory && { memory: { of: memory, bytesOf: user => DEPARTURE_BYTES + user.length } }),
+    })
   }
 
   /** Number of users with at least one connection. */

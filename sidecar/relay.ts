@@ -1,4 +1,5 @@
 import type { Member } from '../lib/routing/members.ts'
+import type { MemoryAccount } from '../lib/service/memory/budget.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { deadlineIn } from '../lib/wire/deadline.ts'
 import { detach } from '../lib/wire/message.ts'
@@ -20,6 +21,8 @@ export interface RelayOptions {
   readonly timeoutMs: number
   /** Bytes of copies that may be on their way or wait; what is more is dropped. */
   readonly maxBytes: number
+  /** Of the memory that they take. */
+  readonly memory?: Pick<MemoryAccount, 'change'>
   readonly metrics: Metrics
 }
 
@@ -63,7 +66,7 @@ export class Relay {
       this.#counter.inc({ result: 'dropped' })
       return
     }
-    this.#bytes += bytes
+    this.#change(bytes)
     const kept = { ...letter, message: detach(letter.message) }
     // No user has this character in their name.
     const name = `${letter.user}\0${member}`
@@ -96,8 +99,13 @@ export class Relay {
     const answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
     if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
-    this.#bytes -= bytesOf(letter)
+    this.#change(-bytesOf(letter))
     way.moving--
+  }
+
+  #change(bytes: number): void {
+    this.#bytes += bytes
+    this.#options.memory?.change(bytes)
   }
 }
 

@@ -30,8 +30,8 @@ export interface RouterOptions {
    */
   readonly timeoutMs: number
   readonly recipientWaitMs: number
-  /** Bytes of one sender that may be on their way before the sender is no longer read. */
-  readonly maxQueueBytes: number
+  /** Bytes of one sender that may be on their way before the sender is no longer read; fewer while memory is short. */
+  readonly maxQueueBytes: () => number
   /** Tells clients what became of their messages, where that is wanted. */
   readonly receipts?: Receipts | undefined
   readonly log: Logger
@@ -39,7 +39,7 @@ export interface RouterOptions {
 }
 
 /** A connection that messages come in on. */
-export type Source = Pick<Bridge, 'hold' | 'release' | 'send'>
+export type Source = Pick<Bridge, 'hold' | 'release' | 'send' | 'charge'>
 
 /** Who sent a message: the connection it came in on, the side of it that wrote, and the user (empty: nobody known). */
 export interface Sender {
@@ -100,6 +100,7 @@ export class Router {
       until: 0,
     }
     outbox.bytes += parcel.bytes
+    sender.bridge.charge(parcel.bytes)
     this.#regulate(sender, outbox)
     lane.waiting.push(parcel)
     if (outbox.unstarted.has(lane)) this.#startNext(sender, outbox)
@@ -128,7 +129,7 @@ export class Router {
       return
     }
     for (let parcel = lane.waiting[0]; parcel; parcel = lane.waiting[0]) {
-      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > maxQueueBytes * LANE_SHARE) return
+      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > maxQueueBytes() * LANE_SHARE) return
       const target = finder.locate(lane.recipient)
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
@@ -212,6 +213,7 @@ export class Router {
     log.debug({ from: sender.user, recipient: parcel.user, member, outcome }, 'routed')
     if (sender.side === 'client') receipts?.send(sender.bridge, parcel.user, parcel.message, outcome)
     outbox.bytes -= parcel.bytes
+    sender.bridge.charge(-parcel.bytes)
     this.#regulate(sender, outbox)
     this.#tellIdle(sender.bridge)
   }
@@ -232,7 +234,7 @@ export class Router {
   }
 
   #regulate({ bridge, side }: Sender, outbox: Outbox): void {
-    const { maxQueueBytes } = this.#options
+    const maxQueueBytes = this.#options.maxQueueBytes()
     if (!outbox.held && outbox.bytes > maxQueueBytes) {
       outbox.held = true
       bridge.hold(side)

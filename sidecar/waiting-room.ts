@@ -1,3 +1,4 @@
+import type { MemoryAccount } from '../lib/service/memory/budget.ts'
 import { detach } from '../lib/wire/message.ts'
 import type { LocalLetter } from './deliver.ts'
 
@@ -13,8 +14,12 @@ export class WaitingRoom {
   #bytes = 0
   readonly #ofUser = new Map<string, number>()
 
-  constructor(maxBytes: number) {
+  readonly #account: Pick<MemoryAccount, 'change'> | undefined
+
+  /** @param account of the memory that it takes */
+  constructor(maxBytes: number, account?: Pick<MemoryAccount, 'change'>) {
     this.#maxBytes = maxBytes
+    this.#account = account
   }
 
   /**
@@ -47,6 +52,7 @@ export class WaitingRoom {
 
   #book(user: string, bytes: number): void {
     this.#bytes += bytes
+    this.#account?.change(bytes)
     const own = (this.#ofUser.get(user) ?? 0) + bytes
     if (own > 0) this.#ofUser.set(user, own)
     else this.#ofUser.delete(user)

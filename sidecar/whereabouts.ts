@@ -1,3 +1,4 @@
+import type { Allotment } from '../lib/service/memory/allotment.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { ExpiringMap } from './expiring-map.ts'
 
@@ -14,11 +15,16 @@ const MAX_CLAIMED = 10_000
 /** How long a member that had nobody for a copy is not sent another one, in milliseconds; unless it announces the user. */
 const ABSENT_MS = 1000
 
+/** What is known of one user takes so much beside the name, measured and rounded up. Bytes. */
+const USER_BYTES = 300
+
 export interface WhereaboutsOptions {
   /** This sidecar's own member name. */
   readonly self: string
   /** Whether a member may be asked for a user now; by default each. */
   readonly isUsable?: (member: string) => boolean
+  /** Of what all that is known takes. */
+  readonly memory?: Allotment
   readonly metrics: Metrics
   readonly now?: () => number
 }
@@ -43,10 +49,11 @@ export class Whereabouts {
   /** Of each user, those who say that they have them and may become members, the last first. */
   readonly #claims: ExpiringMap<string, readonly string[]>
 
-  constructor({ self, isUsable = () => true, metrics, now = () => performance.now() }: WhereaboutsOptions) {
+  constructor({ self, isUsable = () => true, memory, metrics, now = () => performance.now() }: WhereaboutsOptions) {
     this.#self = self
     this.#isUsable = isUsable
     this.#now = now
+    const accounted = memory && { memory: { of: memory, bytesOf: (user: string) => USER_BYTES + user.length } }
     const evicted = metrics.counter(
       'whereabouts_evicted_total',
       'Users whose whereabouts were forgotten before their time, because there were too many.',
@@ -56,10 +63,11 @@ export class Whereabouts {
       maxEntries: MAX_USERS,
       onEvict: () => evicted.inc(),
       now,
+      ...accounted,
     })
     this.#beliefs = beliefs
-    this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now })
-    this.#claims = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_CLAIMED, now })
+    this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now, ...accounted })
+    this.#claims = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_CLAIMED, now, ...accounted })
     const claims = this.#claims
     metrics.gauge('whereabouts_claimed', 'Users whom somebody says to have who is no member that is known here.', {
       collect() {

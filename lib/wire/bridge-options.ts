@@ -51,6 +51,8 @@ export interface FlowMemory {
   /** Nothing more may be taken for now. */
   readonly isFull: boolean
   readonly queues: Pick<MemoryAccount, 'change'>
+  /** Of addressed messages that are on their way. */
+  readonly messages: Pick<MemoryAccount, 'change'>
   /** So many bytes have been read and written, and may be in the kernel now. May close connections. */
   passed(bytes: number): void
 }

@@ -48,6 +48,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   readonly #counted = { client: 0, upstream: 0 }
   /** What of a side's bytes the kernel may hold for the other one: as it last told, and what has passed since. */
   readonly #unsent = { client: 0, upstream: 0 }
+  /** What is held elsewhere because of this connection. */
+  #charged = 0
   #life = OPEN
   #openSides = 2
   /** Sweep in which what is left is cut off. */
@@ -484,10 +486,13 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   /** Tells the budget what of a side's bytes waits to be written; returns it. */
   #count(side: Side): number {
-    const { queuedBytes } = this.#pipes[side]
-    if (queuedBytes !== this.#counted[side]) {
-      this.#options.memory.queues.change(queuedBytes - this.#counted[side])
-      this.#counted[side] = queuedBytes
+    // What a socket that is gone still says of its queue is nobody's memory.
+    if (this.#openSides === 0) return 0
+    const { queuedBytes, stashedBytes } = this.#pipes[side]
+    const bytes = queuedBytes + stashedBytes
+    if (bytes !== this.#counted[side]) {
+      this.#options.memory.queues.change(bytes - this.#counted[side])
+      this.#counted[side] = bytes
     }
     return queuedBytes
   }
@@ -522,7 +527,13 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** What is held in our memory because of this connection, in bytes. */
   get heldBytes(): number {
     const { client, upstream } = this.#pipes
-    return client.heldBytes + upstream.heldBytes
+    return client.heldBytes + upstream.heldBytes + this.#charged
+  }
+
+  /** Memory for messages of this connection is taken elsewhere, or given back: it counts as held by the connection. */
+  charge(bytes: number): void {
+    this.#charged += bytes
+    this.#options.memory.messages.change(bytes)
   }
 
   /** The sockets of this connection. */

@@ -31,6 +31,11 @@ export class Held {
     this.#scan = finder.begin()
   }
 
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.#taken
+  }
+
   /**
    * Takes what a step of the reader has read of a frame of the message, unless it is `too_large` or finds `no_room`. The chunk stays as
    * it is.

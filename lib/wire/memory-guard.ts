@@ -57,6 +57,7 @@ export class MemoryGuard implements FlowMemory {
   queueLimit: number
   tight = false
   readonly queues: MemoryAccount
+  readonly messages: MemoryAccount
   readonly #options: MemoryGuardOptions
   #timer: NodeJS.Timeout | undefined
   /** Bytes that have passed since the last look, and after how many the next one is due. */
@@ -73,6 +74,7 @@ export class MemoryGuard implements FlowMemory {
   constructor(options: MemoryGuardOptions) {
     this.#options = options
     this.queues = options.budget.accounts.queues
+    this.messages = options.budget.accounts.messages
     this.queueLimit = options.maxQueueBytes
     this.#lookAfter = lookAfterBytes(0, options.budget.bytes)
     this.#lookIn(LOOK_MS)

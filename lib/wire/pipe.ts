@@ -49,6 +49,8 @@ export class Pipe {
   #pieces = 0
   /** What came after the place where the pipe has stopped. */
   #stash: Buffer[] = NOTHING
+  /** Its bytes. */
+  stashedBytes = 0
   /** Nothing passes any more. */
   #ended = false
   /** These are no frames of RFC 6455: they pass unread, and the ends will tell each other. */
@@ -81,7 +83,7 @@ export class Pipe {
 
   /** Bytes that are in our memory because of this stream. */
   get heldBytes(): number {
-    return this.queuedBytes + this.stashedBytes
+    return this.queuedBytes + this.stashedBytes + (this.#held?.bytes ?? 0)
   }
 
   /**
@@ -93,6 +95,7 @@ export class Pipe {
     if (this.stopped && !this.#ended) {
       if (this.#stash === NOTHING) this.#stash = []
       this.#stash.push(this.#own(chunk))
+      this.stashedBytes += chunk.length
     } else if (this.#opaque) this.#write(chunk)
     else if (this.#mustWalk) this.#walk(chunk)
     else this.#skim(chunk)
@@ -139,15 +142,11 @@ export class Pipe {
     this.stopped = false
     const stash = this.#stash
     this.#stash = NOTHING
+    this.stashedBytes = 0
     this.#lent = false
     for (const chunk of stash) this.push(chunk)
     this.#lent = true
     return !this.target.writableNeedDrain
-  }
-
-  /** Bytes that came after the place where the pipe has stopped. */
-  get stashedBytes(): number {
-    return this.#stash.reduce((bytes, chunk) => bytes + chunk.length, 0)
   }
 
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
@@ -334,7 +333,10 @@ export class Pipe {
   #halt(rest: Buffer | undefined): void {
     this.#stopping = false
     this.stopped = true
-    if (rest) this.#stash = [this.#own(rest)]
+    if (rest) {
+      this.#stash = [this.#own(rest)]
+      this.stashedBytes = rest.length
+    }
     this.listener.onStopped(this)
   }
 

@@ -139,6 +139,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const dialling = new Set<Dialling>()
   /** Clients whose handshake is not accepted, or not yet. */
   const outside = new Set<Socket>()
+  const handshakeBytes = new WeakMap<Socket, number>()
   // One for all of them: a function made for each would keep the request of its handshake for as long as the connection lasts.
   const leave = function (this: Socket): void {
     outside.delete(this)
@@ -151,7 +152,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     reason => counters.shed(reason),
   )
   const counters = proxyMetrics(metrics, bridges, () => connections.size)
-  const inFlight = new InFlight()
+  const inFlight = new InFlight(memory.accounts.connections)
   const plain = new PlainRequests<Plan<C>>({
     config,
     isOwn: request => options.isOwn?.(request) ?? false,
@@ -266,6 +267,11 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     bridges.add(bridge)
     connections.forget(client)
     outside.delete(client)
+    // Kept for as long as the connection lasts: the next upstream gets the same.
+    if (!client.closed) {
+      handshakeBytes.set(client, handshake.length)
+      memory.accounts.connections.change(handshake.length)
+    }
     client.off('close', leave)
     options.opened?.(bridge, { handshake, answer: answered.head })
     bridge.start()
@@ -296,7 +302,9 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     memory.accounts.connections.change(CONNECTION_BYTES)
     socket.once('close', freeConnection)
   })
-  const freeConnection = () => memory.accounts.connections.change(-CONNECTION_BYTES)
+  const freeConnection = function (this: Socket): void {
+    memory.accounts.connections.change(-CONNECTION_BYTES - (handshakeBytes.get(this) ?? 0))
+  }
   // Fastify answers these; they are counted here with the other handshakes that came to nothing.
   app.server.on('clientError', ({ code = '' }: Error & { code?: string }) => {
     if (!GONE.has(code)) counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')

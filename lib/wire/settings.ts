@@ -127,7 +127,7 @@ const OTHER_FILES = 256
 const MIN_PLAIN = 64
 
 /** What a plain connection with a request costs at most by default, in bytes, and the part of the memory that may go to them. */
-const PLAIN_BYTES = 32_768
+export const PLAIN_BYTES = 32_768
 const PLAIN_SHARE = 0.25
 
 const possibleConnections = (openFiles: number): number => Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))

@@ -1,3 +1,4 @@
+import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import type { AddressFinder, Unparsed } from '../../lib/websocket/address-finder.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
@@ -21,13 +22,15 @@ export interface SendersDeps {
   readonly find: AddressFinder
   /** A reply that may be addressed was not looked at. */
   readonly unparsed: (why: Unparsed) => void
+  /** Of what all of them take. */
+  readonly memory: Allotment
   readonly metrics: Metrics
 }
 
 /** The connections into the app that stand for clients of other pods, by a sidecar's settings. */
 export function createSenders(
   config: MessagingConfig,
-  { connections, replies, router, find, unparsed, metrics }: SendersDeps,
+  { connections, replies, router, find, unparsed, memory, metrics }: SendersDeps,
 ): SenderConnections {
   const recipientOf = (payload: Buffer) => {
     const found = find.find(payload)
@@ -40,6 +43,7 @@ export function createSenders(
       host: config.APP_HOST,
       port: config.APP_PORT,
       maxMessageBytes: config.MAX_PAYLOAD_BYTES,
+      memory,
       ...dialLimitsOf(config),
     },
     maxHandshakeBytes: config.MAX_HEADER_BYTES + ADDED_BYTES,

@@ -24,6 +24,11 @@ export class MessageReader {
     this.#listener = listener
   }
 
+  /** Memory of what is not complete. */
+  get heldBytes(): number {
+    return this.#data.capacity + this.#control.capacity
+  }
+
   /**
    * Reads a chunk, which need not stay as it is.
    *

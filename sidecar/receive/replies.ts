@@ -26,8 +26,8 @@ export interface RepliesOptions {
   /** Longest time of one attempt, and for a client that cannot be found, in milliseconds. */
   readonly timeoutMs: number
   readonly waitMs: number
-  /** Bytes of one shadow that may wait before its app is no longer read. */
-  readonly maxQueueBytes: number
+  /** Bytes of one shadow that may wait before its app is no longer read; fewer while memory is short. */
+  readonly maxQueueBytes: () => number
   readonly metrics: Metrics
 }
 
@@ -64,8 +64,10 @@ export class Replies {
   push(shadow: Shadow, message: Message): void {
     const queue = this.#queueOf(shadow)
     queue.waiting.push(message)
-    queue.bytes += message.data.length + REPLY_OVERHEAD_BYTES
-    if (!queue.held && queue.bytes > this.#options.maxQueueBytes) {
+    const bytes = message.data.length + REPLY_OVERHEAD_BYTES
+    queue.bytes += bytes
+    shadow.charge(bytes)
+    if (!queue.held && queue.bytes > this.#options.maxQueueBytes()) {
       queue.held = true
       shadow.hold()
     }
@@ -90,9 +92,11 @@ export class Replies {
       const inVain = outcome === 'offline' || outcome === 'no_owner'
       for (const { data } of queue.waiting.splice(0, inVain ? queue.waiting.length : 1)) {
         this.#counter.inc({ outcome })
-        queue.bytes -= data.length + REPLY_OVERHEAD_BYTES
+        const bytes = data.length + REPLY_OVERHEAD_BYTES
+        queue.bytes -= bytes
+        shadow.charge(-bytes)
       }
-      if (queue.held && queue.bytes <= this.#options.maxQueueBytes / 2) {
+      if (queue.held && queue.bytes <= this.#options.maxQueueBytes() / 2) {
         queue.held = false
         shadow.release()
       }

@@ -8,7 +8,7 @@ import type { LocalLetter } from '../deliver.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 import { readIntroduction } from './introduction.ts'
 import { type Fenceable, RecentWriters } from './recent-writers.ts'
-import { SHADOW_ENDS, Shadow, type ShadowEnd, type ShadowTarget } from './shadow.ts'
+import { SHADOW_BYTES, SHADOW_ENDS, Shadow, type ShadowEnd, type ShadowTarget } from './shadow.ts'
 
 /** How long a connection that the app does not want is not tried again, in milliseconds. */
 const REFUSED_MS = 1000
@@ -169,6 +169,10 @@ export class SenderConnections {
     if (!origin.handshake) return UNINTRODUCED
     const introduction = readIntroduction(origin.handshake, maxHandshakeBytes)
     if (!introduction) return 'rejected'
+    if (!target.memory.has(SHADOW_BYTES + origin.handshake.length)) {
+      this.#evict()
+      return A_MOMENT_AGO
+    }
     if (this.#shadows.size >= maxShadows && !this.#evict()) return A_MOMENT_AGO
     const handshake = Buffer.from(origin.handshake)
     const { user } = introduction

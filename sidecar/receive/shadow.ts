@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { serviceError } from '../../lib/service/errors.ts'
+import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import { SHADOW_HEADER } from '../../lib/service/names.ts'
 import { attach, type SocketOwner } from '../../lib/wire/attach.ts'
 import type { SendResult, Side } from '../../lib/wire/bridge.ts'
@@ -34,11 +35,16 @@ const CLOSE_MS = 10_000
 /** The sender's pod lets one queue's worth of its messages be under way, and one message more. */
 const QUEUES = 2
 
+/** What one takes that carries nothing: its socket, in the kernel too, and the objects that look after it. */
+export const SHADOW_BYTES = 12_288
+
 /** Where shadows lead to, and their limits. */
 export interface ShadowTarget extends DialLimits {
   readonly host: string
   readonly port: number
   readonly maxMessageBytes: number
+  /** Of the memory that all of them take. */
+  readonly memory: Allotment
 }
 
 export interface ShadowListener {
@@ -81,6 +87,9 @@ export class Shadow implements SocketOwner, StreamListener {
   readonly #fences = new PingFences()
   /** The app's last ping, while what it was sent before waits to be read: its answer waits too. */
   #unansweredPing: Buffer | undefined
+  /** What it takes of the memory while it lives. */
+  #taken: number
+  #partial = 0
 
   /**
    * @param ready what has to be awaited before the first message
@@ -98,6 +107,8 @@ export class Shadow implements SocketOwner, StreamListener {
     this.home = home
     this.#limits = target
     this.#listener = listener
+    this.#taken = SHADOW_BYTES + origin.handshake.length
+    target.memory.change(this.#taken)
     this.#reader = new MessageReader(target.maxMessageBytes, this)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.whenGone = promise
@@ -144,14 +155,18 @@ export class Shadow implements SocketOwner, StreamListener {
     if (this.state !== 'open' || !socket?.writable) return 'closed'
     const { data, binary } = message
     const queued = socket.writableLength
-    if (queued > 0 && queued + data.length > QUEUES * this.#limits.maxQueueBytes) return 'full'
+    const { maxQueueBytes, memory } = this.#limits
+    if (!memory.has(data.length) || (queued > 0 && queued + data.length > QUEUES * maxQueueBytes)) return 'full'
     this.usedAt = performance.now()
     if (!this.#firstPing) {
       this.#firstPing = encodeMask(nextMask())
       socket.write(encodeFrame(OPCODE.PING, this.#firstPing, nextMask()))
     }
     const frame = encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, nextMask())
-    return (await new Promise<boolean>(resolve => socket.write(frame, error => resolve(!error)))) ? 'sent' : 'closed'
+    memory.change(frame.length)
+    const sent = await new Promise<boolean>(resolve => socket.write(frame, error => resolve(!error)))
+    memory.change(-frame.length)
+    return sent ? 'sent' : 'closed'
   }
 
   /** Resolves with `true` when the app has read all that was written; it answers pings in their order (RFC 6455 §5.5.3). */
@@ -193,8 +208,27 @@ export class Shadow implements SocketOwner, StreamListener {
   }
 
   receive(_side: Side, chunk: Buffer): void {
+    const { memory } = this.#limits
     const problem = this.#reader.push(chunk)
+    // Nobody reads what it holds any more.
+    if (this.state === 'gone') return
+    const partial = this.#reader.heldBytes
+    const fits = partial <= this.#partial || memory.has(partial - this.#partial)
+    this.#take(partial - this.#partial)
+    this.#partial = partial
     if (problem !== 0) this.#break(problem)
+    else if (!fits) this.#break(CLOSE.TRY_AGAIN_LATER)
+  }
+
+  /** Memory for what the app has written here is taken elsewhere, or given back. */
+  charge(bytes: number): void {
+    this.#limits.memory.change(bytes)
+  }
+
+  /** Until it is gone. */
+  #take(bytes: number): void {
+    this.#taken += bytes
+    this.#limits.memory.change(bytes)
   }
 
   onMessage(message: Message): void {
@@ -261,6 +295,7 @@ export class Shadow implements SocketOwner, StreamListener {
     this.state = 'gone'
     clearTimeout(this.#timer)
     this.#fences.cancel()
+    this.#take(-this.#taken)
     this.#listener.onGone(this, this.#end)
     this.#resolveGone()
   }

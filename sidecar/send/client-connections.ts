@@ -1,3 +1,4 @@
+import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import type { Origin } from '../../lib/wire/transport/transport.ts'
 import { ExpiringMap } from '../expiring-map.ts'
@@ -5,6 +6,8 @@ import { ExpiringMap } from '../expiring-map.ts'
 /** How long it is remembered where a client was moved to, in milliseconds; replies to it may come as long. */
 const MOVED_MS = 60_000
 const MAX_MOVED = 100_000
+/** What that takes, measured and rounded up. Bytes. */
+const MOVED_BYTES = 250
 
 /** Where the client of a connection is served: by this bridge, at a member, or, by a bridge that may not be the one, not known yet. */
 export type Whereabout = { readonly bridge: Bridge } | { readonly member: string } | 'arriving'
@@ -29,15 +32,22 @@ export class ClientConnections {
   /**
    * @param onEnd a client has left
    * @param onServed a client is served here now
+   * @param memory of what is remembered of those that were moved
    */
   constructor(
     onEnd: (bridge: Bridge, origin: Origin) => void,
     onServed: (id: string) => void,
     now: () => number = () => performance.now(),
+    memory?: Allotment,
   ) {
     this.#onEnd = onEnd
     this.#onServed = onServed
-    this.#moved = new ExpiringMap({ keepMs: MOVED_MS, maxEntries: MAX_MOVED, now })
+    this.#moved = new ExpiringMap({
+      keepMs: MOVED_MS,
+      maxEntries: MAX_MOVED,
+      now,
+      ...(memory && { memory: { of: memory, bytesOf: () => MOVED_BYTES } }),
+    })
   }
 
   /** @param arriving whether it is not known yet that the client is served here */

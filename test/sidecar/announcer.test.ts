@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
 import { createMember, type Member } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
+import { Allotment } from '../../lib/service/memory/allotment.ts'
+import { MemoryBudget } from '../../lib/service/memory/budget.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { Announcer } from '../../sidecar/announcer.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -10,7 +12,13 @@ const [A, B, C] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member, Me
 /** An announcer at A; who hears it, the test decides. */
 function start(
   t: Test,
-  { users = [] as string[], settled = [A, B, C], refreshMs = 60_000, maxWaiting = 100_000 } = {},
+  {
+    users = [] as string[],
+    settled = [A, B, C],
+    refreshMs = 60_000,
+    maxWaiting = 100_000,
+    memory = new Allotment(1_000_000),
+  } = {},
 ) {
   const heard: string[] = []
   const calls: number[] = []
@@ -34,6 +42,7 @@ function start(
     metrics,
     times: { refreshMs, retryMs: 20, timeoutMs: 1000 },
     maxWaiting,
+    memory,
   })
   t.teardown(() => announcer.stop())
   const metric = async (result: string) =>
@@ -145,4 +154,18 @@ t.test('of more than may wait for a member, the rest is dropped and counted, unt
   for (const user of users.slice(3)) announcer.connected(user)
   await waitFor(() => heard.length === 5, 'the others are heard')
   t.equal(await metric('dropped'), 2)
+})
+
+t.test('what waits takes memory; where there is no more of it, the next refresh says the rest', async t => {
+  const { messages } = new MemoryBudget(1).accounts
+  const users = Array.from({ length: 100 }, (_, n) => `user-${n}`)
+  const { announcer, heard, metric } = start(t, { users, settled: [], memory: new Allotment(4800, messages) })
+  for (const user of users) announcer.connected(user)
+  t.equal(messages.bytes, 4800, 'each is to be told to two others')
+  t.equal(await metric('dropped'), 100)
+  await waitFor(() => heard.length === 100, 'the others are told')
+  await waitFor(() => messages.bytes === 0, 'and take nothing any more')
+  for (const user of users) announcer.connected(user)
+  announcer.stop()
+  t.equal(messages.bytes, 0, 'nor does what is never said')
 })

@@ -1,6 +1,8 @@
 import { strictEqual as equal, deepStrictEqual as same } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
+import { Allotment } from '../../lib/service/memory/allotment.ts'
+import { MemoryBudget } from '../../lib/service/memory/budget.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../../sidecar/expiring-map.ts'
 import { Whereabouts } from '../../sidecar/whereabouts.ts'
@@ -141,3 +143,48 @@ t.test('no operation walks over the places of deleted entries, as each new itera
   t.equal(begun, 0, 'iterators begun')
   t.equal(clock.evicted, 1000)
 })
+
+t.test(
+  'memory: each entry is counted while it is there, the oldest go for what has no room, and nothing is left',
+  async t => {
+    const step = fc.oneof(
+      fc.record({ does: fc.constant('set' as const), key: fc.string({ maxLength: 8 }) }),
+      fc.record({ does: fc.constant('delete' as const), key: fc.string({ maxLength: 8 }) }),
+      fc.record({ does: fc.constantFrom('wait', 'clear', 'size' as const), key: fc.constant('') }),
+    )
+    const property = fc.property(
+      fc.array(step, { maxLength: 100 }),
+      fc.integer({ min: 100, max: 1000 }),
+      (steps, maxBytes) => {
+        const { messages } = new MemoryBudget(1).accounts
+        const of = new Allotment(maxBytes, messages)
+        const bytesOf = (key: string) => 50 + key.length
+        let now = 0
+        const map = new ExpiringMap<string, number>({
+          keepMs: 10,
+          maxEntries: 20,
+          now: () => now,
+          memory: { of, bytesOf },
+        })
+        for (const { does, key } of steps) {
+          if (does === 'set') map.set(key, now)
+          else if (does === 'delete') map.delete(key)
+          else if (does === 'wait') now += 6
+          else if (does === 'clear') map.clear()
+          else
+            equal(
+              map.size >= 0 && [...map.entries()].reduce((sum, [name]) => sum + bytesOf(name), 0),
+              of.bytes,
+              'what is there is counted',
+            )
+          equal(of.bytes <= maxBytes, true)
+          equal(messages.bytes, of.bytes)
+        }
+        now += 10
+        equal(map.size, 0)
+        equal(of.bytes, 0)
+      },
+    )
+    t.doesNotThrow(() => fc.assert(property, { seed: 71 }))
+  },
+)

@@ -174,3 +174,13 @@ t.test(
     t.equal(app.received.length, 0)
   },
 )
+
+t.test('a body has its room of the memory before it is read: where there is none, 503', async t => {
+  const app = await startApp(t, { onConnection: () => {} })
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { MEMORY_BUDGET_BYTES: 2_000_000 })
+  await connect(t, sidecar.port, { user: 'bob' })
+  t.strictSame(await post(sidecar, text('x'.repeat(600_000))), { status: 503, error: 'WSO_ERR_NO_MEMORY' })
+  t.equal((await post(sidecar, text('x'.repeat(100_000)))).status, 204)
+  const messages = () => sidecar.metric('memory_used_bytes', { kind: 'messages' })
+  await waitFor(async () => (await messages()) === 0, 'what was answered takes nothing')
+})

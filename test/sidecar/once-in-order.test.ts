@@ -97,7 +97,7 @@ function startWorld() {
       timeoutMs: 60_000,
       metrics,
     })
-    const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: 10_000_000 }
+    const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: () => 10_000_000 }
     return new Router({ finder, transport, nextLane: serialNumbers(), ...limits, log, metrics })
   })
   const targets = new Map<Wire, { inlet: ReturnType<Intake['from']> }>()
@@ -112,7 +112,7 @@ function startWorld() {
   let at = nodes.findIndex(({ self }) => self === ALL.owner(USER))
   let connection = bridge()
   nodes[at]?.registry.add(USER, connection)
-  const from = { hold: () => {}, release: () => {} } as unknown as Bridge
+  const from = { hold: () => {}, release: () => {}, charge: () => {} } as unknown as Bridge
 
   const world = {
     received,

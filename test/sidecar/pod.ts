@@ -174,6 +174,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
       return 'sent'
     },
     hold: () => {},
+    charge: () => {},
     release: () => {},
   }
   const client = bridge as unknown as Bridge

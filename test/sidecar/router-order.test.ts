@@ -50,7 +50,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
       }),
   } as unknown as Bridge
   const holds = { count: 0 }
-  const bridge = { hold: () => holds.count++, release: () => holds.count-- } as unknown as Bridge
+  const bridge = { hold: () => holds.count++, release: () => holds.count--, charge: () => {} } as unknown as Bridge
   const metrics = new Metrics()
   const self = HERE.name
   const whereabouts = new Whereabouts({ self, metrics })
@@ -83,7 +83,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     nextLane: serialNumbers(),
     timeoutMs: 60_000,
     recipientWaitMs: 1000,
-    maxQueueBytes,
+    maxQueueBytes: () => maxQueueBytes,
     log: createLogger('test', 'test', 'silent'),
     metrics,
   })

@@ -1,5 +1,13 @@
 /** What memory is taken for. */
-export const MEMORY_KINDS = ['connections', 'queues', 'sockets', 'held', 'messages', 'unaccounted'] as const
+export const MEMORY_KINDS = [
+  'connections',
+  'queues',
+  'sockets',
+  'held',
+  'messages',
+  'locations',
+  'unaccounted',
+] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
 /** What one part of a program takes of the budget. */

@@ -1,3 +1,5 @@
+import type { Allotment } from '../../service/memory/allotment.ts'
+
 /** All links together may hold so many of the largest messages that are not complete, or so many bytes if that is more. */
 const MESSAGES = 4
 const MIN_BYTES = 16_777_216
@@ -12,10 +14,15 @@ const FRAME_MS = 60_000
 export class IncompleteFrames {
   readonly frameMs: number
   readonly #maxBytes: number
+  readonly #maxMessageBytes: number
+  readonly #memory: Allotment | undefined
   #bytes = 0
 
-  constructor(maxMessageBytes: number, frameMs = FRAME_MS) {
+  /** @param memory of links, where there is less of it; one message always finds room */
+  constructor(maxMessageBytes: number, frameMs = FRAME_MS, memory?: Allotment) {
     this.#maxBytes = Math.max(MIN_BYTES, MESSAGES * maxMessageBytes)
+    this.#maxMessageBytes = maxMessageBytes
+    this.#memory = memory
     this.frameMs = frameMs
   }
 
@@ -24,9 +31,16 @@ export class IncompleteFrames {
     return this.#bytes
   }
 
+  /** Answers of a link wait to be written, or do so no more. Each link has a bound for them. */
+  answers(bytes: number): void {
+    this.#memory?.change(bytes)
+  }
+
   /** A link holds so many bytes more than before, or fewer; returns whether that is not too much. */
   change(bytes: number): boolean {
     this.#bytes += bytes
-    return this.#bytes <= this.#maxBytes
+    this.#memory?.change(bytes)
+    if (this.#bytes <= this.#maxMessageBytes) return true
+    return this.#bytes <= this.#maxBytes && this.#memory?.has(0) !== false
   }
 }

@@ -70,6 +70,8 @@ export class LinkReceiver {
   /** Messages and announcements that were read, and those of them that have no answer yet. */
   #taken = 0
   #pending = 0
+  /** Bytes of answers that wait to be written. */
+  #buffered = 0
   #flush: NodeJS.Immediate | undefined
   /** Nothing is read any more; what is known may still be told. */
   #ended = false
@@ -131,6 +133,7 @@ export class LinkReceiver {
     this.#finish = undefined
     clearTimeout(this.#finishTimer)
     clearImmediate(this.#flush)
+    this.#buffer(-this.#buffered)
     this.#socket.terminate()
   }
 
@@ -245,9 +248,16 @@ export class LinkReceiver {
     if (read > 0) writeWindow(bytes, offset, read)
     this.#answers = []
     this.#unread -= read
+    this.#buffer(size)
     sendBytes(this.#socket, bytes, () => {
+      this.#buffer(-Math.min(size, this.#buffered))
       if (this.#unread > 0) this.#schedule()
     })
+  }
+
+  #buffer(bytes: number): void {
+    this.#buffered += bytes
+    this.#incomplete.answers(bytes)
   }
 }
 

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
 import { ERRORS } from '../../service/errors.ts'
+import type { Allotment } from '../../service/memory/allotment.ts'
 import { ERROR_HEADER, LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
@@ -31,6 +32,8 @@ export interface LinkSenderOptions {
   readonly pingMs: number
   /** A link that had nothing to carry for that long is closed, in milliseconds. */
   readonly idleMs: number
+  /** Of what waits to be written to all members. */
+  readonly memory?: Allotment | undefined
   /** The number of the next message of this process. */
   readonly nextId: () => number
   /** What the link before this one was carrying when it broke: it goes first, if the same process answers. */
@@ -88,6 +91,8 @@ export class LinkSender implements ParcelHolder {
   /** What went out on this link, and of it the bytes that the other end has not read. */
   #written = 0
   #unread = 0
+  /** Bytes that wait to be written. */
+  #buffered = 0
   /** Pings after which nothing came. */
   #unanswered = 0
   #idleMs = 0
@@ -269,6 +274,7 @@ export class LinkSender implements ParcelHolder {
     this.#flush = undefined
     if (!this.open || !this.#hello || !this.#socket) return
     const { windowBytes, maxMessageBytes } = this.#hello
+    const { memory } = this.#options
     const batch: LinkParcel[] = []
     let bytes = 0
     for (const parcel of this.#waiting) {
@@ -280,6 +286,8 @@ export class LinkSender implements ParcelHolder {
       const unread = this.#unread + bytes
       // One message that is larger than the window may go alone.
       if (unread > 0 && unread + parcel.bytes > windowBytes) break
+      // What waits goes out as what was written before is with the kernel.
+      if (this.#buffered + bytes > 0 && memory?.has(bytes + parcel.bytes) === false) break
       this.#waiting.delete(parcel)
       batch.push(parcel)
       bytes += parcel.bytes
@@ -300,12 +308,23 @@ export class LinkSender implements ParcelHolder {
     for (const connection of ends) offset = writeEnd(buffer, offset, connection)
     this.#unread += bytes
     this.#idleMs = 0
-    sendBytes(this.#socket, buffer)
+    this.#buffer(bytes)
+    sendBytes(this.#socket, buffer, () => {
+      if (this.#ended) return
+      this.#buffer(-bytes)
+      this.#schedule()
+    })
+  }
+
+  #buffer(bytes: number): void {
+    this.#buffered += bytes
+    this.#options.memory?.change(bytes)
   }
 
   #end(end: LinkEnd, code?: number, reason = ''): void {
     if (this.#ended) return
     this.#ended = true
+    this.#buffer(-this.#buffered)
     clearTimeout(this.#timer)
     clearInterval(this.#ticker)
     clearImmediate(this.#flush)

@@ -1,5 +1,6 @@
 import type { Member } from '../../routing/members.ts'
 import { keyProblem } from '../../routing/routing-key.ts'
+import type { Allotment } from '../../service/memory/allotment.ts'
 import type { Deadline } from '../deadline.ts'
 import type { Answer } from '../outcome.ts'
 import { encodeUsers } from './announcement.ts'
@@ -51,21 +52,27 @@ interface Peer {
  * messages go and their outcomes come back (docs/protocol.md). A link that breaks is made again, and what has no answer is sent
  * again to the same process. A member that takes no links is used over HTTP.
  */
-export function createLinkTransport(identity: TransportIdentity, times: LinkTimes = TIMES): Transport {
-  return new LinkTransport(identity, times)
+export function createLinkTransport(
+  identity: TransportIdentity,
+  times: LinkTimes = TIMES,
+  memory?: Allotment,
+): Transport {
+  return new LinkTransport(identity, times, memory)
 }
 
 class LinkTransport implements Transport {
   readonly #process: SendingProcess
   readonly #http: HttpTransport
   readonly #times: LinkTimes
+  readonly #memory: Allotment | undefined
   readonly #peers = new Map<string, Peer>()
   #closed = false
 
-  constructor(identity: TransportIdentity, times: LinkTimes) {
+  constructor(identity: TransportIdentity, times: LinkTimes, memory: Allotment | undefined) {
     this.#process = new SendingProcess(identity)
     this.#http = new HttpTransport(this.#process)
     this.#times = times
+    this.#memory = memory
   }
 
   send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
@@ -132,6 +139,7 @@ class LinkTransport implements Transport {
       headers: this.#process.headers,
       nextId: this.#process.nextId,
       delayMs,
+      memory: this.#memory,
       ...(resume && { resume }),
       ...this.#times,
       handshakeMs: Math.min(this.#times.longestHandshakeMs, this.#times.handshakeMs * 2 ** peer.failures),

@@ -115,7 +115,7 @@ t.test('a client that does not read is closed when memory is full; another one h
     },
   })
   // One queue may take the whole budget, so it is the budget that ends it.
-  const settings = { MAX_QUEUE_BYTES: 64 * MIB, MEMORY_BUDGET_BYTES: 4 * MIB, SLOW_CONSUMER_SECONDS: 0 }
+  const settings = { MAX_QUEUE_BYTES: 64 * MIB, MEMORY_BUDGET_BYTES: MIB, SLOW_CONSUMER_SECONDS: 0 }
   const { balancer } = await startStack(t, [app], { balancer: settings })
   const good = await connect(t, balancer.port, { user: 'good' })
   const bad = await connect(t, balancer.port, { user: 'bad', path: '/flood' })

@@ -27,13 +27,14 @@ function start(answers: Readonly<Record<string, Answer>>, waitMs: number) {
     nextLane: () => 1,
     timeoutMs: 60_000,
     waitMs,
-    maxQueueBytes: 1 << 20,
+    maxQueueBytes: () => 1 << 20,
     metrics,
   })
   const shadow = {
     origin: { id: '00'.repeat(16), handshake: undefined },
     home: A.name,
     hold() {},
+    charge() {},
     release() {},
     close: (end: string) => void ends.push(end),
   } as unknown as Shadow

@@ -1,6 +1,8 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
+import { Allotment } from '../../../lib/service/memory/allotment.ts'
+import { MemoryBudget } from '../../../lib/service/memory/budget.ts'
 import { applyMask, encodeFrame, OPCODE } from '../../../lib/wire/frames.ts'
 import { Shadow, type ShadowEnd } from '../../../sidecar/receive/shadow.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -13,7 +15,7 @@ const ACCEPTED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConn
 const BROKEN = Buffer.of(0xf1, 0x00)
 
 /** An app that accepts each handshake and reads nothing more, and a shadow into it. */
-async function start(t: Test) {
+async function start(t: Test, memory = new Allotment(1 << 20)) {
   const sockets: Socket[] = []
   const server = createServer(socket => {
     sockets.push(socket.on('error', () => {}))
@@ -32,6 +34,7 @@ async function start(t: Test) {
       host: '127.0.0.1',
       port: (server.address() as AddressInfo).port,
       maxMessageBytes: 1 << 20,
+      memory,
       handshakeTimeoutMs: 60_000,
       maxQueueBytes: 1 << 16,
       maxHeadBytes: 1 << 14,
@@ -106,4 +109,24 @@ t.test('the pings of an app that does not read are not answered one by one, but 
   app.resume()
   await waitFor(() => end.length === PONG_BYTES && unmasked(end).equals(last), 'the last one is answered')
   t.ok(bytes < count * PONG_BYTES, `${bytes / PONG_BYTES} of ${count} were answered`)
+})
+
+t.test('what it takes of the memory is counted, bounded, and given back with it', async t => {
+  const { messages } = new MemoryBudget(1).accounts
+  const { shadow, sockets } = await start(t, new Allotment(100_000, messages))
+  const idle = messages.bytes
+  t.ok(idle > HANDSHAKE.length)
+  t.ok(await shadow.opened)
+  const message = { data: Buffer.alloc(90_000), binary: true }
+  t.equal(await shadow.send('upstream', message), 'full', 'all of them have less left, and it is not queued')
+  void shadow.send('upstream', { data: Buffer.alloc(50_000), binary: true })
+  t.ok(messages.bytes > idle + 50_000)
+  shadow.charge(100)
+  shadow.charge(-100)
+  // A message of 100,000 bytes of which the beginning has come.
+  sockets[0]?.write(Buffer.concat([Buffer.of(0x82, 127, 0, 0, 0, 0, 0, 1, 0x86, 0xa0), Buffer.alloc(99_000)]))
+  await shadow.whenGone
+  t.equal(shadow.state, 'gone', 'the app’s message has no room')
+  await new Promise(setImmediate)
+  t.equal(messages.bytes, 0)
 })

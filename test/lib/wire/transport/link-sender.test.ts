@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { Member } from '../../../../lib/routing/members.ts'
+import { Allotment } from '../../../../lib/service/memory/allotment.ts'
+import { MemoryBudget } from '../../../../lib/service/memory/budget.ts'
 import { encodeHello as encode } from '../../../../lib/wire/transport/link-frames.ts'
 import { giveUp, type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
 import { serialNumbers } from '../../../../lib/wire/transport/serial-numbers.ts'
@@ -228,4 +230,20 @@ t.test('a link with nothing to carry is closed; one with something waits for it'
   t.equal(await waiting, 'delivered')
   t.equal((await closed)[0], 1000)
   t.strictSame(ends, ['done'])
+})
+
+t.test('what is not written yet takes memory of all links; with none left, each link goes on alone', async t => {
+  const { messages } = new MemoryBudget(1).accounts
+  const memory = new Allotment(1, messages)
+  const peer = await startLinkPeer(t)
+  const { link, send } = start(t, peer.member, { memory })
+  const answers = Array.from({ length: 20 }, (_, n) => send(`${n}`.padEnd(5000, 'x')))
+  await waitFor(() => peer.texts.length === 20, 'all go out')
+  t.equal(peer.batches.length, 20, 'one after the other')
+  for (const id of peer.ids) peer.answer(id, 'delivered')
+  await Promise.all(answers)
+  t.equal(messages.bytes, 0)
+  void send('x'.repeat(100_000))
+  link.close()
+  t.equal(messages.bytes, 0, 'nor when the link ends')
 })
