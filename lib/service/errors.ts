@@ -21,7 +21,7 @@ export const ERRORS = {
     code: 'WSO_ERR_BAD_USER',
     message: 'the app accepted the handshake with a header ws-user-id that cannot be used: %s',
     status: 502,
-    retryable: false,
+    retryable: true,
   },
   NO_OWNER: {
     code: 'WSO_ERR_NO_OWNER',

@@ -1,5 +1,7 @@
 import type { Worker } from 'node:cluster'
+import { cpuTicks } from './cpu-ticks.ts'
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts'
+import { nextSilence, type Silence, type Stall, stallOf } from './stall.ts'
 
 /** Longest time a worker may take to answer, in milliseconds: less than the kubelet's probes wait. */
 const ANSWER_MS = 1000
@@ -10,6 +12,8 @@ export interface End {
   readonly signal: string | null
   /** Why it could not start, where it said so. */
   readonly failure: Error | undefined
+  /** Why it was killed by its primary, where it was. */
+  readonly stall: Stall | undefined
 }
 
 /** One worker, as the primary sees it. */
@@ -21,8 +25,9 @@ export class Peer {
   listening = false
   #failure: Error | undefined
   #asked = 0
-  /** Checks in a row that found no sign of life. */
-  #silent = 0
+  #stall: Stall | undefined
+  /** Since the latest check that found that something had come. */
+  #silence: Silence | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, (answer: Answers[Question] | undefined) => void>()
 
@@ -30,7 +35,7 @@ export class Peer {
     this.#worker = worker
     this.id = worker.id
     worker.on('message', (message: FromWorker) => this.#receive(message))
-    const ended = Promise.withResolvers<Omit<End, 'failure'>>()
+    const ended = Promise.withResolvers<Pick<End, 'code' | 'signal'>>()
     worker.process.once('exit', (code, signal) => ended.resolve({ code, signal }))
     // The worker's own event: one that nobody listens to would end this process.
     worker.on('error', error => {
@@ -41,7 +46,7 @@ export class Peer {
     })
     this.ended = ended.promise.then(end => {
       for (const answer of this.#waiting.values()) answer(undefined)
-      return { ...end, failure: this.#failure }
+      return { ...end, failure: this.#failure, stall: this.#stall }
     })
   }
 
@@ -58,10 +63,14 @@ export class Peer {
     return result as Answers[Q] | undefined
   }
 
-  /** Looks for a sign of life since the last such call; returns how many calls in a row have found none. */
-  check(): number {
-    void this.ask('readiness')
-    return this.#silent++
+  /** Looks for a sign of life since the last such call. A worker that has given none for too long is killed; returns why. */
+  check(): Stall | undefined {
+    const { pid } = this.#worker.process
+    this.#silence = nextSilence(this.#silence, pid === undefined ? undefined : cpuTicks(pid))
+    this.#stall ??= stallOf(this.#silence, this.listening)
+    if (this.#stall) this.kill()
+    else void this.ask('readiness')
+    return this.#stall
   }
 
   drain(deadline: number): void {
@@ -77,7 +86,7 @@ export class Peer {
   }
 
   #receive(message: FromWorker): void {
-    this.#silent = 0
+    this.#silence = undefined
     if ('failed' in message) this.#failure = Object.assign(new Error(), message.failed)
     else this.#waiting.get(message.id)?.(message.answer)
   }

@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Served } from '../serve.ts'
 import { type End, Peer } from './peer.ts'
 import { restartDelayMs, STABLE_MS } from './restart.ts'
+import { CHECK_MS, type Stall } from './stall.ts'
 import { Totals } from './totals.ts'
 
 interface Options {
@@ -17,12 +18,20 @@ interface Options {
   readonly checkMs?: number
 }
 
-/** Checks without a sign of life after which a worker is killed: 30 s, as with the liveness probe of one process. */
-const MAX_SILENT = 6
+/** Why a worker is replaced: it has ended by itself, was killed for what it did, or no process could be started for it. */
+type Reason = 'ended' | Stall | 'not_started'
+
+const REASONS: readonly Reason[] = ['ended', 'stopped', 'stuck', 'not_started']
+
+/** What is said of a worker that is killed. */
+const STALLS: Readonly<Record<Stall, string>> = {
+  stopped: 'a worker stands still, it answers nothing and uses no CPU time: it is killed',
+  stuck: 'a worker is busy and has answered nothing for long: it is killed',
+}
 
 /**
  * Workers that share a port, for the primary of a cluster. Connections are dealt out in turn (docs/adr/0007-workers.md). A worker
- * that ends is replaced; one that does not react any more is killed.
+ * that ends is replaced; one that stands still, or is busy without an end, is killed.
  */
 export class WorkerPool implements Served {
   /** The sums over all workers, for the admin server. */
@@ -40,7 +49,12 @@ export class WorkerPool implements Served {
   constructor(options: Options) {
     this.#options = options
     const { metrics } = options
-    this.#restarts = metrics.counter('worker_restarts_total', 'Workers that ended by themselves and were replaced.')
+    this.#restarts = metrics.counter(
+      'worker_restarts_total',
+      'Workers that were replaced: they had ended by themselves, stood still, were busy without an end, or could not be started.',
+      { labelNames: ['reason'] },
+    )
+    for (const reason of REASONS) this.#restarts.inc({ reason }, 0)
     const peers = this.#peers
     metrics.gauge('workers', 'Workers that have started and not ended.', {
       collect() {
@@ -52,7 +66,7 @@ export class WorkerPool implements Served {
 
   /** Resolves when all workers listen. @throws what kept the first of them that failed from starting */
   async start(): Promise<AddressInfo> {
-    const { count, checkMs = 5000 } = this.#options
+    const { count, checkMs = CHECK_MS } = this.#options
     cluster.schedulingPolicy = cluster.SCHED_RR
     // Workers see their primary go and end, except one that is stuck.
     process.on('exit', () => {
@@ -95,7 +109,7 @@ export class WorkerPool implements Served {
     try {
       worker = cluster.fork()
     } catch (error) {
-      this.#replace(error as Error)
+      this.#replace('not_started', error as Error)
       return
     }
     const peer = new Peer(worker)
@@ -108,23 +122,24 @@ export class WorkerPool implements Served {
     void peer.ended.then(end => this.#ended(peer, end))
   }
 
-  #ended(peer: Peer, { code, signal, failure }: End): void {
+  #ended(peer: Peer, { code, signal, failure, stall }: End): void {
     this.#peers.delete(peer)
     this.#totals.retire(peer.id)
     if (this.#stopping) return
     if (performance.now() - peer.since > STABLE_MS) this.#crashes = 0
-    this.#replace(failure ?? new Error(`worker ${peer.id} ended with ${signal ?? code}`), peer.id)
+    const error = failure ?? new Error(`worker ${peer.id} ended with ${signal ?? code}`)
+    this.#replace(stall ?? (failure ? 'not_started' : 'ended'), error, peer.id)
   }
 
   /** @param id of the worker, where there was one: a machine can be out of processes or memory for it */
-  #replace(reason: Error, id?: number): void {
+  #replace(reason: Reason, error: Error, id?: number): void {
     if (!this.#running) {
-      this.#started.reject(reason)
+      this.#started.reject(error)
       return
     }
     const delayMs = restartDelayMs(++this.#crashes)
-    this.#restarts.inc()
-    this.#options.log.error({ err: reason, worker: id, delayMs }, 'a worker ended, another takes its place')
+    this.#restarts.inc({ reason })
+    this.#options.log.error({ err: error, reason, worker: id, delayMs }, 'a worker ended, another takes its place')
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       this.#fork()
@@ -134,9 +149,8 @@ export class WorkerPool implements Served {
 
   #check(): void {
     for (const peer of this.#peers) {
-      if (peer.check() < MAX_SILENT) continue
-      this.#options.log.error({ worker: peer.id }, 'a worker does not react any more and is killed')
-      peer.kill()
+      const reason = peer.check()
+      if (reason) this.#options.log.error({ worker: peer.id, reason }, STALLS[reason])
     }
   }
 

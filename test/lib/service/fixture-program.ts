@@ -34,6 +34,9 @@ await runProgram({
     app.get('/', async () => instance)
     app.get('/pid', async () => String(process.pid))
     app.post('/release', async () => release?.())
+    app.post('/spin', async () => {
+      for (;;);
+    })
     app.post('/throw', async () => {
       setImmediate(() => {
         throw new Error('nobody catches this')

@@ -9,6 +9,8 @@ import { waitFor } from '../../../helpers/wait.ts'
 
 cluster.setupPrimary({ exec: join(import.meta.dirname, '..', 'fixture-program.ts'), silent: true })
 
+t.setTimeout(180_000)
+
 /** A pool of two that has not started, in this process. */
 function makePool(t: Test, behaviour: string, checkMs: number) {
   Object.assign(process.env, {
@@ -38,7 +40,7 @@ function pidAt(port: number): Promise<string> {
   })
 }
 
-t.test('a worker that does not react any more is killed and replaced; meanwhile the others are enough', async t => {
+t.test('a worker that stands still is killed and replaced; meanwhile the others are enough', async t => {
   const { pool, logs, shows } = makePool(t, 'good', 500)
   t.equal(await pool.notReady(), 'starting')
   await pool.start()
@@ -49,16 +51,34 @@ t.test('a worker that does not react any more is killed and replaced; meanwhile 
   stuck?.process.kill('SIGSTOP')
   t.equal(await pool.notReady(), undefined, 'one that answers makes it ready')
   t.ok(await shows('workers 2'), 'and does for metrics')
-  await waitFor(() => shows('worker_restarts_total 1'), 'it is replaced', 30_000)
+  await waitFor(() => shows('worker_restarts_total{reason="stopped"} 1'), 'it is replaced', 30_000)
   t.match(
-    logs.find(({ msg }) => msg === 'a worker does not react any more and is killed'),
-    { level: 'error', worker: stuck?.id },
+    logs.find(({ msg }) => /stands still/.test(String(msg))),
+    { level: 'error', worker: stuck?.id, reason: 'stopped' },
+  )
+  t.match(
+    logs.find(({ msg }) => msg === 'a worker ended, another takes its place'),
+    { worker: stuck?.id, reason: 'stopped', err: { message: /SIGKILL/ } },
   )
   t.ok(other?.isConnected(), 'the other one goes on')
   await waitFor(() => shows('workers 2'), 'two again', 30_000)
 
   await pool.stop(Date.now() + 10_000)
   t.strictSame(Object.keys(cluster.workers ?? {}), [])
+})
+
+t.test('a worker in an endless loop is killed, later than one that stands still', async t => {
+  const { pool, logs, shows } = makePool(t, 'good', 500)
+  const { port } = await pool.start()
+  const answer = fetch(`http://127.0.0.1:${port}/spin`, { method: 'POST' })
+  await t.rejects(answer, 'its connection ends with it')
+  await waitFor(() => shows('worker_restarts_total{reason="stuck"} 1'), 'it is replaced', 30_000)
+  t.ok(await shows('worker_restarts_total{reason="stopped"} 0'))
+  t.match(
+    logs.find(({ reason }) => reason === 'stuck'),
+    { level: 'error', msg: /is busy/ },
+  )
+  await waitFor(() => shows('workers 2'), 'two again', 30_000)
 })
 
 t.test('a worker with an error that nobody catches takes no more connections, drains, and is replaced', async t => {
@@ -68,12 +88,12 @@ t.test('a worker with an error that nobody catches takes no more connections, dr
   await fetch(`http://127.0.0.1:${port}/throw`, { method: 'POST' })
   const sixPids = async () => new Set(await Promise.all(Array.from({ length: 6 }, () => pidAt(port))))
   await waitFor(async () => (await sixPids()).size === 1, 'the other one takes them all')
-  t.ok(await shows('worker_restarts_total 0'), 'while this one drains')
+  t.ok(await shows('worker_restarts_total{reason="ended"} 0'), 'while this one drains')
   t.ok(await shows('workers 2'))
   t.equal(await pool.notReady(), 'it is here for slow-drain; shutting down', 'each says why it is not ready')
   for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL')
   await waitFor(() => shows('workers 2'), 'two again', 30_000)
-  t.ok(await shows('worker_restarts_total 2'))
+  t.ok(await shows('worker_restarts_total{reason="ended"} 2'))
 })
 
 t.test('workers that cannot start: why, said by the first of them', async t => {
