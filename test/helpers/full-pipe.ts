@@ -3,15 +3,18 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
+/** The one of {@link DEAF} in which a write waits for ever. */
+export const BLOCKS = 'a full pipe that nobody reads'
+
 /** Places for a log that take nothing, as descriptors for a child's standard output. */
 export const DEAF: Readonly<Record<string, (t: Test) => number>> = {
-  'a full pipe that nobody reads': t => {
-    const { reader, writer } = pipe(t)
+  [BLOCKS]: t => {
+    const { reader, writer } = fullPipe(t)
     t.teardown(() => closeSync(reader))
     return writer
   },
   'a pipe whose reader has gone': t => {
-    const { reader, writer } = pipe(t)
+    const { reader, writer } = fullPipe(t)
     closeSync(reader)
     return writer
   },
@@ -22,8 +25,17 @@ export const DEAF: Readonly<Record<string, (t: Test) => number>> = {
   },
 }
 
-/** A named pipe that is full; writing to it blocks. */
-function pipe(t: Test): { reader: number; writer: number } {
+/** The ends of a named pipe: reading does not wait, writing does. The caller closes the reader. */
+export function namedPipe(t: Test): { reader: number; writer: number } {
+  const path = join(t.testdir(), 'log')
+  execFileSync('mkfifo', [path])
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = openSync(path, 'w')
+  return { reader, writer }
+}
+
+/** One that is full. */
+function fullPipe(t: Test): { reader: number; writer: number } {
   const path = join(t.testdir(), 'log')
   execFileSync('mkfifo', [path])
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
-import { DEAF } from '../helpers/full-pipe.ts'
+import { BLOCKS, DEAF } from '../helpers/full-pipe.ts'
 import { freePort } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { echoes } from '../helpers/workers.ts'
@@ -16,7 +16,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const programs = {
   hooks: () => ({ IMAGE: 'registry.example/ws-operator:1.0.0' }),
   sidecar: (app: number) => ({ APP_PORT: app, SELF: '127.0.0.1:3000', MEMBERS: '127.0.0.1:3000' }),
-  balancer: (app: number) => ({ MEMBERS: `127.0.0.1:${app}`, WORKERS: 1 }),
   'balancer with workers': (app: number) => ({ MEMBERS: `127.0.0.1:${app}`, WORKERS: 2 }),
 }
 
@@ -30,6 +29,8 @@ const answers = (port: number, path: string) =>
 
 for (const [what, open] of Object.entries(DEAF)) {
   for (const [name, settings] of Object.entries(programs)) {
+    // The output is the same for all; a primary and its workers share one. What could block is tried with each.
+    if (what !== BLOCKS && name !== 'balancer with workers') continue
     t.test(`${name}, its log is ${what}: it serves, and SIGTERM ends it`, async t => {
       const app = await startApp(t)
       const [port, admin] = [await freePort(), await freePort()]
@@ -55,7 +56,7 @@ for (const [what, open] of Object.entries(DEAF)) {
       t.ok(await answers(admin, '/healthz'))
       const metrics = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
       t.match(metrics, 'ws_operator_log_lines_dropped_total ')
-      if (what !== 'a full pipe that nobody reads') t.notMatch(metrics, /^ws_operator_log_lines_dropped_total 0$/m)
+      if (what !== BLOCKS) t.notMatch(metrics, /^ws_operator_log_lines_dropped_total 0$/m)
       child.kill('SIGTERM')
       t.strictSame(await exited, [0, null])
     })

@@ -41,6 +41,19 @@ t.test('all places are looked at: those that name nobody do not count, those tha
   t.strictSame(find(chain, { url: '/?user=__proto__', cookie: 'uid=constructor' }), ['__proto__', 'constructor'])
 })
 
+t.test('names that objects have by themselves are names as all others', async t => {
+  const headers = (lines: string[]) => ({ url: '/', rawHeaders: lines })
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+    for (const place of ['header', 'query', 'cookie', 'jwt'])
+      t.equal(find(`${place}:${name}`), undefined, `${place}:${name}`)
+    t.strictSame(parseRoutingKey(`header:${name}`).find(headers([name, 'bob'])), ['bob'])
+    t.equal(find(`query:${name}`, { url: `/?${name}=bob` }), 'bob')
+    t.equal(find(`cookie:${name}`, { cookie: `${name}=bob` }), 'bob')
+    t.equal(find(`jwt:${name}`, { authorization: `Bearer ${new UnsecuredJWT({ sub: 'bob' }).encode()}` }), undefined)
+    t.throws(() => parseRoutingKey(`${name}:user`), { message: /names no place in a handshake/ })
+  }
+})
+
 t.test('a place that names two users is as two places; one that repeats itself is not', async t => {
   const claim = (sub: string) => `Bearer ${new UnsecuredJWT({ sub }).encode()}`
   for (const [chain, of] of [
