@@ -8,6 +8,7 @@ import fastify, {
 } from 'fastify'
 import type { TSchema } from 'typebox'
 import { serviceError } from '../lib/service/errors.ts'
+import { FailureLog, pathOnly } from '../lib/service/failure-log.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { tokenCheck } from '../lib/service/token.ts'
 import { relatedRules } from './balancer/related.ts'
@@ -40,14 +41,6 @@ interface Hook {
   readonly answer: (request: unknown, rendering: Rendering) => { readonly outcome: string; readonly response: object }
 }
 
-const customize = (relatedResources: (request: CustomizeRequest) => readonly object[]): Hook => ({
-  schema: customizeRequest,
-  answer: request => ({
-    outcome: 'ok',
-    response: { relatedResources: relatedResources(request as CustomizeRequest) },
-  }),
-})
-
 const HOOKS: Readonly<Record<string, Hook>> = {
   '/decorator/sync': {
     schema: decoratorRequest,
@@ -57,8 +50,6 @@ const HOOKS: Readonly<Record<string, Hook>> = {
     schema: decoratorRequest,
     answer: request => finalizeDeployment(request as DecoratorRequest),
   },
-  // Metacontroller would call it for every Deployment there is, so it is not declared; it is answered all the same.
-  '/decorator/customize': customize(() => []),
   '/composite/sync': {
     schema: compositeRequest,
     answer: (request, rendering) => syncBalancer(request as CompositeRequest, rendering),
@@ -67,7 +58,13 @@ const HOOKS: Readonly<Record<string, Hook>> = {
     schema: compositeRequest,
     answer: (request, rendering) => finalizeBalancer(request as CompositeRequest, rendering),
   },
-  '/composite/customize': customize(relatedRules),
+  '/composite/customize': {
+    schema: customizeRequest,
+    answer: request => ({
+      outcome: 'ok',
+      response: { relatedResources: relatedRules(request as CustomizeRequest) },
+    }),
+  },
 }
 
 /** The hooks as an HTTP server: one route for each, the answer of a pure function, and what it came to in metrics and logs. */
@@ -89,11 +86,12 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   })
   app.server.maxConnections = MAX_CONNECTIONS
+  const refusals = new FailureLog(log, 'hook refused')
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode ?? 500
     requests.inc({ hook: request.routeOptions.url ?? 'none', outcome: outcomeOf(status) })
     if (status >= 500) request.log.error({ err: error }, 'hook failed')
-    if (LOGGED.has(status)) request.log.warn({ hook: request.url, remote: request.ip }, `refused: ${error.message}`)
+    if (LOGGED.has(status)) refusals.add(error, { path: pathOnly(request.url), remote: request.ip })
     // What follows is not read.
     if (status === 411 || status === 413) reply.header('connection', 'close')
     if (status === 429) reply.header('retry-after', '1')

@@ -1,11 +1,11 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { serviceError } from '../service/errors.ts'
+import type { FailureLog, ServiceError } from '../service/failure-log.ts'
 import { answerOf } from '../wire/answers.ts'
 import { hasTwoHosts } from '../wire/handshake.ts'
 import { PlainHttp, type PlainTarget } from '../wire/plain-http.ts'
 import type { ProxyMetrics } from '../wire/proxy-metrics.ts'
 import type { WireConfig } from '../wire/settings.ts'
-import type { FailureLog, ServiceError } from './failure-log.ts'
 import { type BodyPace, watchBody } from './slow-body.ts'
 
 export interface PlainRequestsOptions<T extends PlainTarget> {

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { type FailureLog, isUnexpected, type ServiceError } from '../proxy/failure-log.ts'
+import { type FailureLog, isUnexpected, pathOnly, type ServiceError } from '../service/failure-log.ts'
 import { ERROR_HEADER } from '../service/names.ts'
 import type { Fields } from './handshake.ts'
 import { encodeHead } from './head.ts'
@@ -11,7 +11,7 @@ const INTERNAL = { status: 500, code: 'WSO_ERR_INTERNAL', message: 'internal err
 export function answerOf(error: ServiceError, url: string, failures: FailureLog) {
   const { statusCode = 500, code = '', message } = error
   const told = isUnexpected(error) ? INTERNAL : { status: statusCode, code, message }
-  if (told.status >= 500) failures.add(error, pathOnly(url))
+  if (told.status >= 500) failures.add(error, { path: pathOnly(url) })
   const fields: Fields = {
     'Content-Type': 'application/json',
     [ERROR_HEADER]: told.code,
@@ -23,12 +23,6 @@ export function answerOf(error: ServiceError, url: string, failures: FailureLog)
     fields,
     body: JSON.stringify({ error: told.code, message: told.message }),
   }
-}
-
-/** A query may carry a token, so it never reaches a log. */
-function pathOnly(url: string): string {
-  const end = url.indexOf('?')
-  return end < 0 ? url : url.slice(0, end)
 }
 
 /** Answers a handshake and ends its connection. */

@@ -80,7 +80,8 @@ t.test('a large object is taken, an unknown path is not', async t => {
   const patch = { object: { metadata: { annotations: { big: 'x'.repeat(3 * 1024 * 1024) } } } }
   const payload = mergePatch(recorded('decorator-sync-first'), patch) as object
   t.equal((await app.inject({ method: 'POST', url: '/decorator/sync', payload })).statusCode, 200)
-  t.equal((await app.inject({ method: 'POST', url: '/decorator/other', payload: {} })).statusCode, 404)
+  for (const url of ['/decorator/other', '/decorator/customize'])
+    t.equal((await app.inject({ method: 'POST', url, payload: {} })).statusCode, 404, url)
 })
 
 t.test('what would cost too much is refused, counted and logged', async t => {
@@ -115,9 +116,13 @@ t.test('what would cost too much is refused, counted and logged', async t => {
   const counted = await metrics.registry.metrics()
   t.match(counted, 'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="too_large"} 2\n')
   t.match(
-    lines.map(line => JSON.parse(line).msg),
-    [/^refused: a hook request of 4194312 bytes is larger/, /^refused: a hook request must say how long it is/],
+    lines.map(line => JSON.parse(line)),
+    [
+      { msg: 'hook refused', code: 'WSO_ERR_BODY_TOO_LARGE', reason: /^a hook request of 4194312 bytes is larger/ },
+      { msg: 'hook refused', code: 'WSO_ERR_LENGTH_REQUIRED', reason: /^a hook request must say how long it is/ },
+    ],
   )
+  t.equal(lines.length, 2)
 })
 
 t.test('with a token, only who shows it is answered, and the log says who was not', async t => {
@@ -139,10 +144,20 @@ t.test('with a token, only who shows it is answered, and the log says who was no
     await metrics.registry.metrics(),
     'ws_operator_hook_requests_total{hook="/decorator/sync",outcome="unauthorized"} 2\n',
   )
+  for (let n = 0; n < 100; n++) await app.inject({ method: 'POST', url: `/decorator/sync?n=${n}`, payload: {} })
   t.match(
     lines.map(line => JSON.parse(line)),
-    [{ hook: '/decorator/sync', msg: 'refused: the bearer token is missing or wrong' }, { hook: '/decorator/sync' }],
+    [
+      {
+        msg: 'hook refused',
+        code: 'WSO_ERR_UNAUTHORIZED',
+        reason: 'the bearer token is missing or wrong',
+        path: '/decorator/sync',
+        remote: '127.0.0.1',
+      },
+    ],
   )
+  t.equal(lines.length, 1, 'the number of the others is in the next line')
 })
 
 function collect() {
