@@ -1,6 +1,7 @@
 import { keyProblem } from '../lib/routing/routing-key.ts'
 import type { MemoryAccount } from '../lib/service/memory/budget.ts'
 import type { SendResult } from '../lib/wire/bridge.ts'
+import { encodeFrame, OPCODE } from '../lib/wire/frames.ts'
 import { A_MOMENT_AGO, type Answer } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
 import { Copies, type CopiesOptions, readHad } from './copies.ts'
@@ -102,9 +103,11 @@ export class Delivery {
 
   /** @param taken called when the first connection has it */
   #toClients(here: readonly Presence[], letter: LocalLetter, taken?: () => void): Promise<Answer> {
-    const { data } = letter.message
+    const { data, binary } = letter.message
+    const frame = here.length > 1 ? encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data) : undefined
+    const shared = frame ? { ...letter, message: { data, binary, frame } } : letter
     return this.#outcome(
-      fanOut(here, data.length, presence => this.#send(presence, letter), taken),
+      fanOut(here, data.length, presence => this.#send(presence, shared), taken),
       letter.user,
     )
   }

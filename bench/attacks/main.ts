@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, '../..')
 const HELP = `node scripts/with-deps.mjs bench/attacks/main.ts [OPTION ...]
 
 Attacks a sidecar and a balancer as their images run them, each in a cgroup with the memory limit that it has by default, and prints a row of
-a table for each: whether it lives, how long a well-behaved client waited for an echo at most, and how much memory was taken. Needs root.
+a table for each: whether it lives, how long a well-behaved client waited for an echo at most, what it cost of CPU time, and how much memory was taken. Needs root.
 
   --victims NAME,... sidecar, balancer
   --only ATTACK,...  ${ATTACKS.map(({ name }) => name).join(', ')}
@@ -24,16 +24,17 @@ a table for each: whether it lives, how long a well-behaved client waited for an
 Exit code 1: a program was killed, or a well-behaved client was closed.
 `
 
-const HEADER = `| program | attack | clients | connected | refused | closed for memory | longest wait, ms | MiB before, at most (of it sockets), after | |
-|---|---|---|---|---|---|---|---|---|`
+const HEADER = `| program | attack | clients | connected | refused | closed for memory | longest wait, ms | CPU, s | MiB before, at most (of it sockets), after | |
+|---|---|---|---|---|---|---|---|---|---|`
 
 const mib = (bytes: number) => Math.round(bytes / (1 << 20))
 
 function row(victim: Victim, name: string, clients: number, result: Result): string {
-  const { connected, refused, closed, longestWaitMs, before, peak, peakSockets, after, ended, problem } = result
+  const { connected, refused, closed, longestWaitMs, cpuSeconds, before, peak, peakSockets, after, ended, problem } =
+    result
   const memory = `${mib(before)}, ${mib(peak)} (${mib(peakSockets)}), ${mib(after)}`
   const fate = ended ?? problem ?? 'lives'
-  return `| ${[victim, name, clients, connected, refused, closed['memory'] ?? 0, Math.round(longestWaitMs), memory, fate].join(' | ')} |`
+  return `| ${[victim, name, clients, connected, refused, closed['memory'] ?? 0, Math.round(longestWaitMs), cpuSeconds.toFixed(1), memory, fate].join(' | ')} |`
 }
 
 /** @returns whether all lived */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { NODE_FLAGS } from '../node-flags.ts'
+import { cpuSeconds } from '../proc.ts'
 import type { Job, Said } from './attacker.ts'
 import type { Attack } from './attacks.ts'
 import type { MemoryCgroup } from './cgroup.ts'
@@ -40,6 +41,8 @@ export interface Result {
   readonly recovered: boolean
   /** Longest wait of a well-behaved client for its echo, in milliseconds, where its app was not stopped. */
   readonly longestWaitMs: number
+  /** CPU time of the program from the first handshake of the attackers to the end, where it lives. */
+  readonly cpuSeconds: number
   /** Echoes that it had while the attack went on, or after it where its app was stopped. */
   readonly echoes: number
   /** What became of that client, if it is not well. */
@@ -133,13 +136,14 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     probe = await Probe.open(port)
     await sleep(500)
     const before = cgroup.used
-    const recoveredAt = before + KEPT_BYTES
+    const recoveredAt = before + Math.max(KEPT_BYTES, attack.keptBytes ?? 0)
     let [peak, peakSockets] = [0, 0]
     sampling = setInterval(() => {
       peak = Math.max(peak, cgroup.used)
       peakSockets = Math.max(peakSockets, cgroup.sockets)
     }, SAMPLE_MS)
     const job: Job = { attack: attack.name, port, clients: setting.clients ?? attack.clients[victim] }
+    const cpuBefore = cpuSeconds([child.pid as number])
     probe.reset()
     const attacker = start('attacker.ts', [JSON.stringify(job)])
     const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
@@ -179,6 +183,7 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
       after: cgroup.used,
       recovered: cgroup.used <= recoveredAt,
       longestWaitMs,
+      cpuSeconds: ended === undefined ? cpuSeconds([child.pid as number]) - cpuBefore : Number.NaN,
       echoes,
       problem,
       closed,

@@ -4,6 +4,8 @@ import { isUtf8 } from 'node:buffer'
 export interface Message {
   readonly data: Buffer
   readonly binary: boolean
+  /** Its frame as a server writes it, where several connections get the same. */
+  readonly frame?: Buffer
   /** What a client calls it, where it is told what became of it (docs/protocol.md, Receipts). */
   readonly id?: string | number | undefined
 }

@@ -170,9 +170,11 @@ export class Pipe {
    *
    * @returns when the kernel has it; `false` when it cannot be written
    */
-  inject({ data, binary }: Message): Promise<boolean> {
+  inject({ data, binary, frame }: Message): Promise<boolean> {
     if (!this.#writable) return FALSE
-    const bytes = encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, this.#mask())
+    const mask = this.#mask()
+    const shared = mask === undefined ? frame : undefined
+    const bytes = shared ?? encodeFrame(binary ? OPCODE.BINARY : OPCODE.TEXT, data, mask)
     return this.#betweenMessages ? this.#insert(bytes) : this.#insertions.wait(bytes, 'messages')
   }
 

@@ -6,7 +6,7 @@ const MAX_COPIED_BYTES = 1_048_576
 
 /**
  * Writes a message to several connections, in as many copies at a time as memory is set aside for, first to those whose client
- * reads.
+ * reads. No more of them begin in one turn of the event loop: others must not wait for all of a large message.
  *
  * @param taken called when the first one has it
  * @returns `sent` as soon as one has it; the others get it after that. `full`: none has taken it, and one because its queue is full
@@ -35,7 +35,20 @@ export function fanOut(
     if (--open === 0) resolve(worst)
     else begin()
   }
+  /** Those that have begun in this turn, and those that may begin in the next one. */
+  let [begun, owed] = [0, 0]
+  const turn = () => {
+    const count = owed
+    begun = 0
+    owed = 0
+    for (let n = 0; n < count; n++) begin()
+  }
   const begin = () => {
+    if (begun >= atOnce && next < waiting.length) {
+      if (owed++ === 0) setImmediate(turn)
+      return
+    }
+    begun++
     const presence = waiting[next++]
     if (presence) write?.(presence).then(done, reject)
     if (next >= waiting.length) write = undefined

@@ -72,6 +72,9 @@ export interface Holder<T> {
   readonly bytes: number
 }
 
+/** Most connections that are closed in one go: hundreds at once would hold up everybody else. */
+const MOST_CLOSED = 64
+
 /**
  * Which holders are closed: none before the budget is full; then the worst ones, until what is left is well below it, so that this
  * does not begin again with the next byte.
@@ -81,7 +84,7 @@ export function worstHolders<T>(holders: readonly Holder<T>[], used: number, bud
   const worst: Holder<T>[] = []
   let left = used
   for (const holder of holders.toSorted((a, b) => b.bytes - a.bytes)) {
-    if (left <= budget * EVICT_TO || holder.bytes < LEAST_HOLDING_BYTES) break
+    if (worst.length >= MOST_CLOSED || left <= budget * EVICT_TO || holder.bytes < LEAST_HOLDING_BYTES) break
     worst.push(holder)
     left -= holder.bytes
   }

@@ -687,3 +687,14 @@ t.test('a message that is held counts as memory of its connection, and so does w
   pipe.go()
   t.equal(pipe.heldBytes, 0)
 })
+
+t.test('a frame that several connections get is written as it is to clients, and masked to the app', async t => {
+  const data = Buffer.from('hello')
+  const frame = encodeFrame(OPCODE.TEXT, data)
+  for (const direction of ['outbound', 'inbound'] as const) {
+    const { pipe, out } = run(direction)
+    await pipe.inject({ data, binary: false, frame })
+    t.strictSame((await decode(out(), direction)).messages, ['thello'])
+    t.equal(out().equals(frame), direction === 'outbound')
+  }
+})

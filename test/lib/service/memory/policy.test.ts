@@ -66,6 +66,12 @@ t.test('who is closed: nobody before the budget is full, then the worst ones unt
   t.strictSame(closed(all, 20 * MIB, 20 * MIB), [1])
   t.strictSame(closed(all, 24 * MIB, 20 * MIB), [1, 2, 3])
   t.strictSame(closed(holders(LEAST_HOLDING_BYTES - 1), 30 * MIB, 20 * MIB), [], 'who holds little is never closed')
+  const many = holders(...Array.from({ length: 700 }, () => MIB))
+  t.equal(
+    closed(many, 900 * MIB, 100 * MIB).length,
+    64,
+    'some at a time: the others of the process must not wait for all',
+  )
 })
 
 t.test('who is closed holds at least as much as everybody who is not, and no more are than needed', async () => {
