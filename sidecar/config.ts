@@ -99,7 +99,7 @@ export const sidecarSchema = Type.Object({
     maximum: 60_000,
     default: 3000,
     description:
-      'How long a message waits for a recipient who is not found while members change; four times as long for one who was connected a moment ago, or where a pod that may have them cannot be reached.',
+      'How long a message waits for a recipient who is not found while members change; four times as long for one who was connected a moment ago, where a pod that may have them cannot be reached, or where no other pod was known until a short time ago.',
   }),
   RECEIPTS: Type.Boolean({
     default: false,

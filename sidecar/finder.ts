@@ -28,7 +28,11 @@ export interface FinderOptions {
   readonly self: string
   readonly members: () => MemberSet
   /** Of the lists of members there were. */
-  readonly history: { changedWithin(ms: number): boolean; formerOwners(key: string): readonly Member[] }
+  readonly history: {
+    changedWithin(ms: number): boolean
+    isNew(ms: number): boolean
+    formerOwners(key: string): readonly Member[]
+  }
   /** The members that may be asked. */
   readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
   readonly registry: Pick<Registry, 'isConnected'>
@@ -98,7 +102,14 @@ export class Finder {
     }
     if (target === undefined || this.#suspects.get(target.name))
       return keyProblem(letter.user) === undefined ? 'no_owner' : 'rejected'
-    return this.#options.transport.send(target, letter, deadline)
+    return this.#send(target, letter, deadline)
+  }
+
+  async #send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+    const answer = await this.#options.transport.send(member, letter, deadline)
+    // Only by an answer of its own: one that is passed over would be passed over for ever.
+    if (answer === 'no_owner') this.#suspects.set(member.name, true)
+    return answer
   }
 
   /** The same for a letter that no other one of its lane follows: where its sender's connection is not known, it is sent once more. */
@@ -195,6 +206,7 @@ export class Finder {
       believed: registry.isConnected(user) ? self : whereabouts.get(user),
       owner: members().owner(user)?.name,
       turbulent: history.changedWithin(TURBULENT_MS),
+      isNew: history.isNew(TURBULENT_MS),
       inVain: this.#knownInVain(user)?.unreached,
       former: () => history.formerOwners(user).map(({ name }) => name),
       ranked: limit =>
@@ -208,8 +220,6 @@ export class Finder {
     const { self, whereabouts, acquaintances } = this.#options
     // A member that we have asked is one of us, and names only whom it may ask itself; what we know ourselves proves nothing.
     if (typeof miss === 'object' && miss.member !== undefined && member !== self) acquaintances.met(miss.member)
-    // Who was not asked, because nobody here knows them yet, may be known in a moment.
-    if (miss === 'no_owner' && member !== self && this.member(member)) this.#suspects.set(member, true)
     whereabouts.disprove(user, member)
     search.answered(member, miss)
   }

@@ -31,6 +31,8 @@ export interface SearchView {
   readonly owner: string | undefined
   /** Whether the list of members has changed a short time ago, so that others may have another one. */
   readonly turbulent: boolean
+  /** Whether the list of members is empty, or was until a short time ago: the recipient's pod may not be in it yet. */
+  readonly isNew: boolean
   /** Of a search that has found no trace of the user a moment ago, under the same list of members: who could not be reached. */
   readonly inVain?: { has(member: string): boolean } | undefined
   /** Owners under earlier lists, newest first. */
@@ -150,12 +152,14 @@ export class Search {
 
   /** How long it goes on as things are, in milliseconds since the message came. */
   get limitMs(): number {
-    const { turbulent, inVain } = this.#now
+    const { turbulent, isNew, inVain } = this.#now
     // While pods come and go, whoever is said to be where they were not a moment before is being moved about.
     if (this.#trace || this.#isNews() || (this.#circular && turbulent)) return PATIENCE * this.#waitMs
     if (this.#circular) return this.#waitMs
-    if (!turbulent && this.#unreached.size === 0) return 0
-    return inVain ? Math.min(QUICK_MS, this.#waitMs) : this.#waitMs
+    if (!turbulent && !isNew && this.#unreached.size === 0) return 0
+    if (inVain) return Math.min(QUICK_MS, this.#waitMs)
+    // DNS answers are cached: of pods that start together, each may not hear of the others for longer than a change takes elsewhere.
+    return isNew ? PATIENCE * this.#waitMs : this.#waitMs
   }
 
   /** Whether somebody could not be reached who could be when it was searched in vain. */

@@ -21,6 +21,8 @@ export class MemberHistory {
   /** When each member of now was added. */
   #since = new Map<string, number>()
   #changedAt = Number.NEGATIVE_INFINITY
+  /** When the first members became known after a time without any. */
+  #knownSince: number | undefined
 
   constructor({ keepMs = 60_000, now = () => performance.now() }: Options = {}) {
     this.#keepMs = keepMs
@@ -34,6 +36,7 @@ export class MemberHistory {
       this.#earlier = [{ set: this.#current, until: now }, ...this.#recent()].slice(0, MAX_SETS)
     }
     this.#changedAt = now
+    this.#knownSince = members.size > 0 ? (this.#knownSince ?? now) : undefined
     this.#since = new Map(members.members.map(({ name }) => [name, this.#since.get(name) ?? now]))
     this.#current = members
   }
@@ -41,6 +44,11 @@ export class MemberHistory {
   /** Whether the members have changed, or were first known, within so many milliseconds. */
   changedWithin(ms: number): boolean {
     return this.#now() - this.#changedAt <= ms
+  }
+
+  /** Whether no member is known, or none was until so many milliseconds ago: others may be there that no list has yet. */
+  isNew(ms: number): boolean {
+    return this.#knownSince === undefined || this.#now() - this.#knownSince <= ms
   }
 
   /** The owners of a key under earlier sets that are not today's, newest first, each once. */

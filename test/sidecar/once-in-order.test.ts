@@ -83,7 +83,7 @@ function startWorld() {
       end: () => {},
       close: () => {},
     }
-    const history = { changedWithin: () => false, formerOwners: () => [] }
+    const history = { changedWithin: () => false, isNew: () => false, formerOwners: () => [] }
     const members = () => ALL
     const finder = new Finder({
       self: self.name,

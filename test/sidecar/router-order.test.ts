@@ -57,7 +57,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
   const finder = new Finder({
     self,
     members: () => MemberSet.of([world.owner]),
-    history: { changedWithin: () => world.turbulent, formerOwners: () => [] },
+    history: { changedWithin: () => world.turbulent, isNew: () => false, formerOwners: () => [] },
     acquaintances: new Acquaintances({
       members: () => MemberSet.of([world.owner]),
       history: { get: () => undefined },

@@ -9,6 +9,7 @@ const calm: SearchView = {
   believed: undefined,
   owner: 'a',
   turbulent: false,
+  isNew: false,
   former: () => ['f'],
   ranked: () => ['a', 'b', 'c'],
 }
@@ -94,6 +95,14 @@ t.test('two who point to each other are asked again for a while, and nobody else
   t.match(play(calm, { a: to('x'), x: [{ member: 'a' }, A_MOMENT_AGO] }), { end: 'offline', clock: 4000 })
 })
 
+t.test('where the list of members is new, a recipient is waited for as one who must be somewhere', async t => {
+  const first: SearchView = { ...calm, owner: undefined, isNew: true, former: () => [], ranked: () => [] }
+  t.match(play(first, {}), { end: 'no_owner', clock: 4000 }, 'nobody is known yet')
+  t.match(play({ ...calm, turbulent: true, isNew: true }, {}), { end: 'offline', clock: 4000 })
+  t.match(play({ ...first, inVain: new Set() }, {}), { clock: 100 }, 'but not by each message')
+  t.match(play(first, {}, 0), { clock: 0 }, 'and not where nobody is waited for')
+})
+
 t.test('while members change, all of this is done at once', async t => {
   t.match(play({ ...calm, turbulent: true }, { b: ['delivered'] }), { log: ['a', 'f (former)', 'b (rank)'] })
 })
@@ -141,6 +150,7 @@ t.test('whatever the lists are, a connected user is found, if those who hold use
             believed: undefined,
             owner: own.owner(user)?.name,
             turbulent: true,
+            isNew: false,
             former: () => [],
             ranked: limit => own.rank(user, limit).map(({ name }) => name),
           },

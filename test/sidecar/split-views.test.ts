@@ -40,6 +40,22 @@ for (const [TRANSPORT, TOKEN] of [
     if (TOKEN) t.equal(await retries(), 0, 'without waiting')
   })
 
+  t.test(`${how}: pods that have just started, and know nobody yet`, async t => {
+    const own = { ...config, RECIPIENT_WAIT_MS: 500 }
+    const [a, b] = await Promise.all([startPod(t, { config: own }), startPod(t, { config: own })])
+    const bob = b.connect(userOf(b.name, a.name, b.name))
+    const ann = a.connect('ann')
+    a.send(ann, bob.user, '1')
+    a.know(a.name)
+    a.send(ann, bob.user, '2')
+    // Longer than one waits for a recipient where pods have been known for long.
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    t.strictSame(await a.outcomes(), {})
+    for (const pod of [a, b]) pod.know(a.name, b.name)
+    t.ok(await ends(a, { delivered: 2 }))
+    t.strictSame(bob.received, ['1', '2'])
+  })
+
   t.test(`${how}: a member that is not ready, and in no list, and still has its users`, async t => {
     // Over HTTP nothing tells one that comes again from one that has its address now.
     if (TRANSPORT === 'http' && !TOKEN) return t.pass('needs a link or a token')

@@ -46,6 +46,24 @@ t.test('the first members are a change, and have no past', async t => {
   t.equal(history.changedWithin(30_000), true)
 })
 
+t.test('a list is new while it is empty, and for a while after the first members', async t => {
+  const { history, pass } = setUp()
+  t.equal(history.isNew(30_000), true, 'before the first record')
+  pass(60_000)
+  t.equal(history.isNew(30_000), true, 'however long that takes')
+  history.record(set('a:1'))
+  pass(20_000)
+  history.record(set('a:1,b:1'))
+  t.equal(history.isNew(30_000), true)
+  pass(10_001)
+  t.equal(history.isNew(30_000), false, 'others that come do not make it new again')
+  history.record(set(''))
+  pass(60_000)
+  t.equal(history.isNew(30_000), true, 'nobody is left')
+  history.record(set('a:1'))
+  t.equal(history.isNew(30_000), true)
+})
+
 t.test('former owners: newest first, each once, not who owns the key today', async t => {
   const { history, pass } = setUp()
   const [one, two, three, four] = [set('a:1'), set('b:1'), set('a:1,c:1'), set('c:1,d:1')] as const

@@ -1,0 +1,46 @@
+import type { IncomingMessage } from 'node:http'
+import t from 'tap'
+import { SENDER_HEADER } from '../../../lib/service/names.ts'
+import { chat, startApp } from '../../helpers/app.ts'
+import { connect } from '../../helpers/client.ts'
+import { membersFile, startSidecar } from '../../helpers/stack.ts'
+import { waitFor } from '../../helpers/wait.ts'
+import { userOf } from '../pod.ts'
+
+for (const TRANSPORT of ['link', 'http'])
+  for (const DELIVER of ['sender', 'app', 'client'])
+    t.test(
+      `${TRANSPORT}, as ${DELIVER}: what a pod refuses whose list is late is asked again, and arrives once`,
+      async t => {
+        let late = true
+        // Requests of sidecars come from an address that the pod does not know yet.
+        const addressOf = ({ headers, socket }: IncomingMessage) =>
+          late && headers[SENDER_HEADER] !== undefined ? '10.9.9.9' : String(socket.remoteAddress)
+        const apps = await Promise.all([startApp(t, { onConnection: chat }), startApp(t, { onConnection: chat })])
+        const lists = await Promise.all([membersFile(), membersFile()])
+        const env = { TRANSPORT, DELIVER }
+        const a = await startSidecar(t, apps[0].port, lists[0], env)
+        const b = await startSidecar(t, apps[1].port, lists[1], env, addressOf)
+        const user = userOf(b.name, a.name, b.name)
+        const ann = await connect(t, a.port, { user: 'ann' })
+        const bob = await connect(t, b.port, { user })
+        // Nobody knows anybody when the first is written, and one knows the other when the second is.
+        ann.send(JSON.stringify({ recipientId: user, n: 1 }))
+        await lists[0].set(a.name, b.name)
+        await waitFor(async () => (await a.metric('members')) === 2, 'one knows both')
+        ann.send(JSON.stringify({ recipientId: user, n: 2 }))
+        const refused = () => b.metric('peers_refused_total', { reason: 'unknown_peer' })
+        await waitFor(async () => (await refused()) > 1, 'the other refuses it, again and again')
+        late = false
+        await lists[1].set(a.name, b.name)
+        await waitFor(() => bob.texts.length === 2, 'both arrive', 20_000)
+        t.strictSame(
+          bob.texts.map(text => (JSON.parse(text) as { n: number }).n),
+          [1, 2],
+        )
+        await waitFor(
+          async () => (await a.metric('messages_routed_total', { outcome: 'delivered' })) === 2,
+          'both have their outcome',
+        )
+      },
+    )
