@@ -5,6 +5,7 @@ import { MemoryBudget } from '../lib/service/memory/budget.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { AddressFinder } from '../lib/websocket/address-finder.ts'
 import { SharedRoom } from '../lib/websocket/room.ts'
+import { deadlineIn, orLate } from '../lib/wire/deadline.ts'
 import { accepts } from '../lib/wire/probe.ts'
 import { createProxy } from '../lib/wire/proxy.ts'
 import { memoryBudget } from '../lib/wire/settings.ts'
@@ -143,6 +144,9 @@ export async function buildApp(
   await messageRoute(app, messaging.inbox, gate, config.MAX_PAYLOAD_BYTES, links)
   const limits = { maxMessageBytes: config.MAX_PAYLOAD_BYTES, windowBytes: config.MAX_QUEUE_BYTES, memory: links }
   await linkRoute(app, messaging.inbox, gate, limits, metrics)
+  // A client is moved though its last messages are still on their way: what looks for its recipient ends with this process.
+  const settled = (until: number) =>
+    orLate(messaging.router.settled(), undefined, deadlineIn(Math.max(1, until - Date.now())))
   let handedOver = false
   await discovery.start()
   app.addHook('onClose', async () => {
@@ -159,6 +163,7 @@ export async function buildApp(
       const connections = () => proxy.bridges
       const before = proxy.bridges.size
       const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, deadline)
+      await settled(deadline)
       messaging.closeSenders()
       return `${before - closed} of ${before} connections were handed over, ${closed} had to be closed`
     },
@@ -169,6 +174,7 @@ export async function buildApp(
         const connections = () => movable(proxy.bridges)
         const until = Math.min(handOverDeadline(deadline), Date.now() + config.DRAIN_SECONDS * 1000)
         const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, until)
+        await settled(until)
         messaging.closeSenders()
         if (closed > 0) log.warn({ closed }, 'clients that nobody took were closed')
       }

@@ -194,6 +194,7 @@ export function createMessaging(
     origin: id => connections.originOf(id) ?? senders.originOf(id),
     nextLane,
     timeoutMs,
+    waitMs: PATIENCE * config.RECIPIENT_WAIT_MS,
     maxBytes: maxQueueBytes,
     memory: messages,
     metrics,

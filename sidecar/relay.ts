@@ -19,6 +19,8 @@ export interface RelayOptions {
   readonly nextLane: () => number
   /** Longest time of one copy, in milliseconds. */
   readonly timeoutMs: number
+  /** How long a copy waits for a member that does not know this one yet, in milliseconds. */
+  readonly waitMs: number
   /** Bytes of copies that may be on their way or wait; what is more is dropped. */
   readonly maxBytes: number
   /** Of the memory that they take. */
@@ -36,6 +38,9 @@ interface Way {
 }
 
 const LETTER_OVERHEAD_BYTES = 256
+
+/** Before a member that did not know us is sent a copy again, in milliseconds. */
+const PAUSE_MS = 200
 
 const bytesOf = (letter: LocalLetter): number => letter.message.data.length + LETTER_OVERHEAD_BYTES
 
@@ -92,11 +97,17 @@ export class Relay {
   }
 
   async #send(letter: LocalLetter, target: Member | undefined, way: Way): Promise<void> {
-    const { finder, whereabouts, origin, timeoutMs } = this.#options
+    const { finder, whereabouts, origin, timeoutMs, waitMs } = this.#options
     const sender = letter.origin && (origin(letter.origin.id) ?? letter.origin)
     const copy: Letter = { ...letter, origin: sender, lane: way.lane, start: true }
-    const asked = performance.now()
-    const answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
+    let asked = performance.now()
+    const until = asked + waitMs
+    let answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
+    while (typeof answer === 'object' && answer.refused && performance.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
+      asked = performance.now()
+      answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
+    }
     if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
     this.#change(-bytesOf(letter))

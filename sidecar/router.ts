@@ -63,6 +63,9 @@ const PARCEL_OVERHEAD_BYTES = 256
 export class Router {
   readonly #options: RouterOptions
   readonly #outboxes = new WeakMap<Source, Outboxes>()
+  /** Messages without an outcome, and who waits until there is none. */
+  #underWay = 0
+  #settled: (() => void)[] = []
   readonly #routed
   readonly #duration
 
@@ -101,6 +104,7 @@ export class Router {
     }
     outbox.bytes += parcel.bytes
     sender.bridge.charge(parcel.bytes)
+    this.#underWay++
     this.#regulate(sender, outbox)
     lane.waiting.push(parcel)
     if (outbox.unstarted.has(lane)) this.#startNext(sender, outbox)
@@ -117,6 +121,11 @@ export class Router {
     const outboxes = this.#outboxes.get(bridge)
     if (!outboxes || outboxes.client.bytes + outboxes.upstream.bytes === 0) return Promise.resolve()
     return new Promise(resolve => outboxes.idle.push(resolve))
+  }
+
+  /** Resolves when all messages have their outcomes, also those whose senders have left. */
+  settled(): Promise<void> {
+    return this.#underWay === 0 ? Promise.resolve() : new Promise(resolve => this.#settled.push(resolve))
   }
 
   /** Starts all messages of a lane that may start now. */
@@ -216,6 +225,7 @@ export class Router {
     sender.bridge.charge(-parcel.bytes)
     this.#regulate(sender, outbox)
     this.#tellIdle(sender.bridge)
+    if (--this.#underWay === 0) for (const resolve of this.#settled.splice(0)) resolve()
   }
 
   #tellIdle(bridge: Source): void {

@@ -17,6 +17,8 @@ export interface Moved {
   readonly member: string | undefined
   /** The sender's connection is not known there: the message can be sent again, with its handshake. */
   readonly introduce?: true
+  /** That pod does not know the sender's pod yet, and has not looked at the message. */
+  readonly refused?: true
 }
 
 /** What a pod that was asked to deliver a message says; only an outcome can be the end of it. */
@@ -25,6 +27,8 @@ export type Answer = Outcome | Moved
 export const A_MOMENT_AGO: Moved = Object.freeze({ member: undefined })
 
 export const UNINTRODUCED: Moved = Object.freeze({ member: undefined, introduce: true })
+
+export const REFUSED: Moved = Object.freeze({ member: undefined, refused: true })
 
 /**
  * Where a message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the

@@ -137,8 +137,9 @@ t.test('an app without pods, and pods that do not know each other', async t => {
     const scale = await scaleDns(cluster)
     await scale(0)
     await kube('rollout', 'restart', 'deployment', 'chat')
-    const readyz = async (pod: string) =>
-      kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${pod}:9090/proxy/readyz`]).catch(String)
+    // Of an answer with status 503, `kubectl get --raw` shows no body.
+    const ask = 'fetch("http://127.0.0.1:9090/readyz").then(answer => answer.text()).then(console.log)'
+    const readyz = (pod: string) => kube('exec', pod, '-c', 'chat', '--', 'node', '-e', ask).catch(String)
     await waitFor(
       'a new pod says why it is not ready',
       async () => {

@@ -11,7 +11,12 @@ import { waitFor } from '../helpers/wait.ts'
 t.test('with receipts a client is told what became of each message, with the id that it gave it', async t => {
   const app = await startApp(t, { onConnection: () => {} })
   const members = await membersFile()
-  const sidecar = await startSidecar(t, app.port, members, { RECEIPTS: 'true', RECIPIENT_FIELD: 'to', ROUTE: 'both' })
+  const sidecar = await startSidecar(t, app.port, members, {
+    RECEIPTS: 'true',
+    RECIPIENT_FIELD: 'to',
+    ROUTE: 'both',
+    RECIPIENT_WAIT_MS: 0,
+  })
   const ann = await connect(t, sidecar.port, { user: 'ann' })
   await connect(t, sidecar.port, { user: 'bob' })
   const messages = [{ to: 'bob', id: 7 }, { to: 'bob', id: 'x-1' }, { to: 'bob', id: { odd: true } }, { to: 'nobody' }]
@@ -36,7 +41,7 @@ t.test('with receipts a client is told what became of each message, with the id 
 
 t.test('without, nobody is told anything', async t => {
   const app = await startApp(t, { onConnection: () => {} })
-  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { RECIPIENT_WAIT_MS: 0 })
   const ann = await connect(t, sidecar.port, { user: 'ann' })
   ann.send(JSON.stringify({ recipientId: 'nobody' }))
   await waitFor(

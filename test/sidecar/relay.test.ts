@@ -1,17 +1,18 @@
 import t from 'tap'
 import { createMember } from '../../lib/routing/members.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
-import type { Answer } from '../../lib/wire/outcome.ts'
+import { type Answer, REFUSED } from '../../lib/wire/outcome.ts'
 import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
 import type { Letter } from '../../lib/wire/transport/transport.ts'
 import type { Target } from '../../sidecar/finder.ts'
 import { Relay } from '../../sidecar/relay.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const B = createMember('10.0.0.2', 1)
 const C = createMember('10.0.0.3', 1)
 
 /** A relay whose copies end when the test says so. */
-function start(maxBytes = 10_000) {
+function start(maxBytes = 10_000, waitMs = 60_000) {
   const sent: { at: Target; letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
   const absent: string[] = []
   const world = { pipelines: false }
@@ -33,6 +34,7 @@ function start(maxBytes = 10_000) {
     whereabouts: { absent: (user, member) => void absent.push(`${user} ${member}`) },
     nextLane: serialNumbers(),
     timeoutMs: 60_000,
+    waitMs,
     maxBytes,
     metrics,
   })
@@ -58,6 +60,23 @@ t.test('one user’s copies go one after the other, and go no further; others do
   await sent[1]?.end()
   await sent[2]?.end()
   t.equal(await count('delivered'), 3)
+})
+
+t.test('a copy that a member refuses which does not know this one yet is sent again, in its order', async t => {
+  const { copy, sent, texts, count, absent } = start()
+  copy('bob', '1')
+  copy('bob', '2')
+  await sent[0]?.end(REFUSED)
+  await waitFor(() => sent.length === 2, 'it is sent again')
+  await sent[1]?.end()
+  t.strictSame(texts(), ['1', '1', '2'])
+  await sent[2]?.end()
+  t.equal(await count('delivered'), 2)
+  t.strictSame(absent, [])
+  const late = start(10_000, 0)
+  late.copy('bob', '1')
+  await late.sent[0]?.end(REFUSED)
+  t.equal(await late.count('lost'), 1, 'not for ever')
 })
 
 t.test('a member that takes long does not hold up another one', async t => {

@@ -22,7 +22,7 @@ const addressed = (recipientId: string, text = 'x') => JSON.stringify({ recipien
 
 t.test('no member: no_owner', async t => {
   const app = await startApp(t)
-  const sidecar = await startSidecar(t, app.port, await membersFile())
+  const sidecar = await startSidecar(t, app.port, await membersFile(), { RECIPIENT_WAIT_MS: 50 })
   const a = await connect(t, sidecar.port, { user: 'alice' })
   a.send(addressed('bob'))
   await outcome(t, sidecar, 'no_owner')

@@ -15,10 +15,11 @@ import {
 } from '../../service/names.ts'
 import { type Deadline, deadlineIn } from '../deadline.ts'
 import { encodeMessage } from '../message.ts'
-import { type Answer, answerOfStatus } from '../outcome.ts'
+import { type Answer, answerOfStatus, REFUSED } from '../outcome.ts'
 import { encodeUsers } from './announcement.ts'
 import { SendingProcess } from './sending-process.ts'
 import type { Letter, Transport, TransportIdentity } from './transport.ts'
+import { isUnknownPeer } from './unknown-peer.ts'
 
 /** Most connections to one member; further messages wait for one of them. */
 const MAX_SOCKETS_PER_MEMBER = 64
@@ -115,9 +116,12 @@ export class HttpTransport implements Transport {
         },
       }
       const answered = (response: IncomingMessage) => {
-        const movedTo = response.headers[MOVED_TO_HEADER]
+        const { statusCode = 0, headers } = response
+        const answer = isUnknownPeer(headers)
+          ? REFUSED
+          : answerOfStatus(statusCode, headers[MOVED_TO_HEADER]?.toString())
         response.resume()
-        response.once('close', () => settle(answerOfStatus(response.statusCode ?? 0, movedTo?.toString())))
+        response.once('close', () => settle(answer))
       }
       let outgoing: ClientRequest
       try {

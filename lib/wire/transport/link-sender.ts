@@ -1,18 +1,18 @@
 import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
-import { ERRORS } from '../../service/errors.ts'
 import type { Allotment } from '../../service/memory/allotment.ts'
-import { ERROR_HEADER, LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
+import { LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
-import { type Answer, UNINTRODUCED } from '../outcome.ts'
+import { type Answer, REFUSED, UNINTRODUCED } from '../outcome.ts'
 import { LinkDecoder } from './link-decoder.ts'
 import { END_BYTES, type LinkFrame, MAX_BATCH_BYTES, writeEnd } from './link-frames.ts'
 import { LinkParcel, type ParcelHolder } from './link-parcel.ts'
 import { closeLink, sendBytes } from './link-socket.ts'
 import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
+import { isUnknownPeer } from './unknown-peer.ts'
 
 /**
  * How a link ended: `no_link`, the other end is there and takes none; `unknown`, it does not know us yet; `unreachable`, it is not
@@ -66,7 +66,7 @@ export function giveUp(
     const { id, content, deadline } = parcel
     if (id !== undefined) parcel.settle('timeout')
     else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start) parcel.settle(instead(content, deadline))
-    else parcel.settle('no_owner')
+    else parcel.settle(end === 'unknown' ? REFUSED : 'no_owner')
   }
 }
 
@@ -173,8 +173,7 @@ export class LinkSender implements ParcelHolder {
       this.#failure = 'unreachable'
     })
     socket.once('unexpected-response', (_request, { headers }) =>
-      // A sidecar whose list of members does not have us yet.
-      this.#end(headers[ERROR_HEADER] === ERRORS.UNKNOWN_PEER.code ? 'unknown' : 'no_link'),
+      this.#end(isUnknownPeer(headers) ? 'unknown' : 'no_link'),
     )
     socket.on('error', () => this.#end(this.#failure))
     socket.once('close', () => this.#end(this.#failure))

@@ -44,3 +44,30 @@ for (const TRANSPORT of ['link', 'http'])
         )
       },
     )
+
+t.test('a pod that is told to end waits for what its clients have sent last, though they have gone', async t => {
+  let late = true
+  const addressOf = ({ headers, socket }: IncomingMessage) =>
+    late && headers[SENDER_HEADER] !== undefined ? '10.9.9.9' : String(socket.remoteAddress)
+  const apps = await Promise.all([startApp(t, { onConnection: chat }), startApp(t, { onConnection: chat })])
+  const list = await membersFile()
+  const a = await startSidecar(t, apps[0].port, list)
+  const b = await startSidecar(t, apps[1].port, list, {}, addressOf)
+  await list.set(a.name, b.name)
+  for (const pod of [a, b]) await waitFor(async () => (await pod.metric('members')) === 2, 'the members are known')
+  const user = userOf(b.name, a.name, b.name)
+  const bob = await connect(t, b.port, { user })
+  const ann = await connect(t, a.port, { user: 'ann' })
+  ann.send(JSON.stringify({ recipientId: user }))
+  const refused = () => b.metric('peers_refused_total', { reason: 'unknown_peer' })
+  await waitFor(async () => (await refused()) > 0, 'it is refused')
+  ann.socket.close()
+  await waitFor(async () => (await a.metric('users')) === 0, 'the sender has gone')
+  const ended = a.service.handOver?.(Date.now() + 20_000)
+  const before = await refused()
+  await waitFor(async () => (await refused()) > before, 'it is sent again all the same')
+  late = false
+  await ended
+  t.equal(await a.metric('messages_routed_total', { outcome: 'delivered' }), 1)
+  await waitFor(() => bob.texts.length === 1, 'it has arrived')
+})
