@@ -6,7 +6,7 @@ import { A_MOMENT_AGO, type Answer } from '../lib/wire/outcome.ts'
 import type { Letter } from '../lib/wire/transport/transport.ts'
 import { Copies, type CopiesOptions, readHad } from './copies.ts'
 import { fanOut } from './receive/fan-out.ts'
-import type { SenderConnections } from './receive/sender-connections.ts'
+import type { Again, SenderConnections } from './receive/sender-connections.ts'
 import type { Presence, Registry } from './registry.ts'
 import { WaitingRoom } from './waiting-room.ts'
 import type { Whereabouts } from './whereabouts.ts'
@@ -16,6 +16,8 @@ export interface DeliveryOptions extends CopiesOptions {
   readonly whereabouts: Whereabouts
   /** Bytes that may wait for clients that are arriving; what is more stays with its sender, who asks again. */
   readonly maxWaitingBytes: number
+  /** Longest time for a message to wait here, in milliseconds: less than its sender waits for the answer, or nobody would know what became of it. */
+  readonly maxWaitMs: number
   /** Of the memory that these take, and of what is written to many. */
   readonly memory?: Pick<MemoryAccount, 'change'>
   /** Connections into the app on which messages are written as their senders'. */
@@ -27,7 +29,10 @@ export interface DeliveryOptions extends CopiesOptions {
 }
 
 /** What has to be known of a letter to deliver it here. */
-export type LocalLetter = Omit<Letter, 'lane' | 'start'>
+export type LocalLetter = Omit<Letter, 'lane' | 'start'> & {
+  /** Until when it may wait here, where it has waited before; on the clock of `performance.now()`. */
+  readonly waitsUntil?: number
+}
 
 const CLOSED: Promise<SendResult> = Promise.resolve('closed')
 
@@ -91,8 +96,8 @@ export class Delivery {
     const again = (kept: LocalLetter) => this.deliver(kept)
     // The app would write to these too, and their clients get the message where they are.
     const closing = leaving(letter.user) ?? senders.closeOf(letter.user)
-    if (closing) return this.#room.wait<Answer>(letter, closing, A_MOMENT_AGO, again)
-    return senders.deliver(letter, taken, (...wait) => this.#room.wait<Answer>(...wait), again)
+    if (closing) return this.#wait(letter, closing, A_MOMENT_AGO, again)
+    return senders.deliver(letter, taken, (...wait) => this.#wait(...wait), again)
   }
 
   /** Into the app, as if the recipient's client that was heard of last had sent it. */
@@ -138,7 +143,15 @@ export class Delivery {
     if (soon.length === 0) return letter.served ? 'offline' : A_MOMENT_AGO
     // Of a copy nobody asks again.
     const full = letter.served ? 'slow_consumer' : A_MOMENT_AGO
-    return this.#room.wait<Answer>(letter, Promise.race(soon), full, kept => this.deliver(kept))
+    return this.#wait(letter, Promise.race(soon), full, kept => this.deliver(kept))
+  }
+
+  /** Several times, it may be, but not for longer than its sender waits. Of a copy nobody asks again, so it waits as long as it takes. */
+  #wait(letter: LocalLetter, until: Promise<unknown>, full: Answer, then: Again): Promise<Answer> {
+    if (letter.served) return this.#room.wait(letter, until, full, then)
+    const now = performance.now()
+    const waitsUntil = letter.waitsUntil ?? now + this.#options.maxWaitMs
+    return this.#room.wait({ ...letter, waitsUntil }, until, full, then, waitsUntil - now)
   }
 
   /** Where somebody who is not here could be: whoever asks may know less, and has perhaps another list of members. */

@@ -173,6 +173,7 @@ export function createMessaging(
     whereabouts,
     relay: (...copy) => relay.copy(...copy),
     maxWaitingBytes: maxQueueBytes,
+    maxWaitMs: timeoutMs / 2,
     memory: messages,
   })
   const finder = new Finder({

@@ -25,22 +25,24 @@ export class WaitingRoom {
   /**
    * Keeps a letter until something has happened, and then goes on with it.
    *
-   * @param full the answer where there is no room
+   * @param full the answer where there is no room, or it takes too long: then the letter goes nowhere from here
+   * @param limitMs longest time to wait, in milliseconds
    */
   wait<T>(
     letter: LocalLetter,
     until: Promise<unknown>,
     full: T,
     then: (kept: LocalLetter) => T | Promise<T>,
+    limitMs?: number,
   ): Promise<T> {
     const { user, message } = letter
     const bytes = message.data.length + MESSAGE_OVERHEAD_BYTES
     if (!this.#hasRoom(user, bytes)) return Promise.resolve(full)
     this.#book(user, bytes)
     const kept = { ...letter, message: detach(message) }
-    return until.then(() => {
+    return inTime(until, limitMs).then(isInTime => {
       this.#book(user, -bytes)
-      return then(kept)
+      return isInTime ? then(kept) : full
     })
   }
 
@@ -56,5 +58,19 @@ export class WaitingRoom {
     const own = (this.#ofUser.get(user) ?? 0) + bytes
     if (own > 0) this.#ofUser.set(user, own)
     else this.#ofUser.delete(user)
+  }
+}
+
+/** Whether something happens before the time is over. */
+async function inTime(event: Promise<unknown>, limitMs: number | undefined): Promise<boolean> {
+  if (limitMs === undefined) return event.then(() => true)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>(resolve => {
+    timer = setTimeout(resolve, Math.max(0, limitMs), false)
+  })
+  try {
+    return await Promise.race([event.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -13,7 +13,7 @@ import { waitFor } from '../helpers/wait.ts'
 import { noSenders } from './no-senders.ts'
 
 /** A pod that owns everybody; its connections note what they get. */
-function start(maxWaitingBytes = 10_000) {
+function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
   const copies: string[] = []
   const registry = new Registry()
   const metrics = new Metrics()
@@ -26,6 +26,7 @@ function start(maxWaitingBytes = 10_000) {
     whereabouts,
     relay: (member, { served }) => void copies.push([member, ...(served ?? [])].join(' ')),
     maxWaitingBytes,
+    maxWaitMs,
   })
   const connect = (user: string, key: string, arriving = false) => {
     const received: string[] = []
@@ -50,6 +51,19 @@ const letter = (user: string, text: string): LocalLetter => ({
   message: { data: Buffer.from(text), binary: false },
   served: undefined,
 })
+
+t.test(
+  'who waits for a client that takes long to arrive is asked to come again, and the message goes nowhere',
+  async t => {
+    const { delivery, registry, connect } = start(10_000, 20)
+    const { bridge, received } = connect('bob', 'k', true)
+    t.equal(await delivery.deliver(letter('bob', '1')), A_MOMENT_AGO)
+    const second = delivery.deliver(letter('bob', '2'))
+    registry.settle('bob', bridge)
+    t.equal(await second, 'delivered')
+    t.strictSame(received, ['2'])
+  },
+)
 
 t.test('a message that no connection takes has no copies: it goes elsewhere as a whole', async t => {
   const { delivery, whereabouts, copies, connect } = start()

@@ -50,6 +50,7 @@ function startWorld() {
       whereabouts,
       relay: () => {},
       maxWaitingBytes: 1_000_000,
+      maxWaitMs: 60_000,
     })
     const inbox = new Intake({
       ended: () => {},

@@ -72,6 +72,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
       whereabouts,
       relay: () => {},
       maxWaitingBytes: 1_000_000,
+      maxWaitMs: 60_000,
     }),
     transport,
     timeoutMs: 60_000,

@@ -27,6 +27,13 @@ t.test('what waits goes on with the message that it was', async t => {
   t.strictSame(kept, before)
 })
 
+t.test('what waits too long goes nowhere, and gives its room back', async t => {
+  const { room } = start()
+  const never = new Promise(() => {})
+  t.equal(await room.wait(letter('bob', 9000), never, 'full', () => 'gone on', 20), 'full')
+  t.equal(await room.wait(letter('bob', 9000), Promise.resolve(), 'full', () => 'in', 20), 'in')
+})
+
 t.test('it keeps nothing but the message of what it came in', async t => {
   const batch = Buffer.alloc(262_144)
   const { room } = start()
