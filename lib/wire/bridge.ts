@@ -178,12 +178,20 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
   hold(side: Side): void {
     this.#flow.hold(side)
+    // Of what was read with this message, nothing more is taken either: a chunk can have thousands of messages in it.
+    this.#pipes[side].pause()
     this.#regulate(side)
   }
 
   release(side: Side): void {
     this.#flow.release(side)
-    this.#regulate(side)
+    // Later: whoever releases may be in the middle of dealing with the message before.
+    queueMicrotask(() => {
+      if (this.#flow.isHeld(side)) return
+      this.#pipes[side].resume()
+      this.#fill(side)
+      this.#regulate(side)
+    })
   }
 
   /** Sends a side a ping or a pong of ours. */
@@ -281,6 +289,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     this.#flow.empty('client')
     this.#flow.empty('upstream')
     inbound.target = socket
+    outbound.resume()
     this.#pipes.upstream = this.#pipe('outbound', socket, inbound.source)
     this.#flow.heard('upstream')
     attach(socket, this, 'upstream')

@@ -32,6 +32,11 @@ export class Flow {
     return this.#full[side] || this.#holds[side] > 0
   }
 
+  /** Whether what a side has sent is still being worked on. */
+  isHeld(side: Side): boolean {
+    return this.#holds[side] > 0
+  }
+
   hold(side: Side): void {
     this.#holds[side]++
   }

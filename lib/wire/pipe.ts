@@ -45,6 +45,8 @@ export class Pipe {
   /** Our own close frame, until its place in the stream has come. */
   #farewell: Buffer | undefined
   #stopping = false
+  /** Whether nothing passes from the next place between two messages on, because the source sends more than is taken. */
+  #paused = false
   /** Writes since the target had nothing to write. */
   #pieces = 0
   /** What came after the place where the pipe has stopped. */
@@ -92,11 +94,8 @@ export class Pipe {
    * @returns `false` when the target is full: the source must not be read before it has drained
    */
   push(chunk: Buffer): boolean {
-    if (this.stopped && !this.#ended) {
-      if (this.#stash === NOTHING) this.#stash = []
-      this.#stash.push(this.#own(chunk))
-      this.stashedBytes += chunk.length
-    } else if (this.#opaque) this.#write(chunk)
+    if ((this.stopped || this.#isPausedHere) && !this.#ended) this.#keepRest(chunk)
+    else if (this.#opaque) this.#write(chunk)
     else if (this.#mustWalk) this.#walk(chunk)
     else this.#skim(chunk)
     return !this.target.writableNeedDrain
@@ -140,17 +139,43 @@ export class Pipe {
   go(): boolean {
     this.#stopping = false
     this.stopped = false
+    this.#pushStash()
+    return !this.target.writableNeedDrain
+  }
+
+  #pushStash(): void {
     const stash = this.#stash
     this.#stash = NOTHING
     this.stashedBytes = 0
     this.#lent = false
     for (const chunk of stash) this.push(chunk)
     this.#lent = true
-    return !this.target.writableNeedDrain
+  }
+
+  /** Takes no further message until {@link resume}: what the source has sent already waits here. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  /** Goes on after a pause. A stop stays. */
+  resume(): void {
+    this.#paused = false
+    if (!this.stopped) this.#pushStash()
+  }
+
+  get #isPausedHere(): boolean {
+    return this.#paused && !this.#opaque && !this.#farewell && !this.#held && this.#betweenMessages
+  }
+
+  #keepRest(chunk: Buffer): void {
+    if (this.#stash === NOTHING) this.#stash = []
+    this.#stash.push(this.#own(chunk))
+    this.stashedBytes += chunk.length
   }
 
   /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
   finish(): void {
+    while (this.#stash.length > 0 && !this.stopped) this.resume()
     this.#passHeld()
     for (const bytes of this.#controls.take()) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
@@ -328,6 +353,11 @@ export class Pipe {
         this.#halt(offset < chunk.length ? chunk.subarray(offset) : undefined)
         return
       }
+      if (offset < chunk.length && this.#isPausedHere && !this.#ended) {
+        this.#pass(chunk, passed, offset)
+        this.#keepRest(chunk.subarray(offset))
+        return
+      }
     }
     this.#pass(chunk, passed, chunk.length)
   }
@@ -335,10 +365,7 @@ export class Pipe {
   #halt(rest: Buffer | undefined): void {
     this.#stopping = false
     this.stopped = true
-    if (rest) {
-      this.#stash = [this.#own(rest)]
-      this.stashedBytes = rest.length
-    }
+    if (rest) this.#keepRest(rest)
     this.listener.onStopped(this)
   }
 

@@ -42,6 +42,8 @@ interface Given {
   readonly takes?: (recipient: string) => boolean
   readonly room?: SharedRoom
   readonly maxAddressed?: number
+  /** Whether the pipe is paused with each message that is taken. */
+  readonly pauses?: boolean
 }
 
 /** Takes chunks as sockets lend them: each is something else as soon as it has been pushed. */
@@ -54,6 +56,12 @@ class LentPipe extends Pipe {
     const room = super.push(lent)
     lent.fill('~')
     return room
+  }
+
+  override resume(): void {
+    this.#going = true
+    super.resume()
+    this.#going = false
   }
 
   override go(): boolean {
@@ -109,6 +117,7 @@ function run(direction: Direction, given: Given = {}): Run {
       onTooBig: () => void run.tooBig++,
       takes: (_pipe, recipient) => takes(recipient),
       onAddressed(pipe, _recipient, { data }) {
+        if (given.pauses) pipe.pause()
         if (replace) void pipe.inject({ data: Buffer.from(`instead ${result.taken.length}`), binary: false })
         result.taken.push(data.toString())
       },
@@ -697,4 +706,62 @@ t.test('a frame that several connections get is written as it is to clients, and
     t.strictSame((await decode(out(), direction)).messages, ['thello'])
     t.equal(out().equals(frame), direction === 'outbound')
   }
+})
+
+/** Messages to others, and some that pass, as one chunk of masked frames. */
+const flood = (count: number) =>
+  Buffer.concat(
+    Array.from({ length: count }, (_, n) =>
+      encodeFrame(OPCODE.TEXT, Buffer.from(n % 3 === 2 ? `plain ${n}` : `{"recipientId":"u${n}"}`), 0x01020304 + n),
+    ),
+  )
+
+t.test('a paused pipe takes no further message of the same chunk, nor of later ones', t => {
+  const { pipe, taken, out } = run('inbound', { find: true, pauses: true })
+  const all = flood(300)
+  const cut = Math.floor(all.length / 2)
+  pipe.push(all.subarray(0, cut))
+  pipe.push(all.subarray(cut))
+  t.equal(taken.length, 1)
+  t.equal(pipe.stashedBytes, all.length - encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"u0"}'), 1).length)
+  for (let n = 2; n <= 200; n++) {
+    pipe.resume()
+    t.equal(taken.length, n)
+  }
+  pipe.resume()
+  t.equal(pipe.stashedBytes, 0)
+  t.strictSame(
+    taken,
+    Array.from({ length: 300 }, (_, n) => `{"recipientId":"u${n}"}`).filter((_, n) => n % 3 !== 2),
+    'each once, in order',
+  )
+  t.ok(out().length > 0, 'what is not addressed has passed')
+  t.end()
+})
+
+t.test('what waits in a paused pipe is taken when its source ends, and read for the answer when we close', t => {
+  const ends = run('inbound', { find: true, pauses: true })
+  ends.pipe.push(flood(30))
+  ends.pipe.finish()
+  t.equal(ends.taken.length, 20)
+
+  const closes = run('inbound', { find: true, pauses: true })
+  closes.pipe.push(Buffer.concat([flood(30), encodeFrame(OPCODE.CLOSE, encodeClose(1000), 5)]))
+  closes.pipe.close(encodeClose(1001))
+  closes.pipe.go()
+  t.equal(closes.taken.length, 1)
+  t.strictSame(closes.closes, ['03e8'])
+  t.end()
+})
+
+t.test('a pipe that is stopped while it is paused stays stopped when the pause ends', t => {
+  const { pipe, taken } = run('inbound', { find: true, pauses: true })
+  pipe.push(flood(9))
+  pipe.stop()
+  t.ok(pipe.stopped)
+  pipe.resume()
+  t.equal(taken.length, 1)
+  pipe.go()
+  t.equal(taken.length, 2, 'and pauses again')
+  t.end()
 })
