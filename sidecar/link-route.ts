@@ -8,14 +8,14 @@ import type { Metrics } from '../lib/service/metrics.ts'
 import {
   CLIENT_REQUEST_HEADER,
   LINK_PROTOCOL,
-  LINK_PROTOCOL_BEFORE,
   LINK_PROTOCOL_PREFIX,
+  LINK_VERSION_HEADER,
   MESSAGE_PATH,
   SENDER_HEADER,
 } from '../lib/service/names.ts'
 import { CLOSE } from '../lib/wire/close-codes.ts'
 import { IncompleteFrames } from '../lib/wire/transport/incomplete-frames.ts'
-import { MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
+import { LINK_VERSION, MAX_BATCH_BYTES } from '../lib/wire/transport/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../lib/wire/transport/link-receiver.ts'
 import type { Inbox } from '../lib/wire/transport/transport.ts'
 import { readMemberHeader } from './member-header.ts'
@@ -79,8 +79,7 @@ export async function linkRoute(
         server: handshakes as Server,
         maxPayload: MAX_BATCH_BYTES,
         perMessageDeflate: false,
-        // Its own, or the one before, whose frames are among those of this one.
-        handleProtocols: offered => [...offered][0] ?? false,
+        handleProtocols: () => LINK_PROTOCOL,
       },
       errorHandler: (_error, socket) => socket.terminate(),
       preClose: done => {
@@ -89,11 +88,13 @@ export async function linkRoute(
         done()
       },
     })
+    // Only the answer tells: an older sidecar passes a sub-protocol that it does not know to its app, or refuses it.
+    scope.websocketServer.on('headers', headers => headers.push(`${LINK_VERSION_HEADER}: ${LINK_VERSION}`))
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
       const standing = gate.admit(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
-      if (protocol !== LINK_PROTOCOL && protocol !== LINK_PROTOCOL_BEFORE)
+      if (protocol !== LINK_PROTOCOL)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)
       if (request.headers[SENDER_HEADER] === undefined)
         throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)

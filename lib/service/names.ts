@@ -91,10 +91,12 @@ export const SHADOW_HEADER = 'x-ws-operator-shadow'
 /** Request header between sidecars: the body begins with the sender's handshake, of this many bytes. */
 export const HANDSHAKE_BYTES_HEADER = 'x-ws-operator-handshake-bytes'
 
-/** WebSocket sub-protocols of links between sidecars: the one that is spoken, the one before it, and how that of any version begins. */
+/** WebSocket sub-protocol of links between sidecars, and how that of any version begins. */
 export const LINK_PROTOCOL_PREFIX = 'ws-operator-link.'
-export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v2`
-export const LINK_PROTOCOL_BEFORE = `${LINK_PROTOCOL_PREFIX}v1`
+export const LINK_PROTOCOL = `${LINK_PROTOCOL_PREFIX}v1`
+
+/** Response header of a link's handshake: the version of the frames that the accepting sidecar reads; absent: 1. */
+export const LINK_VERSION_HEADER = 'x-ws-operator-link-version'
 
 /** Request headers between sidecars: the sending process (a name it has made up for itself), and its member name. */
 export const SENDER_HEADER = 'x-ws-operator-sender'

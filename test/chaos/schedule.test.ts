@@ -1,5 +1,5 @@
 import t from 'tap'
-import { KINDS, type Plan, planOf, type Step } from './schedule.ts'
+import { DELIVERS, KINDS, type Plan, planOf, type Step } from './schedule.ts'
 import { ALL_AT_ONCE, runsOf, SECONDS } from './seeds.ts'
 
 const plans = KINDS.flatMap(kind => Array.from({ length: 40 }, (_, seed) => planOf(kind, seed, 30)))
@@ -82,6 +82,11 @@ t.test('a rolling restart takes each pod after its successor is there', async t 
     )
     t.ok(drains.every(step => step.act === 'drain' && step.after))
   }
+})
+
+t.test('the first runs that tests make deliver in each way', async t => {
+  const delivers = runsOf(3).map(({ kind, seed }) => planOf(kind, seed, SECONDS).deliver)
+  t.strictSame([...delivers].sort(), [...DELIVERS].sort())
 })
 
 t.test('the runs that tests make begin with a seed in which drains, scale-ups and kills coincide', async t => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
 import t from 'tap'
-import { LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
+import { LINK_PROTOCOL, LINK_VERSION_HEADER, MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
 import { LinkDecoder } from '../../lib/wire/transport/link-decoder.ts'
 import {
   deliverBytes,
@@ -40,6 +40,7 @@ t.test('a link delivers into the app’s connections; everything else on that pa
   await connect(t, sidecar.port, { user: 'bob' })
   const link = await connect(t, sidecar.port, LINK)
   t.equal(link.socket.protocol, LINK_PROTOCOL)
+  t.equal(link.response.headers[LINK_VERSION_HEADER], '2', 'a sender learns what it may send')
   link.send(Buffer.concat([deliver(1, 'bob', 'hello'), deliver(2, 'ghost', 'hello')]))
   await waitFor(() => frames(link).length === 4, 'both are answered')
   t.match(frames(link), [
@@ -61,7 +62,7 @@ t.test('a link delivers into the app’s connections; everything else on that pa
   await connect(t, sidecar.port, { path: '/other', user: 'ann', protocols: [LINK_PROTOCOL] })
   t.equal(app.handshakes.length, 5)
   const later = { ...LINK, protocols: ['ws-operator-link.v9'] }
-  t.match(await refusal(t, sidecar.port, later), { status: 400, body: /links here are ws-operator-link\.v2, not .*v9/ })
+  t.match(await refusal(t, sidecar.port, later), { status: 400, body: /links here are ws-operator-link\.v1, not .*v9/ })
   t.equal(app.handshakes.length, 5, 'a link of another version is not the app’s either')
   t.equal(await sidecar.metric('links'), 1)
 })

@@ -17,6 +17,13 @@ export type LinkFrame =
   | { readonly type: 'introduce'; readonly id: number }
   | { readonly type: 'end'; readonly connection: string }
 
+/** Version of these frames. Version 1 has no deliveries `sender` and `reply`, and no introduce and end frames. */
+export const LINK_VERSION = 2
+
+/** The first version of links in which a delivery of this kind can be written. */
+export const versionOf = ({ deliver, origin }: Pick<Letter, 'deliver' | 'origin'>): number =>
+  origin || deliver === 'sender' || deliver === 'reply' ? 2 : 1
+
 /** The first byte of each frame. */
 export const TYPE = {
   HELLO: 0,

@@ -1,6 +1,6 @@
 import type { Deadline, Worker } from '../deadline.ts'
-import type { Answer } from '../outcome.ts'
-import { deliverBytes, hereBytes, writeDeliver, writeHere } from './link-frames.ts'
+import type { Answer, Outcome } from '../outcome.ts'
+import { deliverBytes, hereBytes, versionOf, writeDeliver, writeHere } from './link-frames.ts'
 import type { Letter } from './transport.ts'
 
 /** Where a parcel is, and who forgets it when nobody waits for it any more. */
@@ -49,8 +49,12 @@ export class LinkParcel implements Worker {
     return Buffer.isBuffer(this.content) || this.content.start
   }
 
-  get payloadBytes(): number {
-    return Buffer.isBuffer(this.content) ? 0 : this.content.message.data.length
+  /** Its outcome where the other end does not take it: that reads frames of a version, and payloads of so many bytes. */
+  refusal(version: number, maxMessageBytes: number): Outcome | undefined {
+    const { content } = this
+    if (Buffer.isBuffer(content)) return undefined
+    if (versionOf(content) > version) return 'rejected'
+    return content.message.data.length > maxMessageBytes ? 'too_large' : undefined
   }
 
   /** Writes its frame; returns where it ends. */
@@ -67,4 +71,11 @@ export class LinkParcel implements Worker {
     this.deadline.removeEventListener('abort', this)
     this.#resolve(answer)
   }
+}
+
+/** What a link that has ended was carrying, in its order, and for which process. */
+export interface LinkRest {
+  /** What was sent was sent to this process; `undefined`: nothing was. */
+  readonly boot: Buffer | undefined
+  readonly parcels: readonly LinkParcel[]
 }

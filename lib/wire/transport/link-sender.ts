@@ -1,24 +1,18 @@
-import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Member } from '../../routing/members.ts'
 import type { Allotment } from '../../service/memory/allotment.ts'
-import { LINK_PROTOCOL, MESSAGE_PATH } from '../../service/names.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Deadline } from '../deadline.ts'
-import { type Answer, REFUSED, UNINTRODUCED } from '../outcome.ts'
+import { type Answer, UNINTRODUCED } from '../outcome.ts'
 import { LinkDecoder } from './link-decoder.ts'
-import { END_BYTES, type LinkFrame, MAX_BATCH_BYTES, writeEnd } from './link-frames.ts'
-import { LinkParcel, type ParcelHolder } from './link-parcel.ts'
-import { closeLink, sendBytes } from './link-socket.ts'
+import { END_BYTES, LINK_VERSION, type LinkFrame, writeEnd } from './link-frames.ts'
+import { LinkParcel, type LinkRest, type ParcelHolder } from './link-parcel.ts'
+import { closeLink, type DialFailure, dialLink, readLinkVersion, readRefusal, sendBytes } from './link-socket.ts'
 import { isBefore } from './serial-numbers.ts'
 import type { Letter } from './transport.ts'
-import { isUnknownPeer } from './unknown-peer.ts'
 
-/**
- * How a link ended: `no_link`, the other end is there and takes none; `unknown`, it does not know us yet; `unreachable`, it is not
- * there; `broken`, it was there; `left`, it has said that it goes; `done`, we have closed it.
- */
-export type LinkEnd = 'no_link' | 'unknown' | 'unreachable' | 'broken' | 'left' | 'done'
+/** How a link ended: it never was one; `broken`, it was one; `left`, the other end has said that it goes; `done`, we have closed it. */
+export type LinkEnd = DialFailure | 'broken' | 'left' | 'done'
 
 export interface LinkSenderOptions {
   readonly member: Member
@@ -45,31 +39,6 @@ export interface LinkSenderOptions {
 /** Most ends of connections that wait to be told; the other end closes what it was not told of by itself. */
 const MAX_ENDS = 1000
 
-/** What a link that has ended was carrying, in its order, and for which process. */
-export interface LinkRest {
-  /** What was sent was sent to this process; `undefined`: nothing was. */
-  readonly boot: Buffer | undefined
-  readonly parcels: readonly LinkParcel[]
-}
-
-/**
- * Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows.
- *
- * @param instead sends a letter in another way, where the other end takes no links
- */
-export function giveUp(
-  { parcels }: LinkRest,
-  end: LinkEnd,
-  instead: (letter: Letter, deadline: Deadline) => Promise<Answer>,
-): void {
-  for (const parcel of parcels) {
-    const { id, content, deadline } = parcel
-    if (id !== undefined) parcel.settle('timeout')
-    else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start) parcel.settle(instead(content, deadline))
-    else parcel.settle(end === 'unknown' ? REFUSED : 'no_owner')
-  }
-}
-
 /**
  * The dialling end of a link, from the first dialling to its end; it is not dialled again. Messages of one round of the event
  * loop go out together. A message that waits here (for the link, or because as many bytes are on it as the other end takes) can
@@ -86,6 +55,8 @@ export class LinkSender implements ParcelHolder {
   /** Before the dialling, and from there to the hello. */
   #timer: NodeJS.Timeout | undefined
   #ticker: NodeJS.Timeout | undefined
+  /** Of the frames that the other end reads. */
+  #version = 1
   #hello: Extract<LinkFrame, { type: 'hello' }> | undefined
   #flush: NodeJS.Immediate | undefined
   /** What went out on this link, and of it the bytes that the other end has not read. */
@@ -129,9 +100,9 @@ export class LinkSender implements ParcelHolder {
     })
   }
 
-  /** Tells the other end that a connection has ended; without effect where the link is not open. */
+  /** Tells the other end that a connection has ended; without effect where the link is not open, or of version 1. */
   end(connection: string): void {
-    if (!this.open || this.#ends.length >= MAX_ENDS) return
+    if (!this.open || this.#version < LINK_VERSION || this.#ends.length >= MAX_ENDS) return
     this.#ends.push(connection)
     this.#schedule()
   }
@@ -147,36 +118,22 @@ export class LinkSender implements ParcelHolder {
   }
 
   #dial(): void {
-    const { member, headers, handshakeMs } = this.#options
-    const { host, port } = member
-    let socket: WebSocket
-    try {
-      socket = new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
-        // Not every name of a member can be written in a URL.
-        createConnection: () => connect({ host, port }),
-        headers: { ...headers, host: member.name },
-        perMessageDeflate: false,
-        maxPayload: MAX_BATCH_BYTES,
-      })
-    } catch {
-      // A header that cannot be written is said by an exception, which nobody here could catch: this is called by a timer.
+    const socket = dialLink(this.#options)
+    this.#socket = socket
+    if (!socket) {
       this.#end('unreachable')
       return
     }
-    this.#socket = socket
-    this.#timer = setTimeout(() => this.#end('unreachable'), handshakeMs)
-    // Who answers a handshake, but not as a link, is something else: a sidecar that knows none passes it to its app.
-    socket.once('upgrade', () => {
+    this.#timer = setTimeout(() => this.#end(this.#failure), this.#options.handshakeMs)
+    // From here on, without a hello it is something else: a sidecar that knows no links passes the handshake to its app.
+    socket.once('upgrade', response => {
       this.#failure = 'no_link'
+      this.#version = readLinkVersion(response)
     })
-    socket.once('open', () => {
-      this.#failure = 'unreachable'
-    })
-    socket.once('unexpected-response', (_request, { headers }) =>
-      this.#end(isUnknownPeer(headers) ? 'unknown' : 'no_link'),
-    )
+    socket.once('unexpected-response', (_request, response) => this.#end(readRefusal(response)))
     socket.on('error', () => this.#end(this.#failure))
-    socket.once('close', () => this.#end(this.#failure))
+    // A sidecar sends its hello with the acceptance, but can end between the two.
+    socket.once('close', code => this.#end(this.#hello || code !== CLOSE.ABNORMAL ? this.#failure : 'unreachable'))
     socket.on('message', (data: Buffer, binary: boolean) => this.#receive(data, binary))
     socket.on('pong', () => {
       this.#unanswered = 0
@@ -187,7 +144,8 @@ export class LinkSender implements ParcelHolder {
     if (this.#ended) return
     this.#unanswered = 0
     const problem = binary ? this.#read(data) : 'a text message'
-    if (problem !== undefined) this.#end('broken', CLOSE.PROTOCOL_ERROR, problem)
+    // Whatever greets in another way than with a hello is no link, but an app perhaps.
+    if (problem !== undefined) this.#end(this.#hello ? 'broken' : 'no_link', CLOSE.PROTOCOL_ERROR, problem)
   }
 
   #read(data: Buffer): string | undefined {
@@ -273,20 +231,20 @@ export class LinkSender implements ParcelHolder {
     this.#flush = undefined
     if (!this.open || !this.#hello || !this.#socket) return
     const { windowBytes, maxMessageBytes } = this.#hello
-    const { memory } = this.#options
     const batch: LinkParcel[] = []
     let bytes = 0
     for (const parcel of this.#waiting) {
-      if (parcel.payloadBytes > maxMessageBytes) {
+      const refusal = parcel.refusal(this.#version, maxMessageBytes)
+      if (refusal) {
         this.#waiting.delete(parcel)
-        parcel.settle('too_large')
+        parcel.settle(refusal)
         continue
       }
       const unread = this.#unread + bytes
       // One message that is larger than the window may go alone.
       if (unread > 0 && unread + parcel.bytes > windowBytes) break
       // What waits goes out as what was written before is with the kernel.
-      if (this.#buffered + bytes > 0 && memory?.has(bytes + parcel.bytes) === false) break
+      if (this.#buffered + bytes > 0 && this.#options.memory?.has(bytes + parcel.bytes) === false) break
       this.#waiting.delete(parcel)
       batch.push(parcel)
       bytes += parcel.bytes

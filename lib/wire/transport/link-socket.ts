@@ -1,5 +1,51 @@
+import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { WebSocket } from 'ws'
+import type { Member } from '../../routing/members.ts'
+import { LINK_PROTOCOL, LINK_VERSION_HEADER, MESSAGE_PATH } from '../../service/names.ts'
 import { MAX_BATCH_BYTES } from './link-frames.ts'
+import { isUnknownPeer } from './unknown-peer.ts'
+
+/**
+ * Why a link did not come about: `no_link`, the other end is there and takes none; `unknown`, it does not know us yet;
+ * `unreachable`, it is not there.
+ */
+export type DialFailure = 'no_link' | 'unknown' | 'unreachable'
+
+/**
+ * Dials a link to a member. Never throws.
+ *
+ * @param headers of the handshake
+ * @returns `undefined`: one of the headers cannot be written
+ */
+export function dialLink(link: {
+  readonly member: Member
+  readonly headers: Readonly<Record<string, string>>
+}): WebSocket | undefined {
+  const { host, port, name } = link.member
+  try {
+    return new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
+      // Not every name of a member can be written in a URL.
+      createConnection: () => connect({ host, port }),
+      headers: { ...link.headers, host: name },
+      perMessageDeflate: false,
+      maxPayload: MAX_BATCH_BYTES,
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/** The version of the frames that the accepting end reads. */
+export function readLinkVersion({ headers }: IncomingMessage): number {
+  const version = headers[LINK_VERSION_HEADER]
+  return typeof version === 'string' && /^[1-9]\d{0,3}$/.test(version) ? Number(version) : 1
+}
+
+/** Why another answer than 101 came: a sidecar whose list of members does not have us yet says so. */
+export function readRefusal({ headers }: IncomingMessage): DialFailure {
+  return isUnknownPeer(headers) ? 'unknown' : 'no_link'
+}
 
 /** Longest time for the other end to answer our close frame, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 1000

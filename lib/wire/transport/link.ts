@@ -2,10 +2,11 @@ import type { Member } from '../../routing/members.ts'
 import { keyProblem } from '../../routing/routing-key.ts'
 import type { Allotment } from '../../service/memory/allotment.ts'
 import type { Deadline } from '../deadline.ts'
-import type { Answer } from '../outcome.ts'
+import { type Answer, REFUSED } from '../outcome.ts'
 import { encodeUsers } from './announcement.ts'
 import { HttpTransport } from './http.ts'
-import { giveUp, type LinkEnd, type LinkRest, LinkSender, type LinkSenderOptions } from './link-sender.ts'
+import type { LinkRest } from './link-parcel.ts'
+import { type LinkEnd, LinkSender, type LinkSenderOptions } from './link-sender.ts'
 import { SendingProcess } from './sending-process.ts'
 import type { Letter, Transport, TransportIdentity } from './transport.ts'
 
@@ -45,6 +46,24 @@ interface Peer {
   overHttp: number
   /** It has refused the last link because it did not know us. */
   unknown: boolean
+}
+
+/**
+ * Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows.
+ *
+ * @param instead sends a letter in another way, where the other end takes no links
+ */
+export function giveUp(
+  { parcels }: LinkRest,
+  end: LinkEnd,
+  instead: (letter: Letter, deadline: Deadline) => Promise<Answer>,
+): void {
+  for (const parcel of parcels) {
+    const { id, content, deadline } = parcel
+    if (id !== undefined) parcel.settle('timeout')
+    else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start) parcel.settle(instead(content, deadline))
+    else parcel.settle(end === 'unknown' ? REFUSED : 'no_owner')
+  }
 }
 
 /**

@@ -2,9 +2,16 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import { createMember, type Member } from '../../../../lib/routing/members.ts'
+import { LINK_VERSION_HEADER } from '../../../../lib/service/names.ts'
 import type { Outcome } from '../../../../lib/wire/outcome.ts'
 import { LinkDecoder } from '../../../../lib/wire/transport/link-decoder.ts'
-import { encodeHello, type LinkFrame, writeOutcome, writeWindow } from '../../../../lib/wire/transport/link-frames.ts'
+import {
+  encodeHello,
+  LINK_VERSION,
+  type LinkFrame,
+  writeOutcome,
+  writeWindow,
+} from '../../../../lib/wire/transport/link-frames.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 
 /** The process that a peer is, unless it says otherwise. */
@@ -33,9 +40,18 @@ export interface LinkPeer {
   allow(bytes: number, link?: number): void
 }
 
-/** @param greeting bytes to greet with, instead of the peer's own hello */
-export async function startLinkPeer(t: Scope, options: ServerOptions = {}, greeting?: Buffer): Promise<LinkPeer> {
+/**
+ * @param greeting bytes to greet with, instead of the peer's own hello
+ * @param version of the frames that it says it reads; empty: it says nothing, as one that reads version 1
+ */
+export async function startLinkPeer(
+  t: Scope,
+  options: ServerOptions = {},
+  greeting?: Buffer | string,
+  version = String(LINK_VERSION),
+): Promise<LinkPeer> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...options })
+  server.on('headers', headers => version !== '' && headers.push(`${LINK_VERSION_HEADER}: ${version}`))
   await once(server, 'listening')
   const peer: LinkPeer = {
     member: createMember('127.0.0.1', (server.address() as AddressInfo).port),

@@ -1,13 +1,15 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import type { Member } from '../../../../lib/routing/members.ts'
+import { createMember, type Member } from '../../../../lib/routing/members.ts'
 import { Allotment } from '../../../../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../../../../lib/service/memory/budget.ts'
+import { giveUp } from '../../../../lib/wire/transport/link.ts'
 import { encodeHello as encode } from '../../../../lib/wire/transport/link-frames.ts'
-import { giveUp, type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
+import { type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../lib/wire/transport/link-sender.ts'
 import { serialNumbers } from '../../../../lib/wire/transport/serial-numbers.ts'
+import { startBlackHole } from '../../../helpers/black-hole.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { BOOT, startLinkPeer } from './link-peer.ts'
+import { BOOT, type LinkPeer, startLinkPeer } from './link-peer.ts'
 import { letter, patience } from './peer.ts'
 
 const encodeHello = (windowBytes: number, maxMessageBytes: number, boot = BOOT) =>
@@ -170,24 +172,73 @@ t.test('answers that are no frames, or out of place, end the link and nothing el
   }
 })
 
-t.test('before the hello nothing is sent; without one in time the other end is not there', async t => {
-  const silent = await startLinkPeer(t, {}, Buffer.alloc(0))
-  const late = start(t, silent.member, { handshakeMs: 200 })
-  t.equal(await late.send('x'), 'no_owner')
-  t.strictSame(late.ends, ['unreachable'])
-  t.equal(silent.texts.length, 0)
+t.test(
+  'an acceptance without a hello is an app’s, which took the sub-protocol: no link, and nothing was sent',
+  async t => {
+    const closing = await startLinkPeer(t, {}, Buffer.alloc(0))
+    closing.server.on('connection', socket => socket.close(1008, 'who are you'))
+    const apps: [string, LinkPeer][] = [
+      ['says nothing', await startLinkPeer(t, {}, Buffer.alloc(0))],
+      ['greets by a text', await startLinkPeer(t, {}, 'welcome')],
+      ['greets by bytes', await startLinkPeer(t, {}, Buffer.of(3, 0, 0, 0, 0))],
+      ['closes', closing],
+    ]
+    for (const [name, app] of apps) {
+      const { ends, otherwise, send } = start(t, app.member, { handshakeMs: name === 'says nothing' ? 200 : 5000 })
+      t.equal(await send('x'), 'delivered', name)
+      t.strictSame(otherwise, ['x'], name)
+      t.strictSame(ends, ['no_link'], name)
+      t.equal(app.texts.length, 0, name)
+    }
+  },
+)
 
-  const brief = await startLinkPeer(t, {}, Buffer.alloc(0))
-  brief.server.on('connection', socket => socket.terminate())
-  const short = start(t, brief.member)
-  t.equal(await short.send('x'), 'no_owner')
-  t.strictSame(short.ends, ['unreachable'], 'it does take links')
+t.test(
+  'before the hello nothing is sent; where the handshake or the connection ends, the other end is not there',
+  async t => {
+    const hole = await startBlackHole(t)
+    const late = start(t, createMember('127.0.0.1', hole), { handshakeMs: 200 })
+    t.equal(await late.send('x'), 'no_owner')
+    t.strictSame(late.ends, ['unreachable'])
 
-  const rude = await startLinkPeer(t, {}, Buffer.of(3, 0, 0, 0, 0))
-  const { ends, send } = start(t, rude.member)
-  t.equal(await send('x'), 'no_owner')
-  t.strictSame(ends, ['broken'])
-})
+    const brief = await startLinkPeer(t, {}, Buffer.alloc(0))
+    brief.server.on('connection', socket => socket.terminate())
+    const short = start(t, brief.member)
+    t.equal(await short.send('x'), 'no_owner')
+    t.strictSame(short.ends, ['unreachable'], 'it may take links')
+  },
+)
+
+t.test(
+  'one that reads version 1 gets what there is in it; the rest is rejected here, and of ends it is not told',
+  async t => {
+    const id = '00112233445566778899aabbccddeeff'
+    const origin = { id, handshake: undefined }
+    for (const version of ['', '1', 'two', '2', '3']) {
+      const peer = await startLinkPeer(t, {}, undefined, version)
+      const { link, send } = start(t, peer.member)
+      const sent = [
+        send('app'),
+        link.send(letter('sender', { deliver: 'sender', origin }), patience()),
+        link.send(letter('reply', { deliver: 'reply', user: id }), patience()),
+        link.send(letter('client', { deliver: 'client' }), patience()),
+      ]
+      const knows = version === '2' || version === '3'
+      const come = knows ? ['app', 'sender', 'reply', 'client'] : ['app', 'client']
+      await waitFor(() => peer.texts.length === come.length, 'they have come')
+      link.end(id)
+      for (const number of peer.ids) peer.answer(number, 'delivered')
+      const there = knows ? 'delivered' : 'rejected'
+      t.strictSame(await Promise.all(sent), ['delivered', there, there, 'delivered'], `version ${version}`)
+      const last = send('last')
+      await waitFor(() => peer.texts.includes('last'), 'the link goes on')
+      peer.answer(peer.ids.at(-1)!, 'delivered')
+      t.equal(await last, 'delivered')
+      t.strictSame(peer.texts, [...come, 'last'])
+      t.strictSame(peer.ended, knows ? [id] : [])
+    }
+  },
+)
 
 t.test('who answers the handshake but not as a link takes none, and nothing was sent', async t => {
   const refusing = await startLinkPeer(t, { verifyClient: () => false })
