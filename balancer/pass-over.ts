@@ -1,3 +1,4 @@
+import { ERRORS } from '../lib/service/errors.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
 import type { Members } from './members.ts'
 import type { Placement } from './placement.ts'
@@ -11,15 +12,15 @@ const MAX_ATTEMPTS = 3
  * connection at, is not among them: it would do the same at every member.
  */
 const PASSED_OVER: ReadonlySet<string> = new Set([
-  'WSO_ERR_UPSTREAM_UNREACHABLE',
-  'WSO_ERR_DRAINING',
-  'WSO_ERR_FULL',
-  'WSO_ERR_WRONG_TARGET',
-  'WSO_ERR_NO_MEMORY',
+  ERRORS.UPSTREAM_UNREACHABLE.code,
+  ERRORS.DRAINING.code,
+  ERRORS.FULL.code,
+  ERRORS.WRONG_TARGET.code,
+  ERRORS.NO_MEMORY.code,
 ])
 
 /** A member that has no room is there, and stays. */
-const NO_ROOM: ReadonlySet<string> = new Set(['WSO_ERR_FULL', 'WSO_ERR_NO_MEMORY'])
+const NO_ROOM: ReadonlySet<string> = new Set([ERRORS.FULL.code, ERRORS.NO_MEMORY.code])
 
 /** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
 export class PassOver {
@@ -34,7 +35,7 @@ export class PassOver {
   next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
     if (!PASSED_OVER.has(code)) return undefined
     const { key, member } = plan.context
-    if (code === 'WSO_ERR_DRAINING' || code === 'WSO_ERR_WRONG_TARGET') this.#members.saysItLeaves(member)
+    if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) this.#members.saysItLeaves(member)
     else if (!NO_ROOM.has(code)) this.#members.suspect(member)
     const tried = new Set(this.#tried.get(plan)).add(member)
     const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member } from '../lib/routing/members.ts'
+import { ERRORS } from '../lib/service/errors.ts'
 import type { Logger } from '../lib/service/log.ts'
 import { ARRIVING_HEADER, ERROR_HEADER } from '../lib/service/names.ts'
 import { encodeControl } from '../lib/wire/control.ts'
@@ -93,7 +94,8 @@ export class Rehome {
       answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {
       // An app that takes its time says nothing about its pod; nor does a pod that was given next to none.
-      if ((error as { code?: string }).code === UNREACHABLE && left() > 0) members.suspect(target.name)
+      if ((error as { code?: string }).code === ERRORS.UPSTREAM_UNREACHABLE.code && left() > 0)
+        members.suspect(target.name)
       return 'next'
     }
     const verdict = judge(answered.head, context)
@@ -102,8 +104,8 @@ export class Rehome {
       else leave(answered.socket)
       if (verdict !== 'unavailable') return verdict
       const code = fieldOf(answered.head, ERROR_HEADER)
-      if (code === DRAINING || code === WRONG_TARGET) members.saysItLeaves(target.name)
-      else if (code === UNREACHABLE) members.suspect(target.name)
+      if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) members.saysItLeaves(target.name)
+      else if (code === ERRORS.UPSTREAM_UNREACHABLE.code) members.suspect(target.name)
       return 'next'
     }
     const result = await connection.handOver(answered, {
@@ -127,12 +129,12 @@ export class Rehome {
 /** The client's handshake, for a member that may not count on the client yet. */
 const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
-const DRAINING = 'WSO_ERR_DRAINING'
-const WRONG_TARGET = 'WSO_ERR_WRONG_TARGET'
-const UNREACHABLE = 'WSO_ERR_UPSTREAM_UNREACHABLE'
-
 /** What a refusal says that is the app's own, or comes of what app and client say about the user: it would be the same elsewhere. */
-const OF_OTHERS: ReadonlySet<string | undefined> = new Set([undefined, 'WSO_ERR_BAD_USER', 'WSO_ERR_AMBIGUOUS_USER'])
+const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
+  undefined,
+  ERRORS.BAD_USER.code,
+  ERRORS.AMBIGUOUS_USER.code,
+])
 
 /**
  * Whether another upstream's answer is as good as the first one's. A refusal of this system says nothing about the app; the app's

@@ -1,5 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { createConnectionId } from '../lib/routing/connection-id.ts'
 import type { Member } from '../lib/routing/members.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
 import { serviceError } from '../lib/service/errors.ts'
@@ -19,7 +20,6 @@ import { FirstText } from '../lib/wire/first-text.ts'
 import { FORWARDED_NAMES, forwardedFields } from '../lib/wire/handshake.ts'
 import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
-import { CONNECTION_ID_BYTES } from '../lib/wire/transport/transport.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
 import { newPlacement, type Placement } from './placement.ts'
@@ -61,7 +61,7 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
       drop: FORGEABLE,
       set: {
         [CLIENT_REQUEST_HEADER]: 'true',
-        [CONNECTION_HEADER]: randomBytes(CONNECTION_ID_BYTES).toString('hex'),
+        [CONNECTION_HEADER]: createConnectionId(),
         [CONTROL_HEADER]: control,
         ...(config.TARGET && { [TARGET_HEADER]: config.TARGET }),
         ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify'
+import { isConnectionId } from '../lib/routing/connection-id.ts'
 import { decodeKeyHeader, keyProblem } from '../lib/routing/routing-key.ts'
 import { type ErrorName, serviceError } from '../lib/service/errors.ts'
 import type { Allotment } from '../lib/service/memory/allotment.ts'
@@ -22,7 +23,7 @@ import { decodeMessage } from '../lib/wire/message.ts'
 import { type Answer, type Deliver, MISDIRECTED, type Outcome, PRECONDITION_REQUIRED } from '../lib/wire/outcome.ts'
 import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from '../lib/wire/transport/announcement.ts'
 import { MAX_INTRODUCTION_BYTES, readServed } from '../lib/wire/transport/link-frames.ts'
-import { type Inbox, isConnectionId, type Origin } from '../lib/wire/transport/transport.ts'
+import type { Inbox, Origin } from '../lib/wire/transport/transport.ts'
 import { readMemberHeader } from './member-header.ts'
 import type { PeerGate } from './peers/peer-gate.ts'
 
@@ -41,19 +42,21 @@ const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLIN
 export async function messageRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  gate: PeerGate,
+  gate: Pick<PeerGate, 'isPeer' | 'admit' | 'standing' | 'proves'>,
   maxPayloadBytes: number,
   memory?: Allotment,
 ): Promise<void> {
   const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
+  /** Requests whose sender has proven the name that it gives itself. */
+  const proven = new WeakSet<IncomingMessage>()
   await app.register(async scope => {
     scope.addHook('onRequest', async request => {
       // Where plain requests of clients are not passed on, they come here.
       if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
       const standing = request.method === 'POST' ? gate.admit(request.raw) : gate.standing(request.raw)
       // Of a message it says where replies go.
-      if (request.method === 'PUT' || request.headers[MEMBER_HEADER] !== undefined)
-        gate.proves(request.raw, standing, readMemberHeader(request.headers))
+      if (request.method !== 'PUT' && request.headers[MEMBER_HEADER] === undefined) return
+      if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)
     })
     scope.addHook('onRequest', async ({ headers, method }, reply) => {
       if (!memory) return
@@ -84,7 +87,7 @@ export async function messageRoute(
       const member = readMemberHeader(headers)
       const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
       if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
-      if (gate.proves(request.raw, gate.standing(request.raw), member)) inbox.met(member)
+      if (proven.has(request.raw)) inbox.met(member)
       inbox.announced(member, users)
       return reply.code(204).send()
     })

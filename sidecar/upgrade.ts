@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { createConnectionId, isConnectionId } from '../lib/routing/connection-id.ts'
 import { encodeKeyHeader, parseRoutingKey } from '../lib/routing/routing-key.ts'
 import {
   ARRIVING_HEADER,
@@ -14,7 +14,6 @@ import {
 import { parseSecret } from '../lib/wire/control.ts'
 import type { ResponseHead } from '../lib/wire/head.ts'
 import type { Plan } from '../lib/wire/proxy.ts'
-import { CONNECTION_ID_BYTES, isConnectionId } from '../lib/wire/transport/transport.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
 import { assertTarget } from './target.ts'
@@ -79,7 +78,7 @@ export function planner(
     const arriving = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
     // Of a balancer only: what a client sends by itself is no id.
     const given = secret && connectionIdOf(headers[CONNECTION_HEADER])
-    const id = given ?? randomBytes(CONNECTION_ID_BYTES).toString('hex')
+    const id = given ?? createConnectionId()
     const key = given ?? (secret ? (headers['sec-websocket-key'] ?? '') : id)
     return {
       host: config.APP_HOST,

@@ -1,4 +1,9 @@
+import fastify from 'fastify'
 import t from 'tap'
+import { encodeUsers } from '../../lib/wire/transport/announcement.ts'
+import type { Inbox } from '../../lib/wire/transport/transport.ts'
+import { messageRoute } from '../../sidecar/message-route.ts'
+import type { Standing } from '../../sidecar/peers/peer-gate.ts'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
 import { membersFile, type Running, startSidecar } from '../helpers/stack.ts'
@@ -183,4 +188,30 @@ t.test('a body has its room of the memory before it is read: where there is none
   t.equal((await post(sidecar, text('x'.repeat(100_000)))).status, 204)
   const messages = () => sidecar.metric('memory_used_bytes', { kind: 'messages' })
   await waitFor(async () => (await messages()) === 0, 'what was answered takes nothing')
+})
+
+t.test('who announces users is judged once, before the body is read', async t => {
+  const judged: string[] = []
+  const met: string[] = []
+  const member = '10.0.0.7:8081'
+  const gate = {
+    isPeer: () => true,
+    admit: () => 'token' as const,
+    standing: () => (judged.push('standing') > 1 ? 'unknown' : 'token') as Standing,
+    // As where the list of members has changed while the body came.
+    proves: () => judged.push('proves') <= 2,
+  }
+  const inbox = { met: (name: string) => met.push(name), announced: () => {} } as unknown as Inbox
+  const app = fastify()
+  t.teardown(() => app.close())
+  await messageRoute(app, inbox, gate, 1000)
+  const answer = await app.inject({
+    method: 'PUT',
+    url: '/message',
+    headers: { 'x-ws-operator-member': member, 'content-type': 'text/plain' },
+    payload: encodeUsers(['ann']),
+  })
+  t.equal(answer.statusCode, 204)
+  t.strictSame(judged, ['standing', 'proves'])
+  t.strictSame(met, [member])
 })

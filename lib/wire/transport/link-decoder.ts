@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { CONNECTION_ID_BYTES } from '../../routing/connection-id.ts'
 import { MAX_KEY_BYTES } from '../../routing/routing-key.ts'
 import { type Deliver, OUTCOMES } from '../outcome.ts'
 import { MAX_ANNOUNCEMENT_BYTES } from './announcement.ts'
@@ -13,7 +14,7 @@ import {
   SERVED,
   TYPE,
 } from './link-frames.ts'
-import { CONNECTION_ID_BYTES, type Origin } from './transport.ts'
+import type { Origin } from './transport.ts'
 
 const WHERE = FLAG.TO_CLIENT | FLAG.AS_SENDER | FLAG.REPLY
 const DELIVER_BY_FLAG: Readonly<Record<number, Deliver>> = {

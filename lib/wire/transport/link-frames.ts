@@ -1,6 +1,7 @@
+import { CONNECTION_ID_BYTES } from '../../routing/connection-id.ts'
 import { MAX_KEY_BYTES } from '../../routing/routing-key.ts'
 import { OUTCOMES, type Outcome } from '../outcome.ts'
-import { type Arrival, CONNECTION_ID_BYTES, type Letter, type Origin } from './transport.ts'
+import type { Arrival, Letter, Origin } from './transport.ts'
 
 /**
  * The frames of a link (docs/protocol.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are

@@ -5,16 +5,11 @@ import type { Answer, Deliver } from '../outcome.ts'
 
 /** The client's connection that a message came in on. */
 export interface Origin {
-  /** {@link CONNECTION_ID_BYTES} bytes in hexadecimal digits; the same on each pod that the client is moved to. */
+  /** As `createConnectionId` makes it; the same on each pod that the client is moved to. */
   readonly id: string
   /** Its opening handshake, as the app of its pod got it; `undefined`: the receiver is believed to know it. */
   readonly handshake: Buffer | undefined
 }
-
-export const CONNECTION_ID_BYTES = 16
-
-/** Whether a text can be the id of a connection. */
-export const isConnectionId = (text: string): boolean => /^[0-9a-f]{32}$/.test(text)
 
 /** A message as one sidecar hands it to another. */
 export interface Letter {
