@@ -3,7 +3,7 @@ import { serviceError } from '../service/errors.ts'
 import type { FailureLog, ServiceError } from '../service/failure-log.ts'
 import { answerOf } from '../wire/answers.ts'
 import { hasTwoHosts } from '../wire/handshake.ts'
-import { PlainHttp, type PlainTarget } from '../wire/plain-http.ts'
+import { PlainHttp, type PlainResult, type PlainTarget } from '../wire/plain-http.ts'
 import type { ProxyMetrics } from '../wire/proxy-metrics.ts'
 import type { WireConfig } from '../wire/settings.ts'
 import { type BodyPace, watchBody } from './slow-body.ts'
@@ -45,7 +45,9 @@ export class PlainRequests<T extends PlainTarget> {
       refuse(serviceError('FULL', maxRequests))
       return true
     }
+    let isTooSlow = false
     watchBody(request, this.#pace, () => {
+      isTooSlow = true
       counters.shed('slow_body')
       refuse(serviceError('SLOW_BODY'))
     })
@@ -58,7 +60,9 @@ export class PlainRequests<T extends PlainTarget> {
       if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
       return this.#http.pass(request, response, this.#options.plan(request, path))
     }
-    work().then(counters.plain, (error: ServiceError) => {
+    // An answer of ours that has been written is none of the upstream's.
+    const count = (result: PlainResult) => counters.plain(isTooSlow ? 'failed' : result)
+    work().then(count, (error: ServiceError) => {
       counters.plain('failed')
       refuse(error)
     })

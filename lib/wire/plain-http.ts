@@ -17,7 +17,7 @@ export interface PlainTarget {
   readonly answer: Fields
 }
 
-/** What became of a request: its answer has passed, or broke off, or the client did not wait for the end of it. */
+/** What became of a request: its answer has passed, or broke off (or was one of ours, for a body that came too slowly), or the client did not wait for the end of it. */
 export type PlainResult = 'passed' | 'failed' | 'left'
 
 /** Methods that change nothing (RFC 9110 §9.2.1), TRACE aside. */

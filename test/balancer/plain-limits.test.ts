@@ -78,6 +78,11 @@ t.test('a body that comes too slowly: 408', async t => {
   const slow = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx'
   t.match(await askRaw(t, balancer.port, slow), /^HTTP\/1\.1 408 [\s\S]*WSO_ERR_SLOW_BODY/)
   t.equal(await balancer.metric('plain_connections_shed_total', { reason: 'slow_body' }), 1)
+  await waitFor(
+    async () => (await balancer.metric('plain_requests_total', { result: 'failed' })) === 1,
+    'it is counted',
+  )
+  t.equal(await balancer.metric('plain_requests_total', { result: 'passed' }), 0, 'the answer was ours')
 })
 
 t.test('a body that the app does not read is not blamed on its client: 504, not 408', async t => {
