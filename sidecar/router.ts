@@ -143,7 +143,8 @@ export class Router {
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
       parcel.start = lane.moving === 0
-      parcel.until = performance.now() + Math.max(timeoutMs, PATIENCE * recipientWaitMs)
+      // One limit for all attempts with an introduction.
+      if (parcel.introductions === 0) parcel.until = performance.now() + Math.max(timeoutMs, PATIENCE * recipientWaitMs)
       lane.moving++
       lane.movingBytes += parcel.bytes
       lane.towards = finder.nameOf(target)
@@ -156,7 +157,10 @@ export class Router {
 
   async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {
     const { finder, timeoutMs } = this.#options
-    const answer = await finder.ask(target, parcel, deadlineIn(timeoutMs))
+    // Deadlines of the same length are shared, so only an attempt after the first gets one of its own.
+    const limitMs =
+      parcel.introductions === 0 ? timeoutMs : Math.max(1, Math.min(timeoutMs, parcel.until - performance.now()))
+    const answer = await finder.ask(target, parcel, deadlineIn(limitMs))
     lane.moving--
     lane.movingBytes -= parcel.bytes
     if (isMiss(answer)) this.#missed(sender, outbox, lane, parcel, target, answer)
@@ -204,7 +208,8 @@ export class Router {
 
   /** The transport sends the handshake along this time. */
   #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel): void {
-    if (++parcel.introductions > MAX_INTRODUCTIONS) this.#finish(sender, outbox, lane, parcel, 'rejected', '')
+    const isLate = performance.now() >= parcel.until
+    if (++parcel.introductions > MAX_INTRODUCTIONS || isLate) this.#finish(sender, outbox, lane, parcel, 'rejected', '')
     else lane.waiting.unshift(parcel)
     this.#advance(sender, outbox, lane)
   }

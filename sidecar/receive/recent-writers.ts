@@ -10,26 +10,31 @@ const MAX_USERS = 50_000
 
 /** Which connections of this pod have written to a user a moment ago: their app may not have read it. */
 export class RecentWriters {
-  readonly #now: () => number
   #young = new Map<string, Set<Fenceable>>()
   #old = new Map<string, Set<Fenceable>>()
-  #since: number
+  // A timer, because a pod on which nothing is written any more would keep closed connections.
+  readonly #timer = setInterval(() => this.#age(), KEEP_MS)
 
-  /** @param now milliseconds on any clock that never goes back */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now
-    this.#since = now()
+  constructor() {
+    this.#timer.unref()
+  }
+
+  /** Users of both spans; one that is in both counts twice. */
+  get users(): number {
+    return this.#young.size + this.#old.size
   }
 
   note(user: string, writer: Fenceable): void {
-    this.#age()
     const writers = this.#young.get(user)
-    if (writers) writers.add(writer)
-    else this.#young.set(user, new Set([writer]))
+    if (writers) {
+      writers.add(writer)
+      return
+    }
+    if (this.#young.size >= MAX_USERS) this.#age()
+    this.#young.set(user, new Set([writer]))
   }
 
   of(user: string): ReadonlySet<Fenceable> {
-    this.#age()
     return new Set([...(this.#old.get(user) ?? []), ...(this.#young.get(user) ?? [])])
   }
 
@@ -38,12 +43,12 @@ export class RecentWriters {
     await Promise.all(Array.from(this.of(user), writer => writer.fence(timeoutMs)))
   }
 
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
   #age(): void {
-    const now = this.#now()
-    const elapsed = now - this.#since
-    if (elapsed < KEEP_MS && this.#young.size < MAX_USERS) return
-    this.#old = elapsed < 2 * KEEP_MS ? this.#young : new Map()
+    this.#old = this.#young
     this.#young = new Map()
-    this.#since = now
   }
 }

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import fc from 'fast-check'
 import type { Counter } from 'prom-client'
 import t from 'tap'
@@ -6,6 +7,7 @@ import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Bridge } from '../../lib/wire/bridge.ts'
+import type { Deadline } from '../../lib/wire/deadline.ts'
 import type { Message } from '../../lib/wire/message.ts'
 import type { Answer } from '../../lib/wire/outcome.ts'
 import { serialNumbers } from '../../lib/wire/transport/serial-numbers.ts'
@@ -26,16 +28,24 @@ const [HERE, THERE, ELSEWHERE] = [1, 2, 3].map(n => createMember('127.0.0.1', n)
   ReturnType<typeof createMember>,
 ]
 
+interface Started {
+  readonly text: string
+  readonly at: string
+  readonly start: boolean
+  readonly end: (answer?: Answer) => void
+  readonly deadline?: Deadline
+}
+
 /** A router whose deliveries end when the test says so: `started` has them in the order in which they began. */
 function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
-  const started: { text: string; at: string; end: (answer?: Answer) => void; start: boolean }[] = []
+  const started: Started[] = []
   const world = { owner: THERE, pipelines, turbulent: false }
   const registry = new Registry()
   const transport: Transport = {
-    send: (member, { message: { data }, start }) =>
+    send: (member, { message: { data }, start }, deadline) =>
       new Promise(resolve => {
         const end = (answer: Answer = 'delivered') => resolve(answer)
-        started.push({ text: data.toString(), at: member.name, end, start })
+        started.push({ text: data.toString(), at: member.name, end, start, deadline })
       }),
     announce: () => Promise.resolve(true),
     pipelines: () => world.pipelines,
@@ -306,5 +316,31 @@ t.test(
     const texts = started.map(({ text }) => text)
     t.equal(new Set(texts).size, 2 * count, 'each once')
     for (let n = 0; n < count; n++) t.ok(texts.indexOf(`${n} first`) < texts.indexOf(`${n} second`), 'in order')
+  },
+)
+
+t.test(
+  'a message that is sent again because its sender is not known there has one time limit for all attempts',
+  async t => {
+    const clock = { now: performance.now() }
+    const time = mock.method(performance, 'now', () => clock.now)
+    mock.timers.enable({ apis: ['setTimeout'] })
+    t.teardown(() => {
+      time.mock.restore()
+      mock.timers.reset()
+    })
+    const introduce: Answer = { member: undefined, introduce: true }
+    const { send, started, end, outcomes } = start(t)
+    send('hello')
+    clock.now += 50_000
+    await end(0, introduce)
+    t.equal(started.length, 2)
+    t.equal(started[1]?.deadline?.aborted, false)
+    mock.timers.tick(10_100)
+    t.equal(started[1]?.deadline?.aborted, true, 'of the 60 s 10 were left')
+    clock.now += 10_100
+    await end(1, introduce)
+    t.strictSame(await outcomes(), { rejected: 1 })
+    t.equal(started.length, 2)
   },
 )
