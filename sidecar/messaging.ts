@@ -160,6 +160,7 @@ export function createMessaging(
     unparsed: reason => unparsed.inc({ reason }),
     replies: () => replies,
     router: () => router,
+    onEnded: origin => transport.endAll(origin),
     memory: part(SENDERS_SHARE, messages),
     metrics,
   })

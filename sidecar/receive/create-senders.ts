@@ -4,6 +4,7 @@ import type { AddressFinder, Unparsed } from '../../lib/websocket/address-finder
 import type { Bridge } from '../../lib/wire/bridge.ts'
 import { A_MOMENT_AGO, type Answer } from '../../lib/wire/outcome.ts'
 import { dialLimitsOf } from '../../lib/wire/settings.ts'
+import type { Origin } from '../../lib/wire/transport/transport.ts'
 import type { LocalLetter } from '../deliver.ts'
 import type { MessagingConfig } from '../messaging.ts'
 import type { Router } from '../router.ts'
@@ -24,13 +25,15 @@ export interface SendersDeps {
   readonly unparsed: (why: Unparsed) => void
   /** Of what all of them take. */
   readonly memory: Allotment
+  /** Tells the pods that copies of its messages have introduced a connection to. */
+  readonly onEnded: (origin: Origin) => void
   readonly metrics: Metrics
 }
 
 /** The connections into the app that stand for clients of other pods, by a sidecar's settings. */
 export function createSenders(
   config: MessagingConfig,
-  { connections, replies, router, find, unparsed, memory, metrics }: SendersDeps,
+  { connections, replies, router, find, unparsed, onEnded, memory, metrics }: SendersDeps,
 ): SenderConnections {
   const recipientOf = (payload: Buffer) => {
     const found = find.find(payload)
@@ -60,6 +63,7 @@ export function createSenders(
       } else if (config.SENDER_REPLIES === 'drop') replies().drop()
       else replies().push(shadow, message)
     },
+    onEnded,
     metrics,
   })
 }

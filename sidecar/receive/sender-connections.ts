@@ -38,6 +38,8 @@ export interface SenderConnectionsOptions {
   /** The connection into the app of a client that is served here. */
   readonly serving: (id: string) => Bridge | undefined
   onReply(shadow: Shadow, message: Message): void
+  /** A connection of another pod has ended, and so has its shadow. */
+  onEnded(origin: Origin): void
   readonly metrics: Metrics
 }
 
@@ -132,7 +134,11 @@ export class SenderConnections {
 
   /** A connection has ended, or is served by this pod now. */
   close(id: string, end: ShadowEnd): void {
-    this.#shadows.get(id)?.close(end)
+    const shadow = this.#shadows.get(id)
+    if (!shadow) return
+    shadow.close(end)
+    // Copies of its last messages may still be sent on until then.
+    if (end === 'sender') void shadow.whenGone.then(() => this.#options.onEnded(shadow.origin))
   }
 
   closeAll(end: ShadowEnd): void {
@@ -142,6 +148,7 @@ export class SenderConnections {
   stop(): void {
     this.#stopped = true
     clearInterval(this.#sweep)
+    this.writers.stop()
     for (const [, shadow] of this.#shadows) shadow.terminate()
   }
 

@@ -126,6 +126,25 @@ t.test('a shadow ends with the connection that it stands for', async t => {
   t.equal(apps[1]?.server.clients.size, 1, 'the app has only bob left')
 })
 
+for (const TRANSPORT of ['link', 'http'] as const)
+  t.test(`${TRANSPORT}: so does the one on a third pod, which got the handshake with a copy`, async t => {
+    const apps = [1, 2, 3].map(() => startApp(t, { onConnection: passOn }))
+    const { sidecars, ownerOf } = await startStack(t, await Promise.all(apps), { sidecar: { TRANSPORT } })
+    const [, second, third] = sidecars as [Running, Running, Running]
+    const bob = userOn(ownerOf, 1, 'bob')
+    const devices = [await connect(t, second.port, { user: bob }), await connect(t, third.port, { user: bob })]
+    const alice = await connect(t, sidecars[0]?.port ?? 0, { user: userOn(ownerOf, 0, 'alice') })
+    await waitFor(async () => {
+      alice.send(text(bob, 'hello'))
+      return devices.every(device => device.messages.length > 0)
+    }, 'both devices get it')
+    t.equal(await open(third), 1, 'as from the sender')
+    alice.socket.close()
+    for (const sidecar of [second, third])
+      await waitFor(async () => (await closed(sidecar, 'sender')) === 1, 'it is told')
+    t.equal(await open(third), 0)
+  })
+
 t.test('a shadow without a message for long is closed, and opened again by the next', async t => {
   const { sidecars, bob, device, join } = await start(t, { SENDER_IDLE_SECONDS: 1 })
   const alice = await join('alice')
