@@ -1,3 +1,4 @@
+import { type Confirm, createConfirm } from '../lib/routing/discovery/confirm.ts'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import { parseSelf } from '../lib/routing/members.ts'
 import { Allotment } from '../lib/service/memory/allotment.ts'
@@ -15,6 +16,7 @@ import { handOverAll, handOverDeadline, movable } from './drain.ts'
 import { isLinkHandshake, linkRoute } from './link-route.ts'
 import { isPeerMessage, messageRoute } from './message-route.ts'
 import { createMessaging, LINKS_SHARE } from './messaging.ts'
+import { Confirmations } from './peers/confirmations.ts'
 import { MemberAddresses } from './peers/member-addresses.ts'
 import { PeerGate, type PeerGateOptions } from './peers/peer-gate.ts'
 import { readinessOf } from './readiness.ts'
@@ -26,7 +28,7 @@ const MAX_HELD_BYTES = 48 << 20
 /** The sidecar as a server that does not listen yet. */
 export async function buildApp(
   config: SidecarConfig,
-  deps: Deps & { discovery?: Discovery } & Pick<PeerGateOptions, 'addressOf'>,
+  deps: Deps & { discovery?: Discovery; confirm?: Confirm } & Pick<PeerGateOptions, 'addressOf'>,
 ): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
@@ -49,8 +51,10 @@ export async function buildApp(
     },
   )
   const addresses = new MemberAddresses({ self: parseSelf(config.SELF) })
+  const confirmations = new Confirmations(deps.confirm ?? createConfirm(config))
   const messaging = createMessaging(config, {
     find,
+    confirm: host => confirmations.isMember(host),
     members: () => discovery.members,
     onMet: member => addresses.met(member),
     memory,
@@ -64,6 +68,7 @@ export async function buildApp(
     tokenRequired: config.TOKEN_REQUIRED,
     target: config.TARGET,
     metrics,
+    confirm: async name => (await messaging.confirm(name)) !== undefined,
     ...(deps.addressOf && { addressOf: deps.addressOf }),
   })
   discovery.onChange(members => {

@@ -92,7 +92,7 @@ export async function linkRoute(
     scope.websocketServer.on('headers', headers => headers.push(`${LINK_VERSION_HEADER}: ${LINK_VERSION}`))
     scope.addHook('onRequest', async request => {
       if (!request.ws) return
-      const standing = gate.admit(request.raw)
+      const standing = await gate.admit(request.raw)
       const protocol = request.headers['sec-websocket-protocol']
       if (protocol !== LINK_PROTOCOL)
         throw serviceError('BAD_MESSAGE', `links here are ${LINK_PROTOCOL}, not ${protocol}`)

@@ -1,5 +1,5 @@
 import { MemberHistory } from '../lib/routing/history.ts'
-import type { Member } from '../lib/routing/members.ts'
+import { type Member, parseMember } from '../lib/routing/members.ts'
 import type { MemberSet } from '../lib/routing/rendezvous.ts'
 import type { Logger } from '../lib/service/log.ts'
 import { Allotment } from '../lib/service/memory/allotment.ts'
@@ -93,6 +93,8 @@ export interface Messaging {
   stayed(user: string, bridge: Bridge, key: string): void
   /** A message has passed that may be addressed and was not looked at; its sender is told, where that is wanted. */
   unparsed(bridge: Bridge, direction: Direction, why: Unparsed): void
+  /** The member of this name, where need be by asking whether one that no list has is one all the same: then it is known from then on. */
+  confirm(name: string): Promise<Member | undefined>
   /** To be called with the members at the start, and after every change. */
   membersChanged(members: MemberSet): void
   stop(): void
@@ -102,6 +104,8 @@ export interface MessagingDeps {
   readonly find: AddressFinder
   readonly members: () => MemberSet
   readonly history?: MemberHistory
+  /** Whether a host that no list has is a member all the same. */
+  readonly confirm?: (host: string) => Promise<boolean>
   /** Called each time that a member is met which no list need have. */
   readonly onMet?: (member: Member) => void
   /** What all may take, and links of it; without bounds where it is not said. */
@@ -113,7 +117,7 @@ export interface MessagingDeps {
 
 export function createMessaging(
   config: MessagingConfig,
-  { find, members, history = new MemberHistory(), onMet, memory = UNLIMITED(), links, log, metrics }: MessagingDeps,
+  { find, members, history = new MemberHistory(), confirm, onMet, memory = UNLIMITED(), links, log, metrics }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const { messages, locations } = memory.accounts
@@ -276,8 +280,15 @@ export function createMessaging(
       // The balancer's list may be newer than ours.
       whereabouts.announced(name, [user])
       moves.set(bridge, name)
-      const member = acquaintances.get(name)
-      if (member) announcer.moved(user, member)
+      void this.confirm(name).then(member => {
+        if (member) announcer.moved(user, member)
+      })
+    },
+    async confirm(name) {
+      const known = acquaintances.get(name)
+      const host = known ? undefined : hostOf(name)
+      if (host !== undefined && (await confirm?.(host))) acquaintances.met(name)
+      return acquaintances.get(name)
     },
     stayed(user, bridge, key) {
       const there = moves.get(bridge)
@@ -298,5 +309,14 @@ export function createMessaging(
       senders.stop()
       transport.close()
     },
+  }
+}
+
+/** `undefined` for what is no member's name. */
+function hostOf(name: string): string | undefined {
+  try {
+    return parseMember(name).host
+  } catch {
+    return undefined
   }
 }

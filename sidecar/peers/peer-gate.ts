@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { parseMember } from '../../lib/routing/members.ts'
 import { serviceError } from '../../lib/service/errors.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
-import { SENDER_HEADER } from '../../lib/service/names.ts'
+import { MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
 import { tokenMatcher } from '../../lib/service/token.ts'
+import { readMemberHeader } from '../member-header.ts'
 import { meansOther } from '../target.ts'
 import type { MemberAddresses } from './member-addresses.ts'
 
@@ -16,6 +17,8 @@ export interface PeerGateOptions {
   /** Whose pods these are, as the setting `TARGET`. */
   readonly target: string
   readonly metrics: Metrics
+  /** Whether who has this name, which no list has, is a member all the same. */
+  readonly confirm?: (name: string) => Promise<boolean>
   /** Where a request comes from. */
   readonly addressOf?: (request: IncomingMessage) => string
 }
@@ -78,12 +81,24 @@ export class PeerGate {
   }
 
   /**
+   * As {@link standing}, and asks about the address of a request that no list has: the list can be some seconds old, and a new
+   * pod sends messages as soon as it is ready.
+   */
+  async recognize(request: IncomingMessage): Promise<Standing> {
+    const standing = this.standing(request)
+    if (standing !== 'unknown' || request.headers[MEMBER_HEADER] === undefined) return standing
+    const name = readMemberHeader(request.headers)
+    const isItself = this.#options.addresses.isOf(this.#addressOf(request), parseMember(name))
+    return isItself && (await this.#options.confirm?.(name)) ? 'address' : 'unknown'
+  }
+
+  /**
    * Lets in who sends messages.
    *
    * @throws `WSO_ERR_UNKNOWN_PEER` (503) for a stranger, and what {@link standing} throws
    */
-  admit(request: IncomingMessage): Standing {
-    const standing = this.standing(request)
+  async admit(request: IncomingMessage): Promise<Standing> {
+    const standing = await this.recognize(request)
     if (standing !== 'unknown') return standing
     this.#refused.inc({ reason: 'unknown_peer' })
     throw serviceError('UNKNOWN_PEER')
