@@ -42,7 +42,7 @@ const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLIN
 export async function messageRoute(
   app: FastifyInstance,
   inbox: Inbox,
-  gate: Pick<PeerGate, 'isPeer' | 'admit' | 'standing' | 'proves'>,
+  gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>,
   maxPayloadBytes: number,
   memory?: Allotment,
 ): Promise<void> {
@@ -53,7 +53,7 @@ export async function messageRoute(
     scope.addHook('onRequest', async request => {
       // Where plain requests of clients are not passed on, they come here.
       if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
-      const standing = request.method === 'POST' ? gate.admit(request.raw) : gate.standing(request.raw)
+      const standing = await (request.method === 'POST' ? gate.admit(request.raw) : gate.recognize(request.raw))
       // Of a message it says where replies go.
       if (request.method !== 'PUT' && request.headers[MEMBER_HEADER] === undefined) return
       if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)

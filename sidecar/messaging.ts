@@ -117,7 +117,17 @@ export interface MessagingDeps {
 
 export function createMessaging(
   config: MessagingConfig,
-  { find, members, history = new MemberHistory(), confirm, onMet, memory = UNLIMITED(), links, log, metrics }: MessagingDeps,
+  {
+    find,
+    members,
+    history = new MemberHistory(),
+    confirm,
+    onMet,
+    memory = UNLIMITED(),
+    links,
+    log,
+    metrics,
+  }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
   const { messages, locations } = memory.accounts

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp as buildBalancer } from '../../balancer/app.ts'
 import { loadBalancerConfig } from '../../balancer/config.ts'
+import type { Confirm } from '../../lib/routing/discovery/confirm.ts'
 import { MemberWatch } from '../../lib/routing/discovery/member-watch.ts'
 import type { MemberSink, MemberSource } from '../../lib/routing/discovery/source.ts'
 import { createLogger } from '../../lib/service/log.ts'
@@ -115,11 +116,13 @@ export function startSidecar(
   env: Env = {},
   /** Where requests come from, for tests in which that is no address of this machine. */
   addressOf?: (request: IncomingMessage) => string,
+  /** Whether a host that the list does not have is a member. */
+  confirm?: Confirm,
 ): Promise<Running> {
   return run(t, 'sidecar', (own, deps) =>
     buildSidecar(
       loadSidecarConfig(prefixed({ DISCOVERY: 'file', MEMBERS_FILE: members.path, APP_PORT: appPort, ...own, ...env })),
-      { ...deps, ...(addressOf && { addressOf }) },
+      { ...deps, ...(addressOf && { addressOf }), ...(confirm && { confirm }) },
     ),
   )
 }

@@ -196,8 +196,8 @@ t.test('who announces users is judged once, before the body is read', async t =>
   const member = '10.0.0.7:8081'
   const gate = {
     isPeer: () => true,
-    admit: () => 'token' as const,
-    standing: () => (judged.push('standing') > 1 ? 'unknown' : 'token') as Standing,
+    admit: async () => 'token' as const,
+    recognize: async () => (judged.push('recognize') > 1 ? 'unknown' : 'token') as Standing,
     // As where the list of members has changed while the body came.
     proves: () => judged.push('proves') <= 2,
   }
@@ -212,6 +212,6 @@ t.test('who announces users is judged once, before the body is read', async t =>
     payload: encodeUsers(['ann']),
   })
   t.equal(answer.statusCode, 204)
-  t.strictSame(judged, ['standing', 'proves'])
+  t.strictSame(judged, ['recognize', 'proves'])
   t.strictSame(met, [member])
 })

@@ -74,8 +74,7 @@ export class TargetAddresses {
 /** How Kubernetes writes an address as the first label of a pod's name. */
 export const spelled = (address: string): string => address.toLowerCase().replace(/[.:]/g, '-')
 
-const spells = (name: string, address: string): boolean =>
-  name.toLowerCase().split('.', 1)[0] === spelled(address)
+const spells = (name: string, address: string): boolean => name.toLowerCase().split('.', 1)[0] === spelled(address)
 
 /** A name that does not exist is an answer: no records. */
 export async function orNone<T>(answer: Promise<T[]>): Promise<T[]> {

@@ -71,3 +71,43 @@ t.test('a pod that is told to end waits for what its clients have sent last, tho
   t.equal(await a.metric('messages_routed_total', { outcome: 'delivered' }), 1)
   await waitFor(() => bob.texts.length === 1, 'it has arrived')
 })
+
+for (const TRANSPORT of ['link', 'http'])
+  t.test(
+    `${TRANSPORT}: a pod whose list is late takes a new pod's messages at once where the cluster confirms it`,
+    async t => {
+      const asked: string[] = []
+      const apps = await Promise.all([startApp(t, { onConnection: chat }), startApp(t, { onConnection: chat })])
+      const list = await membersFile()
+      const a = await startSidecar(t, apps[0].port, list, { TRANSPORT })
+      await list.set(a.name)
+      // Not loopback, which is always believed; the new pod is asked about by the address that its name has.
+      const stranger = ({ headers, socket }: IncomingMessage) =>
+        headers[SENDER_HEADER] === undefined ? String(socket.remoteAddress) : '10.9.9.9'
+      const b = await startSidecar(t, apps[1].port, await membersFile(), { TRANSPORT }, stranger, async host => {
+        asked.push(host)
+        return host === '10.9.9.9'
+      })
+      const post = (member: string) =>
+        fetch(`http://127.0.0.1:${b.port}/message`, {
+          method: 'POST',
+          body: '\u0001hi',
+          headers: {
+            'ws-user-id': 'bob',
+            'x-ws-operator-sender': 'me',
+            'x-ws-operator-member': member,
+            'x-ws-operator-message-id': '1',
+            'x-ws-operator-lane': '1',
+            'x-ws-operator-deliver': 'client',
+          },
+        })
+      const bob = await connect(t, b.port, { user: 'bob' })
+      t.equal((await post('10.9.9.8:3000')).status, 503, 'not under the name of another address')
+      t.strictSame(asked, [])
+      t.equal((await post('10.9.9.9:3000')).status, 204)
+      t.strictSame(asked, ['10.9.9.9'])
+      t.equal((await post('10.9.9.9:3000')).status, 204, 'and from then on without asking')
+      t.strictSame(asked, ['10.9.9.9'])
+      await bob.received(2)
+    },
+  )
