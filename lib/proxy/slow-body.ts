@@ -20,9 +20,11 @@ export function watchBody(request: IncomingMessage, { windowMs, minBytesPerSecon
   const least = (minBytesPerSecond * windowMs) / 1000
   let before = socket.bytesRead
   const timer = setInterval(() => {
+    // A request that nobody reads to its end has no event for the end of its socket.
+    if (socket.destroyed) clearInterval(timer)
     const come = socket.bytesRead - before
     before = socket.bytesRead
-    if (come >= least || request.isPaused()) return
+    if (socket.destroyed || come >= least || request.isPaused()) return
     clearInterval(timer)
     slow()
   }, windowMs)
