@@ -139,7 +139,8 @@ t.test('an app without pods, and pods that do not know each other', async t => {
     await kube('rollout', 'restart', 'deployment', 'chat')
     // Of an answer with status 503, `kubectl get --raw` shows no body.
     const ask = 'fetch("http://127.0.0.1:9090/readyz").then(answer => answer.text()).then(console.log)'
-    const readyz = (pod: string) => kube('exec', pod, '-c', 'chat', '--', 'node', '-e', ask).catch(String)
+    const readyz = (pod: string) =>
+      kubectl(['exec', '-n', namespace, pod, '-c', 'chat', '--', 'node', '-e', ask]).catch(String)
     await waitFor(
       'a new pod says why it is not ready',
       async () => {
