@@ -127,7 +127,7 @@ t.test('Metacontroller asks for what it may, and may what it asks for', async t 
   await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/headless-service=other-ws-proxy-headless`)
   await waitFor('the Service has another name', async () => {
     const names = (await api.list(services, namespace)).items.map(({ metadata }) => metadata.name)
-    return names.includes('other') && !names.includes('chat-ws-proxy-headless')
+    return names.includes('other-ws-proxy-headless') && !names.includes('chat-ws-proxy-headless')
   })
   await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/balancer=none`)
   await waitFor('the balancer is gone', async () => !(await exists(api.get(balancers, namespace, 'chat'))))
