@@ -102,7 +102,15 @@ export class Place {
     const items = [objects].flat()
     const words = command.length > 0 ? command : ['apply']
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
-    await kubectl([...words, '-n', this.namespace, '-f', '-'], { input })
+    for (;;) {
+      try {
+        await kubectl([...words, '-n', this.namespace, '-f', '-'], { input })
+        break
+      } catch (error) {
+        // Somebody else has written meanwhile: the operator's status is enough. A person would say it again.
+        if (!String(error).includes('the object has been modified')) throw error
+      }
+    }
     return this.get(items[0]!.metadata.name)
   }
 
