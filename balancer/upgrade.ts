@@ -5,12 +5,11 @@ import type { Member } from '../lib/routing/members.ts'
 import { encodeKeyHeader } from '../lib/routing/routing-key.ts'
 import { serviceError } from '../lib/service/errors.ts'
 import {
-  ARRIVING_HEADER,
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
   CONTROL_HEADER,
+  HOP_HEADERS,
   PROXY_INSTANCE_HEADER,
-  SHADOW_HEADER,
   TARGET_HEADER,
   UPSTREAM_HOST_HEADER,
   USER_HEADER,
@@ -25,16 +24,7 @@ import { type BalancerConfig, MAX_HELLO_BYTES } from './config.ts'
 import { newPlacement, type Placement } from './placement.ts'
 
 /** A client's own claim of these never passes. */
-const FORGEABLE: ReadonlySet<string> = new Set([
-  USER_HEADER,
-  CLIENT_REQUEST_HEADER,
-  CONNECTION_HEADER,
-  CONTROL_HEADER,
-  ARRIVING_HEADER,
-  SHADOW_HEADER,
-  TARGET_HEADER,
-  ...FORWARDED_NAMES,
-])
+const FORGEABLE: ReadonlySet<string> = new Set([...HOP_HEADERS, ...FORWARDED_NAMES])
 
 export interface PlannerOptions {
   readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO' | 'TARGET'>

@@ -6,9 +6,8 @@ import {
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
   CONTROL_HEADER,
+  HOP_HEADERS,
   INSTANCE_HEADER,
-  SHADOW_HEADER,
-  TARGET_HEADER,
   USER_HEADER,
 } from '../lib/service/names.ts'
 import { parseSecret } from '../lib/wire/control.ts'
@@ -17,17 +16,6 @@ import type { Plan } from '../lib/wire/proxy.ts'
 import { confirmedUser, userOf } from '../lib/wire/user.ts'
 import type { SidecarConfig } from './config.ts'
 import { assertTarget } from './target.ts'
-
-/** Set anew here, or not meant for the app. */
-const BETWEEN_US: ReadonlySet<string> = new Set([
-  USER_HEADER,
-  CLIENT_REQUEST_HEADER,
-  CONNECTION_HEADER,
-  CONTROL_HEADER,
-  ARRIVING_HEADER,
-  SHADOW_HEADER,
-  TARGET_HEADER,
-])
 
 /** What the sidecar remembers of a connection. */
 export interface Identity {
@@ -83,7 +71,7 @@ export function planner(
     return {
       host: config.APP_HOST,
       port: config.APP_PORT,
-      drop: BETWEEN_US,
+      drop: HOP_HEADERS,
       set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
       answer: { [INSTANCE_HEADER]: instance },
       context: { user, id, key, secret, arriving },

@@ -152,3 +152,14 @@ export const METRIC_PREFIX = 'ws_operator_'
 
 /** Default chain of places where a handshake names its user. */
 export const DEFAULT_ROUTING_KEY = `header:${USER_HEADER},query:user`
+
+/** Request headers that balancers and sidecars write for each other: never taken from a client, never shown to the app as they came. */
+export const HOP_HEADERS: ReadonlySet<string> = new Set([
+  USER_HEADER,
+  CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
+  CONTROL_HEADER,
+  ARRIVING_HEADER,
+  SHADOW_HEADER,
+  TARGET_HEADER,
+])
