@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
+import { checkWire, wireSettings } from '../lib/proxy/proxy-settings.ts'
+import { checkRouting, routingParsers, routingSettings } from '../lib/routing/routing-settings.ts'
+import { baseSettings } from '../lib/service/base-settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
 import { DEFAULT_PORT, REBALANCES, REHOME_HELLOS, REHOMES } from '../lib/service/names.ts'
-import { baseSettings } from '../lib/service/settings.ts'
-import { checkWire, wireSettings } from '../lib/wire/settings.ts'
 
 /** Largest first message that is repeated. */
 export const MAX_HELLO_BYTES = 16_384

@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BenchCase, Effort } from './cases/case.ts'
-import { Child, freePorts } from './child.ts'
 import type { Report } from './load/job.ts'
-import type { Machine } from './machine.ts'
+import { Child, freePorts } from './machine/child.ts'
+import type { Machine } from './machine/machine.ts'
 import type { Peer } from './peers/peer.ts'
 
-const ECHO = new URL('./echo.ts', import.meta.url).pathname
+const ECHO = new URL('./programs/echo.ts', import.meta.url).pathname
 const LOAD = new URL('./load.ts', import.meta.url).pathname
 
 /** What a job takes besides warming up and measuring: connecting, waiting for calm, settling, closing. */

@@ -1,8 +1,8 @@
 import type { BenchCase } from './cases/case.ts'
 import { type Conditions, measureOnce } from './measurement.ts'
 import type { Peer } from './peers/peer.ts'
-import { Results } from './results.ts'
-import { format } from './table.ts'
+import { Results } from './report/results.ts'
+import { format } from './report/table.ts'
 
 /** One measurement of many. */
 export interface Step {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { freePorts } from './child.ts'
+import { freePorts } from './machine/child.ts'
 import { Churn } from './soak/churn.ts'
 import { LIMITS, LIVES } from './soak/lives.ts'
 import { MOVED_LIVES, MovingMembers } from './soak/moving.ts'

@@ -7,14 +7,14 @@ import fastify, {
   LogController,
 } from 'fastify'
 import type { TSchema } from 'typebox'
-import { serviceError } from '../lib/service/errors.ts'
-import { FailureLog, pathOnly } from '../lib/service/failure-log.ts'
+import { serviceError } from '../lib/service/http/errors.ts'
+import { tokenCheck } from '../lib/service/http/token.ts'
+import { FailureLog, pathOnly } from '../lib/service/log/failure-log.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
-import { tokenCheck } from '../lib/service/token.ts'
-import { relatedRules } from './balancer/related.ts'
-import { finalizeBalancer, syncBalancer } from './composite.ts'
+import { finalizeBalancer, syncBalancer } from './composite/composite.ts'
+import { relatedRules } from './composite/status/related.ts'
 import type { HooksConfig, Rendering } from './config.ts'
-import { finalizeDeployment, syncDeployment } from './decorator.ts'
+import { finalizeDeployment, syncDeployment } from './decorator/decorator.ts'
 import { ByteBudget } from './requests/byte-budget.ts'
 import { checkLength, readBody } from './requests/read-body.ts'
 import {
@@ -24,7 +24,7 @@ import {
   customizeRequest,
   type DecoratorRequest,
   decoratorRequest,
-} from './schemas.ts'
+} from './requests/schemas.ts'
 
 /** Requests and answers that may be in memory at the same time, as a multiple of the largest request. */
 const BUDGET_FACTOR = 4

@@ -1,12 +1,12 @@
 import { Type } from 'typebox'
+import { baseSettings } from '../lib/service/base-settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
+import { readTokens } from '../lib/service/http/token.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
-import { baseSettings } from '../lib/service/settings.ts'
-import { readTokens } from '../lib/service/token.ts'
 import manifest from '../package.json' with { type: 'json' }
-import { readMasterKeys } from './pod-token.ts'
-import { imageReference } from './values.ts'
-import { parseWaves } from './waves.ts'
+import { imageReference } from './annotations/values.ts'
+import { readMasterKeys } from './decorator/pod-token.ts'
+import { parseWaves } from './sidecar/rollout-waves.ts'
 
 /** This version of ws-operator. */
 export const OPERATOR_VERSION: string = manifest.version

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { freePort } from './addresses.ts'
 import { createConsole } from './console.ts'
 import { Demo } from './demo.ts'
-import { buildPageServer } from './page-server.ts'
-import { playScenario } from './scenario.ts'
-import { pickUsers } from './users.ts'
-import { podWords, trafficWords } from './words.ts'
+import { podWords, trafficWords } from './page/event-text.ts'
+import { buildPageServer } from './page/page-server.ts'
+import { freePort } from './pods/addresses.ts'
+import { playScenario } from './scenario/scenario.ts'
+import { pickUsers } from './scenario/users.ts'
 
 const HELP = `npm run demo [-- --once]
 

@@ -43,7 +43,7 @@ if (node === process.execPath && Number(process.versions.node.split('.')[0]) < 2
 }
 
 const [program, ...args] = process.argv.slice(2)
-// As in `npm test`: lent chunks are useless after their event (lib/wire/shared-read.ts).
+// As in `npm test`: lent chunks are useless after their event (lib/bridge/socket/read-buffer.ts).
 const forTests = program?.startsWith('test/') ? { WS_OPERATOR_POISON_READS: '1' } : {}
 const child = spawn(node, [join(root, program ?? ''), ...args], {
   cwd: root,

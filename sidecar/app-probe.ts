@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { accepts } from '../lib/wire/probe.ts'
+import { accepts } from '../lib/service/tcp-probe.ts'
 
 /** Longest time the app may take for the first bytes of its answer, in milliseconds; the kubelet waits 2 s for ours. */
 const ANSWER_TIMEOUT_MS = 1000

@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
+import { checkWire, wireSettings } from '../lib/proxy/proxy-settings.ts'
 import { parseSelf } from '../lib/routing/members.ts'
-import { checkRouting, routingParsers, routingSettings } from '../lib/routing/settings.ts'
+import { checkRouting, routingParsers, routingSettings } from '../lib/routing/routing-settings.ts'
+import { baseSettings } from '../lib/service/base-settings.ts'
 import { loadConfig } from '../lib/service/config.ts'
+import { tokenProblems } from '../lib/service/http/token.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../lib/service/names.ts'
-import { baseSettings } from '../lib/service/settings.ts'
-import { tokenProblems } from '../lib/service/token.ts'
-import { checkWire, wireSettings } from '../lib/wire/settings.ts'
 
 /** Which messages are looked at for a recipient: from clients, from the app, or both. */
 export const ROUTES = ['inbound', 'outbound', 'both'] as const

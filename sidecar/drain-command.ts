@@ -1,4 +1,4 @@
-import { drainCommand } from '../lib/service/drain-command.ts'
+import { drainCommand } from '../lib/service/drain-request.ts'
 import { DEFAULT_DRAIN_SECONDS, ENV_PREFIX } from '../lib/service/names.ts'
 
 /** The sub-command: see {@link drainCommand}. */

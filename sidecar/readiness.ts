@@ -1,5 +1,5 @@
 import type { Discovery } from '../lib/routing/discovery/discovery.ts'
-import type { Readiness } from '../lib/service/health.ts'
+import type { Readiness } from '../lib/service/http/health.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import { AppProbe } from './app-probe.ts'
 import type { SidecarConfig } from './config.ts'

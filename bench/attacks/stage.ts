@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { NODE_FLAGS } from '../node-flags.ts'
-import { cpuSeconds } from '../proc.ts'
+import { NODE_FLAGS } from '../machine/node-flags.ts'
+import { cpuSeconds } from '../machine/proc.ts'
 import type { Job, Said } from './attacker.ts'
 import type { Attack } from './attacks.ts'
 import type { MemoryCgroup } from './cgroup.ts'
@@ -15,7 +15,7 @@ export const VICTIMS = { sidecar: 192 << 20, balancer: 512 << 20 } as const
 export type Victim = keyof typeof VICTIMS
 
 /** So that it ends with this process, however that ends. */
-const LEASH = pathToFileURL(join(import.meta.dirname, '../../local/leash.mjs')).href
+const LEASH = pathToFileURL(join(import.meta.dirname, '../../local/processes/exit-with-parent.mjs')).href
 
 /** What a program keeps for the next time: its heap, and code that has become hot. */
 const KEPT_BYTES = 48 << 20

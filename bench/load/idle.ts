@@ -1,4 +1,4 @@
-import { type Memory, memoryOf } from '../proc.ts'
+import { type Memory, memoryOf } from '../machine/proc.ts'
 import { type Errors, type Job, noErrors, type Report } from './job.ts'
 import { closeLanes, delay, type Lane, openLanes } from './lane.ts'
 

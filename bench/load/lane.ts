@@ -1,4 +1,4 @@
-import { type Header, TEXT } from '../frames.ts'
+import { type Header, TEXT } from '../compare/frames.ts'
 import { Connection } from './connection.ts'
 import type { Client, Errors } from './job.ts'
 import { Ledger } from './ledger.ts'

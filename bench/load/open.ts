@@ -1,5 +1,5 @@
-import { waitedMs } from '../proc.ts'
-import { percentile } from '../stats.ts'
+import { waitedMs } from '../machine/proc.ts'
+import { percentile } from '../report/stats.ts'
 import { type Errors, type Job, noErrors, type Report } from './job.ts'
 import { closeLanes, delay, openLanes } from './lane.ts'
 import { Slices } from './slices.ts'

@@ -1,4 +1,4 @@
-import { cpuSeconds } from '../proc.ts'
+import { cpuSeconds } from '../machine/proc.ts'
 import { delay } from './lane.ts'
 
 /** What happened while it was measured. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Child } from '../child.ts'
+import { Child } from '../machine/child.ts'
 import type { Peer } from './peer.ts'
 
 const configuration = (port: number, apps: readonly number[]) => `

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Child } from '../child.ts'
+import { Child } from '../machine/child.ts'
 import type { Peer } from './peer.ts'
 
 /** Each client takes two of them. It is also as many files as a process may open by default in many containers. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Child } from '../child.ts'
+import { Child } from '../machine/child.ts'
 import type { Peer } from './peer.ts'
 
 const PROGRAM = new URL('./node-proxy-program.ts', import.meta.url).pathname

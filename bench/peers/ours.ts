@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ENV_PREFIX } from '../../lib/service/names.ts'
-import { Child } from '../child.ts'
-import { NODE_FLAGS } from '../node-flags.ts'
+import { Child } from '../machine/child.ts'
+import { NODE_FLAGS } from '../machine/node-flags.ts'
 import type { Peer, Site } from './peer.ts'
 
 const MANIFEST = new URL('../../package.json', import.meta.url)

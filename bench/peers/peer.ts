@@ -1,4 +1,4 @@
-import type { Child } from '../child.ts'
+import type { Child } from '../machine/child.ts'
 
 /** What a peer is started with. */
 export interface Site {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { encodeClose, encodeFrame, FrameReader, OPCODE, STEP } from '../../lib/wire/frames.ts'
+import { encodeClose, encodeFrame, FrameReader, OPCODE, STEP } from '../../lib/websocket/frames.ts'
 
 const MAX_MESSAGE_BYTES = 2 ** 24
 

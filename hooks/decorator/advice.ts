@@ -1,8 +1,8 @@
 import { DOMAIN } from '../../lib/service/names.ts'
-import { ANNOTATIONS, DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations.ts'
-import { neighbours, type PortsFound, tcpPorts } from '../ports.ts'
-import type { Deployment } from '../schemas.ts'
-import { record } from '../unknown.ts'
+import { ANNOTATIONS, DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations/annotations.ts'
+import type { Deployment } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
+import { neighbours, type PortsFound, tcpPorts } from '../sidecar/ports.ts'
 
 /** What the user may want to change, in whole sentences: the Deployment has its sidecar all the same. */
 export const advise = (deployment: Deployment, settings: Settings, ports: Omit<PortsFound, 'ok'>): string[] => [

@@ -1,8 +1,8 @@
 import { API_VERSION, BALANCER_KIND, balancerChildName } from '../../lib/service/names.ts'
-import type { Settings } from '../annotations.ts'
-import { DEFAULT_SERVICE_PORT } from '../balancer/service-spec.ts'
-import type { Deployment, ObservedObject, ObservedObjects } from '../schemas.ts'
-import { count, list, record } from '../unknown.ts'
+import type { Settings } from '../annotations/annotations.ts'
+import { DEFAULT_SERVICE_PORT } from '../composite/spec/service-spec.ts'
+import type { Deployment, ObservedObject, ObservedObjects } from '../requests/schemas.ts'
+import { count, list, record } from '../requests/untyped.ts'
 
 /** Where the clients of a Deployment connect, or what keeps them from it, as its balancer says. */
 export function describeEntry(

@@ -1,9 +1,9 @@
 import type { Container as SidecarContainer } from 'kubernetes-types/core/v1.d.ts'
 import { DOMAIN } from '../../lib/service/names.ts'
-import { neighbours } from '../ports.ts'
-import type { PodSpec } from '../schemas.ts'
-import { record } from '../unknown.ts'
-import { quantity } from './quantity.ts'
+import { quantity } from '../annotations/quantity.ts'
+import type { PodSpec } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
+import { neighbours } from '../sidecar/ports.ts'
 
 type List = 'requests' | 'limits'
 type Resource = 'cpu' | 'memory'

@@ -1,9 +1,9 @@
 import type { Container as SidecarContainer } from 'kubernetes-types/core/v1.d.ts'
 import { ENABLE_LABEL, OPERATOR } from '../../lib/service/names.ts'
-import type { Settings } from '../annotations.ts'
-import type { Refusal } from '../inject.ts'
-import type { Deployment } from '../schemas.ts'
-import { record } from '../unknown.ts'
+import type { Settings } from '../annotations/annotations.ts'
+import type { Deployment } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
+import type { Refusal } from './inject.ts'
 import { podResourcesProblem } from './pod-resources.ts'
 
 /** Namespaces of Kubernetes itself: a cluster must not depend on ws-operator to resolve names, or to start. */

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { serviceError } from '../../lib/service/errors.ts'
+import { serviceError } from '../../lib/service/http/errors.ts'
 import type { ByteBudget } from './byte-budget.ts'
-import { jsonExcess } from './json-limits.ts'
+import { jsonExcess } from './depth-limit.ts'
 
 /**
  * Refuses a request by what its head says of its body, before any of it is read.

@@ -1,5 +1,5 @@
 import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/names.ts'
-import type { Container, PodSpec } from '../schemas.ts'
+import type { Container, PodSpec } from '../requests/schemas.ts'
 import { appContainers } from './helper-containers.ts'
 import { meaningOf, meaningOfPort } from './port-words.ts'
 import { type ProbeKind, probePorts } from './probe-ports.ts'

@@ -1,5 +1,5 @@
-import type { Container, PodSpec } from '../schemas.ts'
-import { record } from '../unknown.ts'
+import type { Container, PodSpec } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
 
 /** Names, of containers or of their images, that stand for something beside the app. */
 const HELPERS = new Set([

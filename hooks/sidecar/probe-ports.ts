@@ -1,5 +1,5 @@
-import type { Container } from '../schemas.ts'
-import { record } from '../unknown.ts'
+import type { Container } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
 
 /** How a probe asks: what speaks HTTP, HTTPS or gRPC there, or just takes connections. */
 export type ProbeKind = 'http' | 'https' | 'grpc' | 'tcp'

@@ -1,8 +1,8 @@
-import { DEFAULTS, type Settings } from '../annotations.ts'
-import { quantity } from '../decorator/quantity.ts'
-import type { Container, PodSpec } from '../schemas.ts'
-import { record } from '../unknown.ts'
-import { cpuMillis } from '../values.ts'
+import { DEFAULTS, type Settings } from '../annotations/annotations.ts'
+import { quantity } from '../annotations/quantity.ts'
+import { cpuMillis } from '../annotations/values.ts'
+import type { Container, PodSpec } from '../requests/schemas.ts'
+import { record } from '../requests/untyped.ts'
 
 /** Resources of the sidecar; without a CPU limit unless it is asked for or the pods are Guaranteed. */
 export interface SidecarResources {

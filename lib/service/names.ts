@@ -144,7 +144,7 @@ export const DEFAULT_HOOKS_PORT = 8080
 /** Prefix of every environment variable that configures a program. */
 export const ENV_PREFIX = 'WS_OPERATOR_'
 
-/** Not a setting: `1` makes every lent chunk useless after its event (lib/wire/shared-read.ts). Tests set it. */
+/** Not a setting: `1` makes every lent chunk useless after its event (lib/bridge/socket/read-buffer.ts). Tests set it. */
 export const POISON_READS_VARIABLE = `${ENV_PREFIX}POISON_READS`
 
 /** Prefix of every metric. */

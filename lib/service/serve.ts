@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import closeWithGrace from 'close-with-grace'
-import { type AdminMetrics, buildAdmin, type HandOver, type Readiness } from './health.ts'
-import type { Logger } from './log.ts'
+import { type AdminMetrics, buildAdmin, type HandOver, type Readiness } from './http/health.ts'
+import type { Logger } from './log/log.ts'
 
 /** What a process offers: a program's own server, or workers that have it. */
 export interface Served {

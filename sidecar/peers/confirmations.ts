@@ -1,4 +1,4 @@
-import type { Confirm } from '../../lib/routing/discovery/confirm.ts'
+import type { Confirm } from '../../lib/routing/discovery/dns/confirm.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 
 /** How long nobody is asked again about a host that is no member, in milliseconds. */

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { parseMember } from '../../lib/routing/members.ts'
-import { serviceError } from '../../lib/service/errors.ts'
+import { serviceError } from '../../lib/service/http/errors.ts'
+import { tokenMatcher } from '../../lib/service/http/token.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { MEMBER_HEADER, SENDER_HEADER } from '../../lib/service/names.ts'
-import { tokenMatcher } from '../../lib/service/token.ts'
-import { readMemberHeader } from '../member-header.ts'
-import { meansOther } from '../target.ts'
+import { meansOther } from '../connections/target.ts'
+import { readMemberHeader } from '../transport/member-header.ts'
 import type { MemberAddresses } from './member-addresses.ts'
 
 export interface PeerGateOptions {

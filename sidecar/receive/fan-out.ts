@@ -1,5 +1,5 @@
-import type { SendResult } from '../../lib/wire/bridge.ts'
-import type { Presence } from '../registry.ts'
+import type { SendResult } from '../../lib/bridge/bridge.ts'
+import type { Presence } from '../connections/registry.ts'
 
 /** Bytes of one message that may be on their way to all connections of a user together, in copies of their own. */
 const MAX_COPIED_BYTES = 1_048_576

@@ -1,7 +1,7 @@
+import type { Bridge } from '../../lib/bridge/bridge.ts'
 import type { Allotment } from '../../lib/service/memory/allotment.ts'
-import type { Bridge } from '../../lib/wire/bridge.ts'
-import type { Origin } from '../../lib/wire/transport/transport.ts'
 import { ExpiringMap } from '../expiring-map.ts'
+import type { Origin } from '../transport/transport.ts'
 
 /** How long it is remembered where a client was moved to, in milliseconds; replies to it may come as long. */
 const MOVED_MS = 60_000

@@ -1,7 +1,7 @@
 import type { Member } from '../../lib/routing/members.ts'
-import type { Deadline } from '../../lib/wire/deadline.ts'
-import type { Answer } from '../../lib/wire/outcome.ts'
-import type { Letter, Origin, Transport } from '../../lib/wire/transport/transport.ts'
+import type { Deadline } from '../transport/deadline.ts'
+import type { Answer } from '../transport/outcome.ts'
+import type { Letter, Origin, Transport } from '../transport/transport.ts'
 
 /** What is known of one sender's connection. */
 interface Known {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
-import { processTree } from '../../bench/proc.ts'
+import { processTree } from '../../bench/machine/proc.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const MAIN = new URL('../../bench/main.ts', import.meta.url).pathname

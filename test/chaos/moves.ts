@@ -1,4 +1,4 @@
-import { percentile } from '../../bench/stats.ts'
+import { percentile } from '../../bench/report/stats.ts'
 import { parseMember } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { type AppEvent, podOf, type Truth, userOf } from './events.ts'

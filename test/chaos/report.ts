@@ -1,4 +1,4 @@
-import { percentile } from '../../bench/stats.ts'
+import { percentile } from '../../bench/report/stats.ts'
 import { CHECKS } from './findings.ts'
 import type { Result } from './run.ts'
 

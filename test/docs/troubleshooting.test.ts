@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { READY_REASONS } from '../../hooks/balancer/status.ts'
-import { REFUSALS } from '../../hooks/inject.ts'
-import { ERRORS } from '../../lib/service/errors.ts'
-import { CLOSE } from '../../lib/wire/close-codes.ts'
+import { READY_REASONS } from '../../hooks/composite/status/status.ts'
+import { REFUSALS } from '../../hooks/decorator/inject.ts'
+import { ERRORS } from '../../lib/service/http/errors.ts'
+import { CLOSE } from '../../lib/websocket/close-codes.ts'
 
 const root = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')

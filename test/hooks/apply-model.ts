@@ -1,7 +1,7 @@
-import type { DesiredObject } from '../../hooks/keep.ts'
-import type { FieldSet } from '../../hooks/ownership.ts'
-import type { CompositeRequest, DecoratorRequest, ObservedObject } from '../../hooks/schemas.ts'
-import { type Fields, isFields, listKeys, mergeApplied } from '../../local/apply.ts'
+import type { DesiredObject } from '../../hooks/apply/last-applied.ts'
+import type { FieldSet } from '../../hooks/apply/managed-fields.ts'
+import type { CompositeRequest, DecoratorRequest, ObservedObject } from '../../hooks/requests/schemas.ts'
+import { type Fields, isFields, listKeys, mergeApplied } from '../../local/pods/apply.ts'
 
 /**
  * What Metacontroller and an API server do with a decorator's answer (or, in the same way, a composite's), as far as these hooks depend on it: labels and

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { decide } from '../../hooks/inject.ts'
-import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import { decide } from '../../hooks/decorator/inject.ts'
+import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { config, recorded } from './helper.ts'
 
 function advice(annotations: Record<string, string>): string {

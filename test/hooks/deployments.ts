@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { recorded } from './helper.ts'
 
 const SEED = 20_261_123

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import type { DecoratorRequest } from '../../hooks/schemas.ts'
+import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
 
 const RUNS = 150

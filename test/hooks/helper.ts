@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { buildApp } from '../../hooks/app.ts'
 import { loadHooksConfig } from '../../hooks/config.ts'
-import { createLogger } from '../../lib/service/log.ts'
+import { createLogger } from '../../lib/service/log/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }

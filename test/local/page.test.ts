@@ -3,8 +3,8 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { createConsole } from '../../local/console.ts'
 import { Demo } from '../../local/demo.ts'
-import { buildPageServer } from '../../local/page-server.ts'
-import { pickUsers } from '../../local/users.ts'
+import { buildPageServer } from '../../local/page/page-server.ts'
+import { pickUsers } from '../../local/scenario/users.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']

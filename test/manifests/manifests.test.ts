@@ -3,12 +3,12 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
-import { relatedRules } from '../../hooks/balancer/related.ts'
-import { balancerObjects } from '../../hooks/balancer-objects.ts'
+import { balancerObjects } from '../../hooks/composite/children/balancer-objects.ts'
+import { relatedRules } from '../../hooks/composite/status/related.ts'
 import { DEFAULT_IMAGE, hooksSchema } from '../../hooks/config.ts'
-import { syncDeployment } from '../../hooks/decorator.ts'
-import { PROGRAM_ARGS, probes, restrictedContainer, waitBeforeStop } from '../../hooks/pod.ts'
-import type { CompositeRequest, DecoratorRequest } from '../../hooks/schemas.ts'
+import { syncDeployment } from '../../hooks/decorator/decorator.ts'
+import type { CompositeRequest, DecoratorRequest } from '../../hooks/requests/schemas.ts'
+import { PROGRAM_ARGS, probes, restrictedContainer, waitBeforeStop } from '../../hooks/sidecar/container-defaults.ts'
 import {
   API_GROUP,
   API_VERSION,

@@ -155,7 +155,7 @@ t.test('the hook is in a hurry: it loads next to nothing', async t => {
   const loaded = stderr.trim().split('\n')
   t.strictSame(
     loaded.map(url => fileURLToPath(url).slice(root.length)),
-    ['sidecar/main.ts', 'sidecar/drain-command.ts', 'lib/service/drain-command.ts', 'lib/service/names.ts'],
+    ['sidecar/main.ts', 'sidecar/drain-command.ts', 'lib/service/drain-request.ts', 'lib/service/names.ts'],
   )
 })
 

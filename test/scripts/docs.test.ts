@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { NATIVE_SINCE } from '../../hooks/annotations.ts'
+import { NATIVE_SINCE } from '../../hooks/annotations/annotations.ts'
 import { stale, writeDocs } from '../../scripts/docs.ts'
 
 /** All that a generated part needs to be there already: the README's marks. */

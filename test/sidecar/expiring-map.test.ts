@@ -5,7 +5,7 @@ import { Allotment } from '../../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../../lib/service/memory/budget.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../../sidecar/expiring-map.ts'
-import { Whereabouts } from '../../sidecar/whereabouts.ts'
+import { Whereabouts } from '../../sidecar/send/location-cache.ts'
 
 function start(maxEntries = 100) {
   const clock = { now: 0, evicted: 0 }

@@ -1,4 +1,4 @@
-import type { DeliveryOptions } from '../../sidecar/deliver.ts'
+import type { DeliveryOptions } from '../../sidecar/receive/delivery.ts'
 
 /** For deliveries whose messages are not delivered as their senders'. */
 export const noSenders: Pick<DeliveryOptions, 'senders' | 'leaving' | 'reply'> = {

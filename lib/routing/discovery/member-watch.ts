@@ -1,4 +1,4 @@
-import type { Logger } from '../../service/log.ts'
+import type { Logger } from '../../service/log/log.ts'
 import type { Metrics } from '../../service/metrics.ts'
 import { diffMembers, type Member } from '../members.ts'
 import { MemberSet } from '../rendezvous.ts'

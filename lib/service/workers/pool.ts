@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
-import type { Logger } from '../log.ts'
+import type { Logger } from '../log/log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Served } from '../serve.ts'
 import { type End, Peer } from './peer.ts'

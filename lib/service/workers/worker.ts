@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
-import type { Logger } from '../log.ts'
+import type { Logger } from '../log/log.ts'
 import type { Metrics } from '../metrics.ts'
 import { drainDeadline, type Served } from '../serve.ts'
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts'

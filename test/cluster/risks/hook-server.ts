@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { buildApp } from '../../../hooks/app.ts'
 import { loadHooksConfig } from '../../../hooks/config.ts'
-import { createLogger } from '../../../lib/service/log.ts'
+import { createLogger } from '../../../lib/service/log/log.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import type { KubeObject } from '../api.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { podResourcesProblem } from '../../../hooks/decorator/pod-resources.ts'
-import type { PodSpec } from '../../../hooks/schemas.ts'
+import type { PodSpec } from '../../../hooks/requests/schemas.ts'
 
 const sidecar = {
   name: 'websocket-proxy',

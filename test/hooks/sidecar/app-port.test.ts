@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Container, PodSpec } from '../../../hooks/schemas.ts'
+import type { Container, PodSpec } from '../../../hooks/requests/schemas.ts'
 import { candidatesOf, findAppPort } from '../../../hooks/sidecar/app-port.ts'
 
 /** A container in short: `name[image]: 8080/http 9000 53U readiness=8080 live=tcp:9000 startup=https:8443 live=grpc:50051`. */

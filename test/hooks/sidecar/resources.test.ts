@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { readSettings } from '../../../hooks/settings.ts'
+import { readSettings } from '../../../hooks/annotations/read-annotations.ts'
+import { cpuMillis, memoryBytes } from '../../../hooks/annotations/values.ts'
 import { isGuaranteed, sidecarResources } from '../../../hooks/sidecar/resources.ts'
-import { cpuMillis, memoryBytes } from '../../../hooks/values.ts'
 
 const box = (resources: object) => ({ name: 'app', resources })
 const equal = box({ requests: { cpu: '1', memory: '1Gi' }, limits: { cpu: '1000m', memory: '1024Mi' } })

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createMember, type Member, parseMembers } from '../../../lib/routing/members.ts'
 import { MemberSet } from '../../../lib/routing/rendezvous.ts'
 import { Suspects } from '../../../lib/routing/suspects.ts'
-import { accepts } from '../../../lib/wire/probe.ts'
+import { accepts } from '../../../lib/service/tcp-probe.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { FakeTiming } from './discovery/fake-timing.ts'
 

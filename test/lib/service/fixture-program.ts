@@ -1,8 +1,8 @@
 import fastify from 'fastify'
 import { Type } from 'typebox'
+import { baseSettings } from '../../../lib/service/base-settings.ts'
 import { loadConfig } from '../../../lib/service/config.ts'
 import { runProgram } from '../../../lib/service/program.ts'
-import { baseSettings } from '../../../lib/service/settings.ts'
 
 /** What the program does wrong, or slowly: one of these. */
 const schema = Type.Object({

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { SELF_ENV } from '../../../hooks/apply/managed-fields.ts'
 import { DEFAULT_IMAGE } from '../../../hooks/config.ts'
-import { SELF_ENV } from '../../../hooks/ownership.ts'
 import { ENABLE_LABEL, SIDECAR_CONTAINER } from '../../../lib/service/names.ts'
 import { build, type Manifest, noKubectl } from '../../helpers/kustomize.ts'
 

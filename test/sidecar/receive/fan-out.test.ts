@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { SendResult } from '../../../lib/wire/bridge.ts'
+import type { SendResult } from '../../../lib/bridge/bridge.ts'
+import type { Presence } from '../../../sidecar/connections/registry.ts'
 import { fanOut } from '../../../sidecar/receive/fan-out.ts'
-import type { Presence } from '../../../sidecar/registry.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 /** Connections with so much in their queues. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Bridge } from '../../../lib/wire/bridge.ts'
+import type { Bridge } from '../../../lib/bridge/bridge.ts'
 import { ClientConnections } from '../../../sidecar/send/client-connections.ts'
 
 const ID = '0'.repeat(32)

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { FORWARDED_NAMES, forwardedFields } from '../../lib/proxy/handshake.ts'
+import { confirmedUser, userOf } from '../../lib/proxy/handshake-user.ts'
+import type { Plan } from '../../lib/proxy/proxy.ts'
+import { formatSecret } from '../../lib/rehome/control-pings.ts'
+import { createConnectionId } from '../../lib/routing/connection-id.ts'
+import { encodeKeyHeader } from '../../lib/routing/key/routing-key.ts'
+import type { Member } from '../../lib/routing/members.ts'
+import { serviceError } from '../../lib/service/http/errors.ts'
+import {
+  CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
+  CONTROL_HEADER,
+  HOP_HEADERS,
+  PROXY_INSTANCE_HEADER,
+  TARGET_HEADER,
+  UPSTREAM_HOST_HEADER,
+  USER_HEADER,
+} from '../../lib/service/names.ts'
+import { FirstText } from '../../lib/websocket/first-message.ts'
+import type { ResponseHead } from '../../lib/websocket/response-head.ts'
+import { type BalancerConfig, MAX_HELLO_BYTES } from '../config.ts'
+import { newPlacement, type Placement } from './placement.ts'
+
+/** A client's own claim of these never passes. */
+const FORGEABLE: ReadonlySet<string> = new Set([...HOP_HEADERS, ...FORWARDED_NAMES])
+
+export interface PlannerOptions {
+  readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO' | 'TARGET'>
+  /** Name of this balancer. */
+  readonly instance: string
+  /** Of the control pings. */
+  readonly secret: Buffer
+  /** The member for a key; `user` where the key is one. */
+  readonly choose: (key: string, user: string | undefined) => Member | undefined
+}
+
+/** Makes the function that decides where a handshake goes; it throws `WSO_ERR_NO_OWNER` (503), and what {@link userOf} throws. */
+export function planner({ config, instance, secret, choose }: PlannerOptions) {
+  const control = formatSecret(secret)
+  const shared = { secret: { upstream: secret } }
+  return (request: IncomingMessage, path: string): Plan<Placement> => {
+    const user = userOf(config.ROUTING_KEY, config.ON_MISSING_KEY, { url: path, rawHeaders: request.rawHeaders })
+    const key = user ?? randomUUID()
+    const member = choose(key, user)
+    if (!member) throw serviceError('NO_OWNER')
+    return {
+      host: member.host,
+      port: member.port,
+      drop: FORGEABLE,
+      set: {
+        [CLIENT_REQUEST_HEADER]: 'true',
+        [CONNECTION_HEADER]: createConnectionId(),
+        [CONTROL_HEADER]: control,
+        ...(config.TARGET && { [TARGET_HEADER]: config.TARGET }),
+        ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
+        ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
+      },
+      answer: { [PROXY_INSTANCE_HEADER]: instance, [UPSTREAM_HOST_HEADER]: member.name },
+      context: newPlacement(user, key, member.name),
+      extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstText(MAX_HELLO_BYTES) },
+    }
+  }
+}
+
+/**
+ * The plan with the user that the app has named in its answer: the connection stays where it was accepted, and its place is that
+ * user's from now on.
+ *
+ * @throws what {@link confirmedUser} throws
+ */
+export function confirmed(plan: Plan<Placement>, head: ResponseHead): Plan<Placement> {
+  const user = confirmedUser(head)
+  return user === undefined ? plan : { ...plan, context: { ...plan.context, user, key: user } }
+}
+
+/** The same plan for another member. */
+export const elsewhere = (plan: Plan<Placement>, member: Member): Plan<Placement> => ({
+  ...plan,
+  host: member.host,
+  port: member.port,
+  answer: { ...plan.answer, [UPSTREAM_HOST_HEADER]: member.name },
+  context: { ...plan.context, member: member.name },
+})

@@ -1,0 +1,47 @@
+import type { Plan } from '../../lib/proxy/proxy.ts'
+import { ERRORS } from '../../lib/service/http/errors.ts'
+import { elsewhere } from './handshake-plan.ts'
+import type { Members } from './live-members.ts'
+import type { Placement } from './placement.ts'
+
+/** Most members that a client's first handshake is offered to. */
+const MAX_ATTEMPTS = 3
+
+/**
+ * Refusals that say nothing about the handshake: another member may take it. A handshake that an app takes its time for, or ends its
+ * connection at, is not among them: it would do the same at every member.
+ */
+const PASSED_OVER: ReadonlySet<string> = new Set([
+  ERRORS.UPSTREAM_UNREACHABLE.code,
+  ERRORS.DRAINING.code,
+  ERRORS.FULL.code,
+  ERRORS.WRONG_TARGET.code,
+  ERRORS.NO_MEMORY.code,
+])
+
+/** A member that has no room is there, and stays. */
+const NO_ROOM: ReadonlySet<string> = new Set([ERRORS.FULL.code, ERRORS.NO_MEMORY.code])
+
+/** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
+export class PassOver {
+  readonly #members: Members
+  readonly #tried = new WeakMap<Plan<Placement>, ReadonlySet<string>>()
+
+  constructor(members: Members) {
+    this.#members = members
+  }
+
+  /** @param code why it was not taken, of the error table */
+  next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
+    if (!PASSED_OVER.has(code)) return undefined
+    const { key, member } = plan.context
+    if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) this.#members.saysItLeaves(member)
+    else if (!NO_ROOM.has(code)) this.#members.suspect(member)
+    const tried = new Set(this.#tried.get(plan)).add(member)
+    const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined
+    if (!other) return undefined
+    const next = elsewhere(plan, other)
+    this.#tried.set(next, tried)
+    return next
+  }
+}

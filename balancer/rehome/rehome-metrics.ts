@@ -1,0 +1,48 @@
+import type { Metrics } from '../../lib/service/metrics.ts'
+
+/** Why a client gets another upstream. */
+export const REASONS = ['crash', 'restart', 'drain', 'rebalance'] as const
+export type Reason = (typeof REASONS)[number]
+
+/**
+ * What became of it. `moved`; `gone`: the client left meanwhile; `stayed`: nothing was better than where it is, or for balance there
+ * was no place between two messages; `refused`: the app refused the handshake; `differs`: the app answered it differently; `timeout`:
+ * nobody took it in time; `passed_on`: the client was told that its upstream has ended, because the app wanted it so or nothing
+ * else was possible; `closed`: by policy; `failed`: an error in this program, which its log has.
+ */
+export const RESULTS = [
+  'moved',
+  'gone',
+  'stayed',
+  'refused',
+  'differs',
+  'timeout',
+  'passed_on',
+  'closed',
+  'failed',
+] as const
+export type Result = (typeof RESULTS)[number]
+
+/** Registers what is counted of re-homes. */
+export function rehomeMetrics(metrics: Metrics) {
+  const total = metrics.counter(
+    'rehomes_total',
+    'Connections that were to get another upstream, by why and what became of it.',
+    {
+      labelNames: ['reason', 'result'],
+    },
+  )
+  for (const reason of REASONS) total.inc({ reason, result: 'moved' }, 0)
+  const duration = metrics.histogram(
+    'rehome_duration_seconds',
+    'Time from the decision to move a connection to its new upstream.',
+    { buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
+  )
+  return {
+    /** @param seconds it took */
+    count(reason: Reason, result: Result, seconds: number): void {
+      total.inc({ reason, result })
+      if (result === 'moved') duration.observe(seconds)
+    },
+  }
+}

@@ -1,0 +1,238 @@
+import { parseRoutingKey } from '../../lib/routing/key/routing-key.ts'
+import { LOG_LEVELS } from '../../lib/service/log/log.ts'
+import {
+  ALTERNATIVE_ADMIN_PORT,
+  ALTERNATIVE_SIDECAR_PORT,
+  DEFAULT_ADMIN_PORT,
+  DEFAULT_APP_PORT,
+  DEFAULT_DRAIN_SECONDS,
+  DEFAULT_HEADLESS_SERVICE,
+  DEFAULT_PORT,
+  DEFAULT_ROUTING_KEY,
+  headlessServiceName,
+  REBALANCES,
+  RECIPIENT_FIELD,
+  REHOME_HELLOS,
+  REHOMES,
+} from '../../lib/service/names.ts'
+import { DELIVERIES, ROUTES, SENDER_REPLIES, TRANSPORTS } from '../../sidecar/config.ts'
+import { cpu, imageReference, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
+
+/** An annotation that users may write: what may stand there, what holds without it, and what it does. */
+export interface Annotation<T> {
+  readonly values: string
+  readonly fallback: string
+  readonly description: string
+  readonly parse: Parse<T>
+}
+
+/** Values of settings whose default is used in more than one place. */
+export const DEFAULTS = {
+  'sidecar-cpu-request': '20m',
+  'sidecar-cpu-limit-guaranteed': '100m',
+  'sidecar-memory-request': '64Mi',
+  'sidecar-memory-limit': '192Mi',
+  'drain-seconds': DEFAULT_DRAIN_SECONDS,
+  'balancer-replicas': 2,
+} as const
+
+/** The first Kubernetes whose EndpointSlices have the named ports of native sidecars (kubernetes/kubernetes#127958). */
+export const NATIVE_SINCE = '1.33'
+
+/** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
+export const SHUTDOWN_SECONDS = 5
+
+const choice = <const T extends string>(values: readonly T[], fallback: T, description: string): Annotation<T> => ({
+  values: values.join(' | '),
+  fallback,
+  description,
+  parse: oneOf(values),
+})
+
+/** Checked where the annotation is read, not when the sidecar starts. */
+const routingKey: Parse<string> = text => {
+  if (text.length > 1024) throw new Error('at most 1024 characters')
+  try {
+    parseRoutingKey(text)
+  } catch (error) {
+    throw new Error(`a chain of places where a handshake names its user: ${(error as Error).message}`)
+  }
+  return text
+}
+
+/** Every annotation `ws.operator/<name>` that this version acts on, in the order of the reference. */
+export const ANNOTATIONS = {
+  'app-port': {
+    values: 'port number or name of a container port',
+    fallback: `the port for which names and probes of the pod speak, else ${DEFAULT_APP_PORT}`,
+    description: 'Where the app listens inside the pod.',
+    parse: port,
+  },
+  'sidecar-port': {
+    values: '1024–65535',
+    fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} where the pod already uses ${DEFAULT_PORT}`,
+    description: `Where the sidecar listens in the pod. Its probes and metrics are on ${DEFAULT_ADMIN_PORT} besides, or on ${ALTERNATIVE_ADMIN_PORT} where the pod declares ${DEFAULT_ADMIN_PORT}.`,
+    parse: integer(1024, 65_535),
+  },
+  'sidecar-mode': choice(
+    ['native', 'classic'],
+    'native',
+    `\`native\`: an init container with \`restartPolicy: Always\`, for Kubernetes ${NATIVE_SINCE} or later; before, its port is not in the EndpointSlices, and nobody finds the pods. \`classic\`: an ordinary container, for older ones.`,
+  ),
+  'sidecar-image': {
+    values: 'image reference',
+    fallback: 'the image that the hooks were told',
+    description: 'Image of the sidecar.',
+    parse: imageReference,
+  },
+  'sidecar-cpu-request': {
+    values: 'cpu quantity',
+    fallback: DEFAULTS['sidecar-cpu-request'],
+    description: 'CPU request of the sidecar.',
+    parse: cpu,
+  },
+  'sidecar-cpu-limit': {
+    values: 'cpu quantity',
+    fallback: `none; where the pods are Guaranteed, the request, or ${DEFAULTS['sidecar-cpu-limit-guaranteed']}`,
+    description:
+      'CPU limit of the sidecar, as a ResourceQuota that counts `limits.cpu` asks for one. Pods whose containers all have requests equal to their limits (QoS class Guaranteed) stay so: the sidecar then requests its limits.',
+    parse: cpu,
+  },
+  'sidecar-memory-request': {
+    values: 'quantity in Ki, Mi or Gi',
+    fallback: DEFAULTS['sidecar-memory-request'],
+    description: 'Memory request of the sidecar.',
+    parse: memory,
+  },
+  'sidecar-memory-limit': {
+    values: 'quantity in Ki, Mi or Gi',
+    fallback: DEFAULTS['sidecar-memory-limit'],
+    description:
+      'Memory limit of the sidecar. Some 30 MiB of it are for the command that drains the sidecar when its pod ends.',
+    parse: memory,
+  },
+  'routing-key': {
+    values: 'chain of places',
+    fallback: DEFAULT_ROUTING_KEY,
+    description: 'Where a handshake names its user, for the balancer and the sidecars.',
+    parse: routingKey,
+  },
+  'routing-algorithm': choice(['rendezvous'], 'rendezvous', 'How the pod that owns a user is chosen.'),
+  route: choice(
+    ROUTES,
+    'inbound',
+    'Messages that may be addressed: `inbound` (client to app), `outbound` (app to client) or both.',
+  ),
+  deliver: choice(
+    DELIVERIES,
+    'sender',
+    "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/protocol.md).",
+  ),
+  'sender-replies': choice(
+    SENDER_REPLIES,
+    'pass',
+    "With `deliver: sender`, whether the sender's client gets what the app of the recipient's pod answers.",
+  ),
+  'sender-idle-seconds': {
+    values: '1–86400',
+    fallback: '60',
+    description: 'How long a connection into the app for a sender of another pod is kept without a message.',
+    parse: integer(1, 86_400),
+  },
+  'max-sender-connections': {
+    values: '1–100000',
+    fallback: '1000',
+    description:
+      'Most such connections in a pod; with more, the one used longest ago is closed until it is needed again.',
+    parse: integer(1, 100_000),
+  },
+  'recipient-field': {
+    values: '1–256 characters',
+    fallback: RECIPIENT_FIELD,
+    description: 'Field of a JSON text message that names its recipient.',
+    parse: matching(/^./s, 256, 'from 1 to 256 characters long'),
+  },
+  receipts: choice(['true', 'false'], 'false', 'Whether the sender of an addressed message is told what became of it.'),
+  'drain-seconds': {
+    values: '1–3600',
+    fallback: String(DEFAULTS['drain-seconds']),
+    description: `Longest time in which a pod that ends hands its users over, and in which a balancer that ends closes its clients. The \`terminationGracePeriodSeconds\` of the pod must be ${SHUTDOWN_SECONDS} s more.`,
+    parse: integer(1, 3600),
+  },
+  rehome: choice(
+    REHOMES,
+    'transparent',
+    'A client whose pod ends, or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (1012, so that it connects again).',
+  ),
+  'rehome-hello': choice(
+    REHOME_HELLOS,
+    'none',
+    "`first-text`: the new pod also gets the client's first text message again, for apps whose clients introduce themselves with it.",
+  ),
+  rebalance: choice(
+    REBALANCES,
+    'gradual',
+    'Users who belong to another pod since pods were added: they are moved, paced (`gradual`), they go there when they connect again (`on-reconnect`), or only when they then have no other connection left (`"off"`, in YAML in quotes).',
+  ),
+  balancer: choice(
+    ['auto', 'none'],
+    'auto',
+    '`auto`: a WebSocketBalancer of the same name is made. `none`: write one yourself, or route otherwise.',
+  ),
+  'balancer-replicas': {
+    values: '0–100',
+    fallback: String(DEFAULTS['balancer-replicas']),
+    description: 'Pods of the balancer.',
+    parse: integer(0, 100),
+  },
+  'headless-service': {
+    values: `\`${DEFAULT_HEADLESS_SERVICE}\`, or a name that ends in \`-${DEFAULT_HEADLESS_SERVICE}\``,
+    fallback: `\`${headlessServiceName('<deployment>')}\``,
+    description:
+      'Name of the headless Service that is made for the sidecars. Others are refused: they could be those of Services of yours, which would be taken over.',
+    parse: serviceName,
+  },
+  transport: choice(
+    TRANSPORTS,
+    'link',
+    'How sidecars pass messages to each other: on one connection to each (`link`; `http` where the other knows no link), or as a request each (`http`).',
+  ),
+  discovery: choice(
+    ['dns', 'kubernetes'],
+    'dns',
+    'How sidecars find each other: `dns` needs no rights, `kubernetes` needs a ServiceAccount that may watch EndpointSlices.',
+  ),
+  'sidecar-upgrade': choice(
+    ['rollout', 'now'],
+    'rollout',
+    "When a newer sidecar is taken, and a newer balancer with it: `rollout`, with the next rollout of the Deployment, whoever starts it; `now`, at once, and so with each later version of ws-operator. Without the annotation, a share of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
+  ),
+  'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.'),
+} as const satisfies Record<string, Annotation<unknown>>
+
+/** Annotations that change nothing in the sidecar: they are not what its rollout waits for. */
+export const NOT_FOR_THE_SIDECAR = [
+  'routing-algorithm',
+  'rehome',
+  'rehome-hello',
+  'rebalance',
+  'balancer',
+  'balancer-replicas',
+  'sidecar-upgrade',
+  'status',
+  'status-message',
+  'sidecar-revision',
+] as const satisfies readonly (keyof typeof ANNOTATIONS | keyof typeof WRITTEN)[]
+
+/** Annotations that the operator writes itself, and what they say. */
+export const WRITTEN = {
+  status: '`Pending`, `Injected`, `Refused` or `RemovalBlocked`',
+  'status-message': 'why, and what to do',
+  'sidecar-revision':
+    'which sidecar the Deployment has: the version of ws-operator that made it, a hash of it, and one of all that the user decides',
+} as const
+
+export type AnnotationName = keyof typeof ANNOTATIONS
+
+/** What the annotations of a Deployment say; a setting that is not annotated is absent. */
+export type Settings = { readonly [N in AnnotationName]?: ReturnType<(typeof ANNOTATIONS)[N]['parse']> }

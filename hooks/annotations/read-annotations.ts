@@ -1,0 +1,66 @@
+import { DOMAIN } from '../../lib/service/names.ts'
+import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
+import { nearest } from './did-you-mean.ts'
+import { cpuMillis, memoryBytes } from './values.ts'
+
+/** Annotations of a Deployment, read: what they say, or everything that is wrong with them. */
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+const PREFIX = `${DOMAIN}/`
+const NAMES = Object.keys(ANNOTATIONS)
+
+/**
+ * Reads the annotations `ws.operator/…` of a Deployment. The problems are in the order of the annotations' names, so that the
+ * same annotations always give the same text.
+ */
+export function readSettings(annotations: Readonly<Record<string, string>> = {}): SettingsResult {
+  const settings: Partial<Record<AnnotationName, unknown>> = {}
+  const problems: string[] = []
+  for (const key of Object.keys(annotations).sort()) {
+    if (!key.startsWith(PREFIX)) continue
+    const name = key.slice(PREFIX.length)
+    if (Object.hasOwn(WRITTEN, name)) continue
+    if (!isAnnotation(name)) {
+      problems.push(`${key} ${unknownName(name)}`)
+      continue
+    }
+    const text = annotations[key]!.trim()
+    try {
+      settings[name] = ANNOTATIONS[name].parse(text)
+    } catch (error) {
+      problems.push(`${key} must be ${(error as Error).message} (it is ${quote(text)})`)
+    }
+  }
+  if (problems.length > 0) return { ok: false, problems }
+  const checked = settings as Settings
+  const conflicts = [cpuConflict(checked), memoryConflict(checked)].filter(conflict => conflict !== undefined)
+  return conflicts.length === 0 ? { ok: true, settings: checked } : { ok: false, problems: conflicts }
+}
+
+const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)
+
+function unknownName(name: string): string {
+  const suggestion = nearest(name, NAMES)
+  return suggestion === undefined
+    ? 'is not an annotation of ws-operator'
+    : `is not an annotation of ws-operator; did you mean ${PREFIX}${suggestion}?`
+}
+
+function cpuConflict(settings: Settings): string | undefined {
+  const [request, limit] = [settings['sidecar-cpu-request'], settings['sidecar-cpu-limit']]
+  if (request === undefined || limit === undefined || cpuMillis(request) <= cpuMillis(limit)) return undefined
+  return `${PREFIX}sidecar-cpu-request (${request}) must not be above ${PREFIX}sidecar-cpu-limit (${limit})`
+}
+
+function memoryConflict(settings: Settings): string | undefined {
+  const [request, limit] = (['sidecar-memory-request', 'sidecar-memory-limit'] as const).map(
+    name => settings[name] ?? DEFAULTS[name],
+  ) as [string, string]
+  if (memoryBytes(request) <= memoryBytes(limit)) return undefined
+  return `${PREFIX}sidecar-memory-request (${request}) must not be above ${PREFIX}sidecar-memory-limit (${limit})`
+}
+
+/** A value as a message shows it, never longer than a line. */
+const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

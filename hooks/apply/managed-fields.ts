@@ -1,0 +1,111 @@
+import { SIDECAR_CONTAINER, STATUS_ANNOTATION } from '../../lib/service/names.ts'
+import type { Container, Deployment, ObservedObject } from '../requests/schemas.ts'
+
+/** A set of fields as `managedFields` writes it (structured-merge-diff's fieldsV1): `f:` field, `k:` list item by key. */
+export type FieldSet = { readonly [path: string]: FieldSet }
+
+export type ContainerList = 'initContainers' | 'containers'
+
+/** The container of a pod template that has the sidecar's name. */
+export interface FoundSidecar {
+  readonly list: ContainerList
+  readonly container: Container
+}
+
+/** The environment variable that only a sidecar of ours has. */
+export const SELF_ENV = 'WS_OPERATOR_SELF'
+
+/**
+ * What Metacontroller has applied to an object for us. It is recognised by what it holds, not by its name, which is a flag of
+ * Metacontroller's: only it applies the ownerReference that ties the object to `owner`.
+ */
+export function appliedByUs(object: Pick<ObservedObject, 'metadata'>, owner: string): FieldSet | undefined {
+  const reference = `k:${JSON.stringify({ uid: owner })}`
+  return applied(object).find(fields => at(fields, 'f:metadata', 'f:ownerReferences', reference))
+}
+
+/** Names of the field managers that have tied an object to `owner`, sorted: each Metacontroller that serves us is one. */
+export function ownerManagers({ metadata }: Pick<ObservedObject, 'metadata'>, owner: string): string[] {
+  const reference = `k:${JSON.stringify({ uid: owner })}`
+  const entries = (metadata.managedFields ?? []).filter(({ fieldsV1 }) =>
+    at((fieldsV1 ?? {}) as FieldSet, 'f:metadata', 'f:ownerReferences', reference),
+  )
+  return [...new Set(entries.map(({ manager = 'unknown' }) => manager))].sort()
+}
+
+/** The container with the sidecar's name, whoever made it. */
+export function findSidecar(deployment: Deployment): FoundSidecar | undefined {
+  const pod = deployment.spec.template.spec
+  for (const list of ['initContainers', 'containers'] as const) {
+    const container = pod[list]?.find(({ name }) => name === SIDECAR_CONTAINER)
+    if (container) return { list, container }
+  }
+  return undefined
+}
+
+/** Whether we made that container: by its environment, or by what we applied. */
+export function isOurs(deployment: Deployment, { list, container }: FoundSidecar): boolean {
+  if (container.env?.some(({ name }) => name === SELF_ENV)) return true
+  return appliedContainer(deployment, list) !== undefined
+}
+
+/** Whether the last thing that the operator said of this Deployment is that it has a sidecar. */
+export const wasInjected = ({ metadata }: Deployment): boolean =>
+  ['Injected', 'RemovalBlocked'].includes(metadata.annotations?.[STATUS_ANNOTATION] ?? '')
+
+/** Whether we still own anything of the pod template. */
+export function ownsTemplate(deployment: Deployment): boolean {
+  const ours = appliedByUs(deployment, deployment.metadata.uid)
+  return ours !== undefined && at(ours, 'f:spec') !== undefined
+}
+
+/** Names of the field managers, other than us, that own a part of the sidecar container, or of what is at a path in it; sorted. */
+export function otherOwners(deployment: Deployment, { list }: FoundSidecar, ...path: string[]): string[] {
+  const ours = appliedByUs(deployment, deployment.metadata.uid)
+  const names = new Set<string>()
+  for (const { manager = 'unknown', fieldsV1 } of deployment.metadata.managedFields ?? []) {
+    if (!fieldsV1 || fieldsV1 === ours) continue
+    const container = containerFields(fieldsV1 as FieldSet, list)
+    if (container && at(container, ...path)) names.add(manager)
+  }
+  return [...names].sort()
+}
+
+/** Whether we, and nobody else, own the field at a path. */
+export function ownsAlone(object: Pick<ObservedObject, 'metadata'>, owner: string, ...path: string[]): boolean {
+  const ours = appliedByUs(object, owner)
+  if (ours === undefined || at(ours, ...path) === undefined) return false
+  return (object.metadata.managedFields ?? []).every(
+    ({ fieldsV1 }) => fieldsV1 === ours || at((fieldsV1 ?? {}) as FieldSet, ...path) === undefined,
+  )
+}
+
+const applied = ({ metadata }: Pick<ObservedObject, 'metadata'>): FieldSet[] =>
+  (metadata.managedFields ?? [])
+    .filter(({ operation, fieldsV1 }) => operation === 'Apply' && fieldsV1 !== undefined)
+    .map(({ fieldsV1 }) => fieldsV1 as FieldSet)
+
+/** What we have applied of the sidecar in that list of containers; `undefined` where nothing of it is on record as ours. */
+export function appliedContainer(deployment: Deployment, list: ContainerList): FieldSet | undefined {
+  const ours = appliedByUs(deployment, deployment.metadata.uid)
+  return ours && containerFields(ours, list)
+}
+
+/** What we have applied, for `owner`, of the pod template of a Deployment. */
+export function appliedTemplate(deployment: Pick<ObservedObject, 'metadata'>, owner: string): FieldSet | undefined {
+  const ours = appliedByUs(deployment, owner)
+  return ours && at(ours, 'f:spec', 'f:template')
+}
+
+const containerFields = (fields: FieldSet, list: ContainerList): FieldSet | undefined =>
+  at(fields, 'f:spec', 'f:template', 'f:spec', `f:${list}`, `k:${JSON.stringify({ name: SIDECAR_CONTAINER })}`)
+
+/** The set below a path; `undefined` where the path, or anything on it, is not a set. */
+function at(fields: FieldSet, ...path: string[]): FieldSet | undefined {
+  let here: unknown = fields
+  for (const step of path) {
+    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, step)) return undefined
+    here = (here as FieldSet)[step]
+  }
+  return typeof here === 'object' && here !== null ? (here as FieldSet) : undefined
+}

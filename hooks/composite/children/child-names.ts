@@ -1,0 +1,35 @@
+import { balancerChildName } from '../../../lib/service/names.ts'
+import { targetLabels } from '../../decorator/attachments.ts'
+
+/** Name of the balancer's port in its pods and in its Service. */
+export const PORT_NAME = 'ws'
+
+/** Name of the container in the balancer's pods. */
+export const CONTAINER = 'balancer'
+
+/** The WebSocketBalancer that something is made for. */
+export interface Owner {
+  readonly name: string
+  readonly namespace: string
+}
+
+/** Metadata of everything that is made for a WebSocketBalancer. */
+export interface ChildMetadata extends Owner {
+  readonly labels: Record<string, string>
+}
+
+/** Labels of the pods of a balancer; they cannot be changed later, so they depend on nothing but the name. */
+export const selector = (child: string): Record<string, string> => ({
+  'app.kubernetes.io/name': 'ws-operator-balancer',
+  'app.kubernetes.io/instance': child,
+})
+
+/** Metadata that all children of a balancer have. */
+export function childMetadata({ name, namespace }: Owner, target: string): ChildMetadata {
+  const child = balancerChildName(name)
+  return {
+    name: child,
+    namespace,
+    labels: { ...selector(child), ...targetLabels(target) },
+  }
+}

@@ -1,0 +1,126 @@
+import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
+import type { Affinity, Container, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
+import type { BalancerConfig } from '../../../balancer/config.ts'
+import { DEFAULT_ADMIN_PORT, DEFAULT_PORT } from '../../../lib/service/names.ts'
+import { DEFAULTS } from '../../annotations/annotations.ts'
+import type { Rendering } from '../../config.ts'
+import {
+  fromPod,
+  literal,
+  PROGRAM_ARGS,
+  probes,
+  restrictedContainer,
+  variables,
+  waitBeforeStop,
+} from '../../sidecar/container-defaults.ts'
+import type { BalancerSpec } from '../spec/balancer-spec.ts'
+import { backendService } from '../spec/read-spec.ts'
+import { resourcesOf } from '../spec/resources.ts'
+import { type ChildMetadata, CONTAINER, PORT_NAME, selector } from './child-names.ts'
+
+/** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
+const PRE_STOP_SECONDS = 5
+
+/**
+ * Seconds that a new balancer has been ready before an old one goes: more than there are between the first of them that gets ready and the
+ * last, on nodes that have the image.
+ */
+const MIN_READY_SECONDS = 15
+
+/** Seconds that the kubelet waits longer than the balancer itself takes at most. */
+const GRACE_MARGIN_SECONDS = 5
+
+/** Spread over these where it can be; a cluster's own defaults no longer hold once a pod says anything. */
+const SPREAD_OVER = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname']
+
+/** The Deployment of the balancer's pods. @param replicas left to somebody else where it is `undefined` */
+export function deploymentObject(
+  metadata: ChildMetadata,
+  spec: BalancerSpec,
+  replicas: number | undefined,
+  rendering: Rendering,
+): Deployment {
+  const matchLabels = selector(metadata.name)
+  const drain = spec.drainSeconds ?? DEFAULTS['drain-seconds']
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata,
+    spec: {
+      ...(replicas !== undefined && { replicas }),
+      selector: { matchLabels },
+      // All new ones first, and then the old ones go together: whoever comes back from an old one would else land on the next old one. They
+      // count as available when all of them have had the time to get ready; each closes its clients paced.
+      minReadySeconds: MIN_READY_SECONDS,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: '100%' } },
+      template: {
+        metadata: { labels: { ...spec.podLabels, ...metadata.labels } },
+        spec: {
+          serviceAccountName: metadata.name,
+          // A Service named ws-operator would otherwise set WS_OPERATOR_PORT to something that is no port.
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: PRE_STOP_SECONDS + drain + GRACE_MARGIN_SECONDS,
+          ...(spec.nodeSelector && { nodeSelector: spec.nodeSelector }),
+          ...(spec.tolerations && { tolerations: spec.tolerations }),
+          ...(spec.affinity && { affinity: spec.affinity as Affinity }),
+          ...(spec.priorityClassName && { priorityClassName: spec.priorityClassName }),
+          ...(spec.imagePullSecrets && { imagePullSecrets: spec.imagePullSecrets }),
+          topologySpreadConstraints: SPREAD_OVER.map(topologyKey => ({
+            maxSkew: 1,
+            topologyKey,
+            whenUnsatisfiable: 'ScheduleAnyway',
+            labelSelector: { matchLabels },
+          })),
+          containers: [container(metadata.namespace, spec, drain, rendering)],
+        },
+      },
+    },
+  }
+}
+
+function container(
+  namespace: string,
+  spec: BalancerSpec,
+  drain: number,
+  { IMAGE, IMAGE_PULL_POLICY }: Rendering,
+): Container {
+  return {
+    name: CONTAINER,
+    image: spec.image ?? IMAGE,
+    imagePullPolicy: IMAGE_PULL_POLICY,
+    args: PROGRAM_ARGS.balancer,
+    ports: [
+      { name: PORT_NAME, containerPort: DEFAULT_PORT, protocol: 'TCP' },
+      { name: 'admin', containerPort: DEFAULT_ADMIN_PORT, protocol: 'TCP' },
+    ],
+    env: [
+      fromPod('WS_OPERATOR_INSTANCE', 'metadata.name'),
+      ...variables<keyof BalancerConfig>({
+        DISCOVERY: 'kubernetes',
+        SERVICE: `${namespace}/${backendService(spec)}`,
+        TARGET: targetOf(namespace, spec),
+        ROUTING_KEY: literal(spec.routing?.key),
+        ON_MISSING_KEY: spec.routing?.onMissing,
+        REHOME: spec.rehome,
+        REHOME_HELLO: spec.rehomeHello,
+        REBALANCE: spec.rebalance?.policy,
+        REBALANCE_DELAY_SECONDS: spec.rebalance?.delaySeconds,
+        MAX_MOVES_PER_SECOND: spec.rebalance?.maxMovesPerSecond,
+        MAX_CONNECTIONS: spec.limits?.maxConnections,
+        MAX_PAYLOAD_BYTES: spec.limits?.maxPayloadBytes,
+        SHUTDOWN_SECONDS: drain,
+        LOG_LEVEL: spec.logLevel,
+      }),
+    ],
+    ...probes(),
+    lifecycle: waitBeforeStop(PRE_STOP_SECONDS),
+    resources: resourcesOf(spec.resources) as ResourceRequirements,
+    securityContext: restrictedContainer(),
+  }
+}
+
+/**
+ * Whose pods the balancer means. Not said where a user has written of another Service: its pods may be of several Deployments.
+ */
+const targetOf = (namespace: string, { target, targetUID, backend }: BalancerSpec): string | undefined =>
+  backend && targetUID === undefined ? undefined : `${namespace}/${target}`

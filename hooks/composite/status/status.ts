@@ -1,0 +1,116 @@
+import { DOMAIN } from '../../../lib/service/names.ts'
+import { NATIVE_SINCE } from '../../annotations/annotations.ts'
+import type { Balancer, ObservedObject } from '../../requests/schemas.ts'
+import { type Condition, conditionsOf, type Finding } from './conditions.ts'
+import type { ObservedPods } from './observed.ts'
+import type { Lack } from './related.ts'
+
+/** Reasons of the condition Ready, and what each means. */
+export const READY_REASONS = {
+  Available: 'Clients are served.',
+  Creating: 'The balancer is being created.',
+  PodsNotReady: 'No balancer pod is ready.',
+  NoTarget: 'No Deployment has the name that spec.target says, so there is nobody to bring a client to.',
+  NoMembers: 'No sidecar is ready behind the balancer, so there is nobody to bring a client to.',
+  NoAddress: 'The Service asks for a load balancer, and none has taken it yet.',
+  ScaledToZero: 'No balancer pod is wanted.',
+  NameTaken: 'An object that ws-operator did not make has the name of one that it would make. It is left as it is.',
+  Refused: 'The spec cannot be used; the message says why. What was there stays as it is.',
+} as const
+
+type ReadyReason = keyof typeof READY_REASONS
+
+/** What keeps the balancer from being what its spec says. */
+export interface Obstacle {
+  readonly reason: ReadyReason & ('Refused' | 'NameTaken')
+  readonly message: string
+}
+
+/** What there is of a balancer. */
+export interface Observed {
+  readonly obstacle?: Obstacle
+  /** Absent where there is no Deployment yet. */
+  readonly pods: ObservedPods | undefined
+  /** Ready sidecars; absent where nobody counted them. */
+  readonly members?: number | undefined
+  /** Name of the Service that has them. */
+  readonly backend?: string
+  readonly address?: string | undefined
+  /** Why there are no members, where the target tells. */
+  readonly lack?: Lack | undefined
+  /** Who else changes what is made for it. */
+  readonly rivals?: string | undefined
+  /** Whatever the hook was shown. */
+  readonly shown: readonly ObservedObject[]
+}
+
+/** Status of a WebSocketBalancer; Metacontroller adds `observedGeneration`. */
+export interface BalancerStatus {
+  readonly pods: string
+  readonly replicas: number
+  readonly readyReplicas: number
+  readonly members?: number
+  readonly address?: string
+  readonly conditions: readonly Condition[]
+}
+
+/** Tells how a balancer does. Nothing in it depends on the moment, so it is written only when something has changed. */
+export function statusOf(parent: Balancer, observed: Observed): BalancerStatus {
+  const { pods, members, address, shown } = observed
+  const findings = [ready(observed), progressing(observed), degraded(observed)]
+  return {
+    pods: `${pods?.ready ?? 0}/${pods?.wanted ?? 0}`,
+    replicas: pods?.replicas ?? 0,
+    readyReplicas: pods?.ready ?? 0,
+    ...(members !== undefined && { members }),
+    ...(address !== undefined && { address }),
+    conditions: conditionsOf(parent, shown, findings),
+  }
+}
+
+/** Whether clients are served. */
+function ready({ obstacle, pods, members, lack, backend, address }: Observed): Finding {
+  const no = (reason: ReadyReason, message: string): Finding => ({ type: 'Ready', status: 'False', reason, message })
+  if (obstacle) return no(obstacle.reason, obstacle.message)
+  if (!pods) return no('Creating', READY_REASONS.Creating)
+  if (pods.wanted === 0) return no('ScaledToZero', 'No balancer pod is wanted, so nobody can connect.')
+  if (members === 0) {
+    if (lack) return no(lack.reason, lack.message)
+    return no(
+      'NoMembers',
+      `No sidecar is ready behind Service ${backend}. Is the Deployment labelled, has it pods, and does its app accept connections? Before Kubernetes ${NATIVE_SINCE} it also needs ${DOMAIN}/sidecar-mode: classic.`,
+    )
+  }
+  const message = `${pods.ready} of ${pods.wanted} balancer pods are ready.`
+  if (pods.ready === 0) {
+    return no('PodsNotReady', pods.failure ? `${message} ${pods.failure.reason}: ${pods.failure.message}` : message)
+  }
+  if (address === undefined) return no('NoAddress', 'The Service has no address yet: no load balancer has taken it.')
+  const reason: ReadyReason = 'Available'
+  return { type: 'Ready', status: 'True', reason, message }
+}
+
+/** Whether pods are being made or replaced. */
+function progressing({ obstacle, pods }: Observed): Finding {
+  const say = (status: Finding['status'], reason: string, message: string): Finding => ({
+    type: 'Progressing',
+    status,
+    reason,
+    message,
+  })
+  if (obstacle) return say('False', obstacle.reason, 'Nothing is changed until that is mended.')
+  if (!pods) return say('True', 'Creating', 'The balancer is being created.')
+  if (pods.failure) return say('False', pods.failure.reason, pods.failure.message)
+  const message = `${pods.updated} of ${pods.wanted} balancer pods are of the newest revision.`
+  return pods.rolledOut ? say('False', 'Complete', message) : say('True', 'RollingOut', message)
+}
+
+/** Whether somebody has to do something. */
+function degraded({ obstacle, pods, lack, rivals }: Observed): Finding {
+  const missing = lack?.reason === 'NoTarget' ? lack : undefined
+  const contested = rivals === undefined ? undefined : { reason: 'Contested', message: rivals }
+  const problem = obstacle ?? pods?.failure ?? missing ?? contested
+  return problem
+    ? { type: 'Degraded', status: 'True', reason: problem.reason, message: problem.message }
+    : { type: 'Degraded', status: 'False', reason: 'AsSpecified', message: 'Nothing is in the way.' }
+}

@@ -1,0 +1,108 @@
+import type { Deployment as DeploymentObject } from 'kubernetes-types/apps/v1.d.ts'
+import type { Service } from 'kubernetes-types/core/v1.d.ts'
+import {
+  API_VERSION,
+  BALANCER_KIND,
+  MANAGED_BY_LABEL,
+  OPERATOR,
+  SIDECAR_PORT_NAME,
+  SIDECAR_REVISION_ANNOTATION,
+  TARGET_LABEL,
+} from '../../lib/service/names.ts'
+import { renderedPart } from '../apply/revision.ts'
+import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
+import type { Deployment } from '../requests/schemas.ts'
+import { headlessService } from '../sidecar/container.ts'
+import type { Injection } from './inject.ts'
+
+/** What WebSockets are called in Services, for meshes and gateways (KEP-3726). */
+export const APP_PROTOCOL = 'kubernetes.io/ws'
+
+/** Labels on everything that is made for a Deployment. */
+export const targetLabels = (target: string): Record<string, string> => ({
+  [MANAGED_BY_LABEL]: OPERATOR,
+  [TARGET_LABEL]: target,
+})
+
+/**
+ * The Deployment itself as an attachment: with an injection, exactly the sidecar; without one, nothing of the spec, so that
+ * server-side apply takes away what was there. The only place that makes one, because the ownerReference must never be left
+ * out: Metacontroller would add one that makes the Deployment its own controller, and block its deletion.
+ */
+export function selfAttachment(
+  { metadata: { name, namespace, uid } }: Deployment,
+  injection?: Pick<Injection, 'list' | 'sidecar'>,
+): DeploymentObject | PartialDeployment {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace, ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name, uid }] },
+    ...(injection && { spec: { template: { spec: { [injection.list]: [injection.sidecar] } } } }),
+  }
+}
+
+/** What server-side apply is given of a Deployment that exists: less than a Deployment must have. */
+interface PartialDeployment {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: object
+  readonly spec?: object
+}
+
+/** The headless Service of the sidecars. The named target port leaves out pods that have no sidecar yet. */
+export function headlessServiceObject(deployment: Deployment, { settings, ports }: Injection): Service {
+  const { name, namespace } = deployment.metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: headlessService(deployment, settings), namespace, labels: targetLabels(name) },
+    spec: {
+      clusterIP: 'None',
+      selector: { ...deployment.spec.selector.matchLabels },
+      ports: [
+        {
+          name: SIDECAR_PORT_NAME,
+          port: ports.sidecar,
+          targetPort: SIDECAR_PORT_NAME,
+          protocol: 'TCP',
+          appProtocol: APP_PROTOCOL,
+        },
+      ],
+    },
+  }
+}
+
+/**
+ * The balancer that the Deployment's annotations ask for; what they do not say is left to the balancer's own defaults.
+ *
+ * @param revision of the sidecar: the balancer's pods take what is newer when the Deployment does
+ */
+export function balancerObject(
+  { metadata: { name, namespace, uid } }: Deployment,
+  { settings }: Injection,
+  revision: string,
+) {
+  const spec: BalancerSpec = {
+    target: name,
+    targetUID: uid,
+    ...(settings['headless-service'] && { backend: { service: settings['headless-service'] } }),
+    ...(settings['balancer-replicas'] !== undefined && { replicas: settings['balancer-replicas'] }),
+    ...(settings['routing-key'] && { routing: { key: settings['routing-key'] } }),
+    ...(settings.rehome && { rehome: settings.rehome }),
+    ...(settings['rehome-hello'] && { rehomeHello: settings['rehome-hello'] }),
+    ...(settings.rebalance && { rebalance: { policy: settings.rebalance } }),
+    ...(settings['drain-seconds'] && { drainSeconds: settings['drain-seconds'] }),
+    ...(settings['log-level'] && { logLevel: settings['log-level'] }),
+  }
+  return {
+    apiVersion: API_VERSION,
+    kind: BALANCER_KIND,
+    metadata: {
+      name,
+      namespace,
+      labels: targetLabels(name),
+      annotations: { [SIDECAR_REVISION_ANNOTATION]: renderedPart(revision) },
+    },
+    spec,
+  }
+}

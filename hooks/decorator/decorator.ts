@@ -1,0 +1,192 @@
+import { SIDECAR_REVISION_ANNOTATION, STATUS_ANNOTATION, STATUS_MESSAGE_ANNOTATION } from '../../lib/service/names.ts'
+import { refuseCoOwned } from '../apply/field-conflicts.ts'
+import { type DesiredObject, keep } from '../apply/last-applied.ts'
+import {
+  type FoundSidecar,
+  findSidecar,
+  isOurs,
+  otherOwners,
+  ownsTemplate,
+  wasInjected,
+} from '../apply/managed-fields.ts'
+import type { Pin } from '../apply/revision.ts'
+import { describeMetacontrollers } from '../composite/status/rivals.ts'
+import type { Rendering } from '../config.ts'
+import type { DecoratorRequest, Deployment, ObservedObjects } from '../requests/schemas.ts'
+import { headlessService } from '../sidecar/container.ts'
+import { portsOf } from '../sidecar/ports.ts'
+import { pinSidecar } from '../sidecar/sidecar-pin.ts'
+import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
+import { describeEntry } from './entry-point.ts'
+import { missingService, refuseServiceName } from './headless-service.ts'
+import { decide, type Injection } from './inject.ts'
+import { tokenSecret } from './pod-token.ts'
+import { isRollingOut, rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
+
+/** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
+export interface DecoratorResponse {
+  readonly annotations?: Readonly<Record<string, string | null>>
+  readonly attachments: readonly DesiredObject[]
+  readonly resyncAfterSeconds?: number
+  readonly finalized?: boolean
+}
+
+/** What a call came to, for metrics. */
+export type DecoratorOutcome =
+  | 'pending'
+  | 'injected'
+  | 'pinned'
+  | 'refused'
+  | 'deleting'
+  | 'removing'
+  | 'removal_blocked'
+  | 'removed'
+
+export interface DecoratorResult {
+  readonly outcome: DecoratorOutcome
+  readonly response: DecoratorResponse
+}
+
+/** Annotation by which Metacontroller marks what a decorator applied; it lands on the Deployment too. */
+export const DECORATOR_ANNOTATION = 'metacontroller.k8s.io/decorator-controller'
+
+/**
+ * Seconds until Metacontroller asks again after an answer that changes the Deployment. It drops a sync whose update conflicts
+ * with another writer, for example with the progress of a rollout, and the change that it waits for may then never come.
+ */
+const AGAIN_SECONDS = 1
+
+/** Seconds until it asks again while the sidecar is not there; that may last, where server-side apply is not turned on. */
+const PENDING_SECONDS = 5
+
+/** Seconds until it asks again while a rollout goes on, which may be refused by a quota or end nowhere. */
+const ROLLOUT_SECONDS = 20
+
+const PENDING =
+  'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply. Or the API server refuses the change: see Events (SyncError).'
+
+/** Sync hook of the decorator: what a labelled Deployment shall have. Pure. */
+export function syncDeployment({ object, attachments }: DecoratorRequest, rendering: Rendering): DecoratorResult {
+  // Applying anything to a Deployment that goes could bring it back, or hit its successor of the same name.
+  if (object.metadata.deletionTimestamp !== undefined) return { outcome: 'deleting', response: { attachments: [] } }
+  const found = findSidecar(object)
+  const present = found !== undefined && isOurs(object, found)
+  // Everything stays as it is, also where the sidecar is missing at this moment, as after kubectl replace: its pods go on, and clients
+  // come through what is kept. A Deployment that never had one has nothing that could be kept.
+  const refuse = (message: string): DecoratorResult => ({
+    outcome: 'refused',
+    response: { ...say(object, 'Refused', message), attachments: keep(attachments, object.metadata.uid) },
+  })
+  const decision = decide(object, rendering)
+  if (!decision.inject) return refuse(decision.message)
+  const takesOver = refuseServiceName(decision.settings, attachments)
+  if (takesOver) return refuse(takesOver.message)
+  const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
+  const inTheWay = present && !pin.kept ? refuseCoOwned(object, found, decision) : undefined
+  if (inTheWay) return refuse(inTheWay.message)
+  const desired = [
+    // What is not applied again stays as it is, with everything that is on record about it.
+    ...(pin.kept ? [] : [selfAttachment(object, decision)]),
+    headlessServiceObject(object, decision),
+    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision, pin.revision)]),
+    ...(rendering.MASTER_KEY_FILE.length === 0 ? [] : [tokenSecret(object, rendering.MASTER_KEY_FILE)]),
+  ]
+  return present
+    ? {
+        outcome: pin.kept ? 'pinned' : 'injected',
+        response: {
+          ...(isRollingOut(object) ? { resyncAfterSeconds: ROLLOUT_SECONDS } : {}),
+          ...say(object, 'Injected', describe(object, decision, pin.kept ? found : undefined, attachments), pin),
+          attachments: desired,
+        },
+      }
+    : {
+        outcome: 'pending',
+        response: {
+          resyncAfterSeconds: PENDING_SECONDS,
+          ...say(object, 'Pending', PENDING, pin),
+          attachments: desired,
+        },
+      }
+}
+
+/**
+ * Finalize hook of the decorator: the label is gone, or the Deployment is. Removal takes two calls, because Metacontroller
+ * lets go of the Deployment *before* it applies what the last call returns. Pure.
+ */
+export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResult {
+  if (object.metadata.deletionTimestamp !== undefined) {
+    return { outcome: 'deleting', response: { attachments: [], resyncAfterSeconds: AGAIN_SECONDS, finalized: true } }
+  }
+  const found = findSidecar(object)
+  const left = found && (isOurs(object, found) || wasInjected(object)) ? found : undefined
+  const others = left ? otherOwners(object, left) : []
+  if (left && others.length > 0) return blocked(object, left, others)
+  const untracked = (object.metadata.managedFields ?? []).length === 0
+  if (ownsTemplate(object) || (left && untracked)) {
+    const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: AGAIN_SECONDS, finalized: false }
+    return { outcome: 'removing', response }
+  }
+  if (left) return blocked(object, left, ['nobody on record'])
+  return {
+    outcome: 'removed',
+    response: {
+      annotations: {
+        [STATUS_ANNOTATION]: null,
+        [STATUS_MESSAGE_ANNOTATION]: null,
+        [SIDECAR_REVISION_ANNOTATION]: null,
+        [DECORATOR_ANNOTATION]: null,
+      },
+      attachments: [],
+      resyncAfterSeconds: AGAIN_SECONDS,
+      finalized: true,
+    },
+  }
+}
+
+/**
+ * Fields of the container that somebody else owns too would stay. Nothing is taken away then: what is left of a native sidecar
+ * would be an init container that never ends, and no pod of the app could start.
+ */
+function blocked(object: Deployment, found: FoundSidecar, owners: readonly string[]): DecoratorResult {
+  const message = `Container ${found.container.name} stays because it is also owned by ${owners.join(', ')}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
+  return {
+    outcome: 'removal_blocked',
+    response: { ...say(object, 'RemovalBlocked', message), attachments: [], finalized: false },
+  }
+}
+
+/** @param kept the sidecar that stays, where today's is not applied */
+function describe(
+  deployment: Deployment,
+  { settings, ports: todays, sidecar, advice }: Injection,
+  kept: FoundSidecar | undefined,
+  attachments: ObservedObjects,
+): string {
+  const ports = kept ? portsOf(kept.container) : todays
+  return [
+    ...rolloutAdvice(deployment),
+    ...(ports ? [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`] : []),
+    describeEntry(deployment, settings, attachments),
+    ...missingService(headlessService(deployment, settings), attachments),
+    ...describeMetacontrollers([deployment], deployment.metadata.uid),
+    ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
+    ...advice,
+  ].join(' ')
+}
+
+/** Status annotations, and what of the sidecar is to be remembered, with a second look when they change: that update is what may be dropped. */
+function say(
+  { metadata }: Deployment,
+  status: 'Pending' | 'Injected' | 'Refused' | 'RemovalBlocked',
+  message: string,
+  pin?: Pin,
+): Pick<DecoratorResponse, 'annotations' | 'resyncAfterSeconds'> {
+  const annotations = {
+    [STATUS_ANNOTATION]: status,
+    [STATUS_MESSAGE_ANNOTATION]: message,
+    ...(pin && { [SIDECAR_REVISION_ANNOTATION]: pin.revision }),
+  }
+  const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
+  return { annotations, ...(same ? {} : { resyncAfterSeconds: AGAIN_SECONDS }) }
+}

@@ -1,0 +1,180 @@
+import type { Socket } from 'node:net'
+import type { Logger } from '../service/log/log.ts'
+import type { MemoryAccount, MemoryBudget } from '../service/memory/budget.ts'
+import type { MemoryReader } from '../service/memory/cgroup.ts'
+import { Collector } from '../service/memory/collect.ts'
+import {
+  isTight,
+  isWorthCollecting,
+  lookAfterBytes,
+  queueLimit,
+  unaccountedBytes,
+  worstHolders,
+} from '../service/memory/policy.ts'
+import { readSocketQueues, type SocketQueue, socketKey } from '../service/memory/socket-queues.ts'
+import type { FlowMemory } from './bridge-options.ts'
+import type { Side } from './socket/socket-handler.ts'
+
+/** What the guard has to know of a connection, and to do with it. */
+export interface Guarded {
+  readonly state: 'open' | 'closing' | 'closed'
+  /** Bytes in our memory because of it. */
+  readonly heldBytes: number
+  socket(side: Side): Pick<Socket, 'localPort' | 'remoteAddress' | 'remotePort'>
+  restrain(unsent: Readonly<Record<Side, number>>): void
+  evict(inKernel: Readonly<Record<Side, number>>): void
+}
+
+export interface MemoryGuardOptions {
+  readonly budget: MemoryBudget
+  /** Of one connection, while memory is not short. */
+  readonly maxQueueBytes: number
+  readonly connections: () => Iterable<Guarded>
+  /** Processes that share the memory which `read` tells of. */
+  readonly processes: number
+  readonly read: MemoryReader
+  readonly readQueues?: () => ReadonlyMap<string, SocketQueue>
+  readonly log: Pick<Logger, 'warn'>
+}
+
+/** How often memory is looked at while there is enough, and at most how often while there is not, in milliseconds. */
+const LOOK_MS = 250
+const TIGHT_LOOK_MS = 20
+/** How many times longer than looking the pause after it is; once the budget is full, no longer. */
+const PAUSES = 4
+/** Shortest time between two lines of the log, in milliseconds. */
+const LOG_MS = 10_000
+
+const NOTHING: Readonly<Record<Side, number>> = { client: 0, upstream: 0 }
+const NO_QUEUE: SocketQueue = { unsent: 0, unread: 0 }
+
+/**
+ * Keeps what a process holds for its connections within its budget: what one connection may queue becomes less as the budget fills,
+ * and when it is full the connections that hold most are closed. What the kernel holds for sockets is measured: after some time,
+ * and before more has passed than could fill what is left.
+ */
+export class MemoryGuard implements FlowMemory {
+  queueLimit: number
+  tight = false
+  readonly queues: MemoryAccount
+  readonly messages: MemoryAccount
+  readonly #options: MemoryGuardOptions
+  #timer: NodeJS.Timeout | undefined
+  /** Bytes that have passed since the last look, and after how many the next one is due. */
+  #passed = 0
+  #lookAfter: number
+  /** On the clock of `performance.now()`: no look before. */
+  #notBefore = 0
+  /** Resident memory in the beginning. */
+  readonly #beginning = process.memoryUsage.rss()
+  readonly #collector = new Collector()
+  #evictions = 0
+  #logged = Number.NEGATIVE_INFINITY
+
+  constructor(options: MemoryGuardOptions) {
+    this.#options = options
+    this.queues = options.budget.accounts.queues
+    this.messages = options.budget.accounts.messages
+    this.queueLimit = options.maxQueueBytes
+    this.#lookAfter = lookAfterBytes(0, options.budget.bytes)
+    this.#lookIn(LOOK_MS)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  get isFull(): boolean {
+    return this.#options.budget.isFull
+  }
+
+  passed(bytes: number): void {
+    this.#passed += bytes
+    // The kernel may still have all of it.
+    if (this.tight) this.queueLimit = this.#limitAt(this.#options.budget.used + this.#passed)
+    if (this.#passed >= this.#lookAfter && performance.now() >= this.#notBefore) this.#look()
+  }
+
+  #limitAt(used: number): number {
+    const { budget, maxQueueBytes } = this.#options
+    return queueLimit(used / budget.bytes, maxQueueBytes)
+  }
+
+  #lookIn(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#look(), ms)
+    this.#timer.unref()
+  }
+
+  #look(): void {
+    const began = performance.now()
+    this.#passed = 0
+    const { budget, read, processes } = this.#options
+    const { sockets } = budget.accounts
+    sockets.set(Math.floor((read()?.sockets ?? 0) / processes))
+    if (isWorthCollecting(this.#measure(), budget.bytes) && this.#collector.tryToCollect()) this.#measure()
+    this.queueLimit = this.#limitAt(budget.used)
+    this.#lookAfter = lookAfterBytes(budget.used, budget.bytes)
+    const wasTight = this.tight
+    this.tight = isTight(budget.used, sockets.bytes, budget.bytes)
+    if (this.tight) this.#tighten()
+    else if (wasTight) this.#relax()
+    const ended = performance.now()
+    const pause = Math.max(TIGHT_LOOK_MS, (ended - began) * (this.isFull ? 1 : PAUSES))
+    this.#notBefore = ended + pause
+    this.#lookIn(this.tight ? pause : LOOK_MS)
+  }
+
+  /** Counts what is on no account; returns it. */
+  #measure(): number {
+    const { budget } = this.#options
+    const { sockets, unaccounted } = budget.accounts
+    const accounted = budget.used - sockets.bytes - unaccounted.bytes
+    unaccounted.set(unaccountedBytes(process.memoryUsage.rss() - this.#beginning, accounted))
+    return unaccounted.bytes
+  }
+
+  #relax(): void {
+    for (const connection of this.#options.connections()) connection.restrain(NOTHING)
+  }
+
+  /** Holds those back whose peers do not read, and closes the worst ones where that was not enough. */
+  #tighten(): void {
+    const { budget, connections, readQueues = readSocketQueues } = this.#options
+    const queues = readQueues()
+    const holders = []
+    for (const connection of connections()) {
+      if (connection.state !== 'open') continue
+      const client = queueOf(queues, connection.socket('client'))
+      const upstream = queueOf(queues, connection.socket('upstream'))
+      const unsent = { client: client.unsent, upstream: upstream.unsent }
+      connection.restrain(unsent)
+      const inKernel = { client: client.unsent + client.unread, upstream: upstream.unsent + upstream.unread }
+      const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
+      holders.push({ of: { connection, inKernel }, bytes })
+    }
+    const worst = worstHolders(holders, budget.used, budget.bytes)
+    for (const { of } of worst) of.connection.evict(of.inKernel)
+    if (worst.length > 0) this.#evicted(worst.length, worst[0]?.bytes ?? 0)
+  }
+
+  #evicted(connections: number, most: number): void {
+    this.#evictions += connections
+    const now = performance.now()
+    if (now < this.#logged + LOG_MS) return
+    const { budget, log } = this.#options
+    log.warn(
+      { connections: this.#evictions, most, used: budget.used, budget: budget.bytes },
+      'memory is full: connections that hold most of it are closed',
+    )
+    this.#logged = now
+    this.#evictions = 0
+  }
+}
+
+function queueOf(
+  queues: ReadonlyMap<string, SocketQueue>,
+  { localPort, remoteAddress, remotePort }: Pick<Socket, 'localPort' | 'remoteAddress' | 'remotePort'>,
+): SocketQueue {
+  return queues.get(socketKey(localPort, remoteAddress, remotePort)) ?? NO_QUEUE
+}

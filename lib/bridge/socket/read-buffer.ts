@@ -1,0 +1,94 @@
+import { writeSync } from 'node:fs'
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import type { DuplexOptions } from 'node:stream'
+import { POISON_READS_VARIABLE } from '../../service/names.ts'
+
+/** More than Node reads at once by itself (64 KiB), so that sixteen messages of 4 KiB come as one chunk. */
+const READ_BYTES = 131_072
+
+/** What is read goes here, whichever socket it came from: nothing is allocated for a read. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+
+/**
+ * Whether each chunk is overwritten when its event is over. All tests set it: code that keeps a lent chunk without a copy is found at
+ * once, and not only where another read happens to come in between.
+ */
+const poisons = process.env[POISON_READS_VARIABLE] === '1'
+
+/** A byte that begins no frame, no HTTP message and no UTF-8 text. */
+const POISON = 0xff
+
+/** Tells a socket of what was read, which is in the buffer, as a chunk that is lent. */
+function tell(socket: Socket, bytes: number): true {
+  socket.emit('data', readBuffer.subarray(0, bytes))
+  if (poisons) readBuffer.fill(POISON, 0, bytes)
+  return true
+}
+
+/**
+ * Connects a socket whose `data` events lend their chunk: it is valid only during the event, because the next read of any such
+ * socket overwrites it. Whoever keeps bytes copies them, and whoever passes them on does it by {@link writeLent}.
+ */
+export function connectLending(options: TcpNetConnectOpts & DuplexOptions): Socket {
+  const socket: Socket = connect({
+    ...options,
+    onread: { buffer: readBuffer, callback: bytes => tell(socket, bytes) },
+  })
+  return socket
+}
+
+/** What `onread` sets when a socket is made, and `useUserBuffer` tells the handle; see {@link lend}. */
+type Slots = Record<symbol, unknown> & { _handle?: { useUserBuffer?: (buffer: Buffer) => void } }
+
+/** Shared by all sockets: Node calls it as a method of the socket. */
+function onRead(this: Socket, bytes: number): boolean {
+  return tell(this, bytes)
+}
+
+/**
+ * Makes an accepted socket lend its chunks too. Node offers `onread` only for sockets that are dialled, so this does by hand what
+ * its constructor does with that option; where a version of Node has not the same places for it, the socket goes on as it is and
+ * allocates for each read. Nobody may have listened for `data` yet.
+ *
+ * @returns what the socket has read already
+ */
+export function lend(socket: Socket): Buffer | undefined {
+  const slots = socket as unknown as Slots
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const find = (name: string) => symbols.find(({ description }) => description === name)
+  const [buffer, callback, next] = [find('kBuffer'), find('kBufferCb'), find('kBufferGen')]
+  const free = (slot: symbol | undefined): slot is symbol => slot !== undefined && slots[slot] === null
+  if (!free(buffer) || !free(callback) || !free(next) || !slots._handle?.useUserBuffer) return undefined
+  const early: Buffer | null = socket.read()
+  slots[buffer] = readBuffer
+  slots[callback] = onRead
+  slots._handle.useUserBuffer(readBuffer)
+  return early ?? undefined
+}
+
+/**
+ * Writes bytes that are lent. A stream keeps what the kernel does not take at once, and nobody knows before what that will be, so
+ * it would need a copy of everything. So the kernel is asked first, past the stream, and only what it leaves is copied: it nearly
+ * always takes all.
+ */
+export function writeLent(target: Socket, bytes: Buffer): void {
+  const busy = target.writableLength > 0 || target.writableCorked > 0 || target.connecting
+  const taken = busy ? 0 : offer(target, bytes)
+  if (taken < bytes.length) target.write(Buffer.from(bytes.subarray(taken)))
+}
+
+/**
+ * Offers bytes to the kernel for a socket that has nothing to write itself. Node has no call for this, but a handle tells its
+ * file descriptor, except on Windows.
+ *
+ * @returns how many were taken; 0 also for a failure, which the stream meets again and tells in its own way
+ */
+function offer(socket: Socket, bytes: Buffer): number {
+  const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {}
+  if (fd < 0) return 0
+  try {
+    return writeSync(fd, bytes)
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,51 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { type FailureLog, isUnexpected, pathOnly, type ServiceError } from '../service/log/failure-log.ts'
+import { ERROR_HEADER } from '../service/names.ts'
+import { encodeHead } from '../websocket/response-head.ts'
+import type { Fields } from './handshake.ts'
+
+const INTERNAL = { status: 500, code: 'WSO_ERR_INTERNAL', message: 'internal error' }
+
+/** What a client is told of an error, plain or in answer to a handshake; what is not the client's fault is logged. */
+export function answerOf(error: ServiceError, url: string, failures: FailureLog) {
+  const { statusCode = 500, code = '', message } = error
+  const told = isUnexpected(error) ? INTERNAL : { status: statusCode, code, message }
+  if (told.status >= 500) failures.add(error, { path: pathOnly(url) })
+  const fields: Fields = {
+    'Content-Type': 'application/json',
+    [ERROR_HEADER]: told.code,
+    ...(told.status === 503 && { 'Retry-After': '1' }),
+  }
+  return {
+    status: told.status,
+    code: told.code,
+    fields,
+    body: JSON.stringify({ error: told.code, message: told.message }),
+  }
+}
+
+/** Answers a handshake and ends its connection. */
+export function sayAndEnd(client: Socket, status: number, body: string, fields: Fields): void {
+  if (!client.writable) {
+    client.destroy()
+    return
+  }
+  const all = { ...fields, 'Content-Length': String(Buffer.byteLength(body)), Connection: 'close' }
+  client.write(encodeHead(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, Object.entries(all)))
+  client.write(body)
+  endSoon(client)
+}
+
+/** Longest time that a client may keep its side open when ours has ended, in milliseconds. */
+const LINGER_MS = 5000
+
+/** Ends our side of a connection, reads what still comes, and cuts it off if the other side does not end too. */
+export function endSoon(client: Socket): void {
+  if (client.destroyed) return
+  client.end()
+  client.resume()
+  // Not the socket's own timeout, which begins anew with each byte that still comes.
+  const timer = setTimeout(() => client.destroy(), LINGER_MS)
+  client.once('close', () => clearTimeout(timer))
+}

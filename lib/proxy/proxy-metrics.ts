@@ -1,0 +1,72 @@
+import type { Bridge, EndCause } from '../bridge/bridge.ts'
+import type { Shed } from '../service/http/client-connections.ts'
+import type { Metrics } from '../service/metrics.ts'
+import type { PlainResult } from './plain/plain-http.ts'
+
+/** What a proxy counts. */
+export interface ProxyMetrics {
+  accepted(): void
+  /** A handshake that came to nothing, and why. */
+  refused(reason: string): void
+  ended(cause: EndCause): void
+  plain(result: PlainResult): void
+  /** A connection without a WebSocket, or a request on it, for which there was no place. */
+  shed(reason: ShedReason): void
+}
+
+/**
+ * `idle`: ended to make room for another; `full`: not taken, as all others are in use; `busy`: a request refused, as many others are
+ * being answered; `slow_body`: a request whose body came too slowly.
+ */
+export type ShedReason = Shed | 'busy' | 'slow_body'
+
+/** Registers a proxy's metrics; gauges look at its connections when they are asked for. */
+export function proxyMetrics(
+  metrics: Metrics,
+  bridges: ReadonlySet<Bridge>,
+  plainConnections: () => number,
+): ProxyMetrics {
+  metrics.gauge('plain_connections', 'Open client connections that carry no WebSocket, idle ones too.', {
+    collect() {
+      this.set(plainConnections())
+    },
+  })
+  const shed = metrics.counter(
+    'plain_connections_shed_total',
+    'Connections without a WebSocket that were ended or refused, by reason: idle, full, busy, slow_body.',
+    { labelNames: ['reason'] },
+  )
+  metrics.gauge('connections', 'Open client connections.', {
+    collect() {
+      this.set(bridges.size)
+    },
+  })
+  metrics.gauge('queue_bytes', 'Bytes that wait to be written to slow readers.', {
+    labelNames: ['side'],
+    collect() {
+      for (const side of ['client', 'upstream'] as const) {
+        let bytes = 0
+        for (const bridge of bridges) bytes += bridge.queuedBytes(side)
+        this.set({ side }, bytes)
+      }
+    },
+  })
+  const upgrades = metrics.counter('upgrades_total', 'WebSocket handshakes by result.', { labelNames: ['result'] })
+  const rejected = metrics.counter('rejected_total', 'Handshakes that were not accepted, by reason.', {
+    labelNames: ['reason'],
+  })
+  const closed = metrics.counter('closed_total', 'Connections that ended, by who or what ended them.', {
+    labelNames: ['cause'],
+  })
+  const plain = metrics.counter('plain_requests_total', 'Plain HTTP requests by result.', { labelNames: ['result'] })
+  return {
+    accepted: () => upgrades.inc({ result: 'accepted' }),
+    refused(reason) {
+      upgrades.inc({ result: 'refused' })
+      rejected.inc({ reason })
+    },
+    ended: cause => closed.inc({ cause }),
+    plain: result => plain.inc({ result }),
+    shed: reason => shed.inc({ reason }),
+  }
+}

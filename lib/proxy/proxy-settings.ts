@@ -1,0 +1,177 @@
+import { totalmem } from 'node:os'
+import { Type } from 'typebox'
+import type { DialLimits } from '../bridge/socket/dial.ts'
+import { budgetBytes } from '../service/memory/policy.ts'
+import { ENV_PREFIX } from '../service/names.ts'
+import { openFilesLimit } from '../service/open-files.ts'
+
+/** A limit in seconds that can be switched off. */
+const seconds = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 86_400, default: fallback, description: `${description} 0: off.` })
+
+/** What happens to a request that is no WebSocket handshake. */
+export const PLAIN_HTTP_POLICIES = ['pass', 'refuse'] as const
+
+/** Limits that balancer and sidecar have alike. */
+const limits = {
+  HANDSHAKE_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 600_000,
+    default: 10_000,
+    description:
+      'Longest time for a client to send its handshake (then 408), and for the upstream to answer it (then 504).',
+  }),
+  MAX_HEADER_BYTES: Type.Integer({
+    minimum: 1024,
+    maximum: 1_048_576,
+    default: 16_384,
+    description:
+      'Longest head, all headers together: a request with a longer one gets 431, an answer with a longer one is a 502.',
+  }),
+  MAX_PAYLOAD_BYTES: Type.Integer({
+    minimum: 1,
+    maximum: 1_073_741_824,
+    default: 16_777_216,
+    description: 'Largest message in either direction; a larger one closes the connection with 1009.',
+  }),
+  MAX_QUEUE_BYTES: Type.Integer({
+    minimum: 1024,
+    maximum: 1_073_741_824,
+    default: 262_144,
+    description:
+      'Bytes that may wait for a slow reader on one connection before the fast side is no longer read; fewer while memory is short.',
+  }),
+  MEMORY_BUDGET_BYTES: Type.Integer({
+    minimum: 0,
+    maximum: 1_099_511_627_776,
+    default: 0,
+    description:
+      'What all connections, queues and messages of this process together may take. Near it, each connection may queue less; at it, the connections that hold most are closed with 1013. 0: derived from the memory limit of the container.',
+  }),
+  SLOW_CONSUMER_SECONDS: seconds(60, 'How long a queue may stay full before the connection is closed with 1013.'),
+  MAX_PLAIN_CONNECTIONS: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 0,
+    description:
+      'Most connections of this process without a WebSocket: above it the oldest idle ones end, and further requests get 503. Never more than half of those that its limit of open files allows, which is what 0 stands for, less where memory is limited.',
+  }),
+  MIN_BODY_BYTES_PER_SECOND: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 100,
+    description:
+      'Slowest body of a plain request, on the average of PLAIN_HTTP_TIMEOUT_MS; a slower one gets 408. 0: off.',
+  }),
+  MAX_CONNECTIONS: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 0,
+    description:
+      'Most connections of this process; further handshakes get 503. Never more than its limit of open files allows, which is what 0 stands for.',
+  }),
+}
+
+/**
+ * The limits of a program.
+ *
+ * @param client what is done about clients from which nothing comes; for a sidecar the client is the balancer
+ */
+export const wireSettings = (client: { pingSeconds: number; idleSeconds: number }) => ({
+  ...limits,
+  PLAIN_HTTP: Type.Enum(PLAIN_HTTP_POLICIES, {
+    default: 'pass',
+    description:
+      "Requests that are no WebSocket handshake: pass them to the user's own pod as well, or refuse them with 426.",
+  }),
+  PLAIN_HTTP_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    maximum: 3_600_000,
+    default: 60_000,
+    description: 'Longest time in which nothing comes from the upstream of a plain request; then 504.',
+  }),
+  CLIENT_PING_SECONDS: seconds(client.pingSeconds, 'A client from which nothing has come for so long gets a ping.'),
+  CLIENT_IDLE_SECONDS: seconds(
+    client.idleSeconds,
+    'A client from which nothing has come for so long, not even a pong, is gone: closed with 1001.',
+  ),
+  UPSTREAM_PING_SECONDS: seconds(0, 'An upstream from which nothing has come for so long gets a ping.'),
+  UPSTREAM_IDLE_SECONDS: seconds(
+    0,
+    'An upstream from which nothing has come for so long, not even a pong, is gone: its client is closed with 1001.',
+  ),
+})
+
+/** The settings of {@link wireSettings}, as read. */
+export type WireConfig = Readonly<
+  Record<Exclude<keyof ReturnType<typeof wireSettings>, 'PLAIN_HTTP'>, number> & {
+    PLAIN_HTTP: (typeof PLAIN_HTTP_POLICIES)[number]
+  }
+>
+
+/** Limits that exclude each other, a line for each: who is not asked before it is given up need not be gone. */
+export function checkWire(config: WireConfig): string[] {
+  return (['CLIENT', 'UPSTREAM'] as const).flatMap(side => {
+    const ping = config[`${side}_PING_SECONDS`]
+    const idle = config[`${side}_IDLE_SECONDS`]
+    if (idle === 0 || (ping > 0 && ping < idle)) return []
+    const name = `${ENV_PREFIX}${side}_PING_SECONDS`
+    return [`${name} must be above 0 and below ${ENV_PREFIX}${side}_IDLE_SECONDS, which is ${idle} (it is ${ping})`]
+  })
+}
+
+/** Open files that are not WebSockets: listening sockets, discovery, peers, logs, probes, and {@link MIN_PLAIN} plain connections. */
+const OTHER_FILES = 256
+
+/** Plain connections that have room beside as many WebSockets as there may be: a client that is refused needs one, too. */
+const MIN_PLAIN = 64
+
+/** What a plain connection with a request costs at most by default, in bytes, and the part of the memory that may go to them. */
+export const PLAIN_BYTES = 32_768
+const PLAIN_SHARE = 0.25
+
+const possibleConnections = (openFiles: number): number => Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
+
+/** Most WebSockets, each of which takes two open files: one that found none would fail as if its upstream were to blame. */
+export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
+  const possible = possibleConnections(openFiles)
+  return Math.min(config.MAX_CONNECTIONS || possible, possible)
+}
+
+/** Limits for connections of clients that are no WebSockets, or not yet. */
+export interface PlainConnectionLimits {
+  /** Above it the oldest idle ones end. */
+  readonly connections: number
+  /** Requests that are answered at the same time; it is below `connections`, so that more can come and be refused. */
+  readonly requests: number
+  /** All connections together, WebSockets too. */
+  readonly all: number
+}
+
+/**
+ * @param memory that the process may use, in bytes; 0 where there is no limit
+ */
+export function plainLimits(
+  config: Pick<WireConfig, 'MAX_PLAIN_CONNECTIONS'>,
+  openFiles = openFilesLimit(),
+  memory = process.constrainedMemory(),
+): PlainConnectionLimits {
+  const possible = possibleConnections(openFiles)
+  const most = Math.max(MIN_PLAIN, Math.floor(possible / 2))
+  const fitting = memory > 0 ? Math.max(MIN_PLAIN, Math.floor((memory * PLAIN_SHARE) / PLAIN_BYTES)) : most
+  const connections = Math.min(config.MAX_PLAIN_CONNECTIONS || fitting, most)
+  return { connections, requests: Math.ceil(connections * 0.75), all: possible + MIN_PLAIN }
+}
+
+/** How upstreams are dialled. */
+export const dialLimitsOf = (
+  config: Pick<WireConfig, 'HANDSHAKE_TIMEOUT_MS' | 'MAX_QUEUE_BYTES' | 'MAX_HEADER_BYTES'>,
+): DialLimits => ({
+  handshakeTimeoutMs: config.HANDSHAKE_TIMEOUT_MS,
+  maxQueueBytes: config.MAX_QUEUE_BYTES,
+  maxHeadBytes: config.MAX_HEADER_BYTES,
+})
+
+/** What all that a process holds may take, in bytes: as configured, or as the memory of its container allows. */
+export const memoryBudget = (config: Pick<WireConfig, 'MEMORY_BUDGET_BYTES'>, processes = 1): number =>
+  config.MEMORY_BUDGET_BYTES || budgetBytes(process.constrainedMemory() || totalmem(), processes)

@@ -1,0 +1,48 @@
+import { Resolver } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import type { DiscoveryConfig } from '../discovery.ts'
+import { isNone, spelled } from './dns-addresses.ts'
+import { candidates, searchDomains } from './dns-names.ts'
+
+/** Asks whether a host is one of the members now. Never rejects. */
+export type Confirm = (host: string) => Promise<boolean>
+
+const QUERY_TIMEOUT_MS = 1000
+const QUERY_TRIES = 2
+
+/**
+ * Makes the question for a program's discovery. Lists from DNS can be some seconds old, because servers cache them; the other
+ * sources are right at once, so what they do not list is not confirmed.
+ */
+export function createConfirm(config: Pick<DiscoveryConfig, 'DISCOVERY' | 'SRV_DNS_RECORD'>): Confirm {
+  return config.DISCOVERY === 'dns' ? dnsConfirm(config.SRV_DNS_RECORD) : async () => false
+}
+
+/**
+ * Asks for the name that Kubernetes gives a pod of a headless Service (`10-244-0-5.chat…`). Nobody has asked for it before the pod
+ * was there, so no cache has an old answer.
+ */
+export function dnsConfirm(
+  record: string,
+  {
+    resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES }),
+    search = searchDomains(),
+  }: { readonly resolver?: Pick<Resolver, 'resolve4' | 'resolve6'>; readonly search?: readonly string[] } = {},
+): Confirm {
+  const services = candidates(record, search).map(name => name.replace(/^(?:_[^.]*\.)+/, ''))
+  return async host => {
+    const family = isIP(host)
+    if (family === 0) return false
+    for (const service of services) {
+      const name = `${spelled(host)}.${service}`
+      try {
+        const addresses = await (family === 4 ? resolver.resolve4(name) : resolver.resolve6(name))
+        if (addresses.includes(host)) return true
+      } catch (error) {
+        // Without an answer nothing is confirmed: the list will say it a little later.
+        if (!isNone(error)) return false
+      }
+    }
+    return false
+  }
+}

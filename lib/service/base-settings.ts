@@ -1,0 +1,36 @@
+import { Type } from 'typebox'
+import { LOG_LEVELS } from './log/log.ts'
+import { DEFAULT_ADMIN_PORT } from './names.ts'
+
+/** Settings that every program has. */
+export const baseSettings = (port: number) => ({
+  HOST: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
+  PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: port,
+    description: 'Port to listen on; 0 takes a free one.',
+  }),
+  ADMIN_HOST: Type.String({ default: '0.0.0.0', description: 'Address of the admin server.' }),
+  ADMIN_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: DEFAULT_ADMIN_PORT,
+    description: 'Port of the admin server: /healthz, /readyz, /metrics.',
+  }),
+  INSTANCE: Type.String({
+    default: '',
+    description: 'Name of this instance in headers and logs; the host name (in Kubernetes the pod) if empty.',
+  }),
+  LOG_LEVEL: Type.String({
+    enum: [...LOG_LEVELS],
+    default: 'info',
+    description: 'Least level that is logged, as JSON lines on standard output.',
+  }),
+  SHUTDOWN_SECONDS: Type.Integer({
+    minimum: 1,
+    maximum: 3600,
+    default: 25,
+    description: 'Longest time from SIGTERM to the end of the process; keep it below terminationGracePeriodSeconds.',
+  }),
+})

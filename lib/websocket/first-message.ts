@@ -1,0 +1,49 @@
+import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
+import { GrowingBuffer } from './growing-buffer.ts'
+
+/**
+ * Records the first text message of a stream, for apps to which a client introduces itself in that message: another upstream
+ * needs it again. What is longer than the limit is not recorded.
+ */
+export class FirstText {
+  /** The payload, once the message has ended. */
+  payload: Buffer | undefined
+  readonly #maxBytes: number
+  /** Whether the message under way is text. */
+  #text = false
+  #bytes = new GrowingBuffer()
+
+  /** @param maxBytes of the payload */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /**
+   * Sees a step of the reader, of a frame that is no control frame.
+   *
+   * @param start where the step began in the chunk
+   * @param end where it ended
+   * @returns whether there is nothing more to see
+   */
+  see(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): boolean {
+    const { opcode, length, remaining, mask } = reader
+    if (opcode !== OPCODE.CONTINUATION) this.#text = opcode === OPCODE.TEXT
+    if (!this.#text) return false
+    if (step === STEP.HEADER || step === STEP.EMPTY) {
+      if (reader.messageBytes > this.#maxBytes) return this.#end(undefined)
+    } else {
+      const before = this.#bytes.length
+      this.#bytes.append(chunk, start, end)
+      applyMask(this.#bytes.view().subarray(before), mask, length - remaining - (end - start))
+    }
+    const whole = (step === STEP.END || step === STEP.EMPTY) && reader.fin
+    // A copy of the size that it has: it is kept for as long as the connection lasts.
+    return whole && this.#end(Buffer.from(this.#bytes.view()))
+  }
+
+  #end(payload: Buffer | undefined): boolean {
+    this.payload = payload
+    this.#bytes = new GrowingBuffer()
+    return true
+  }
+}

@@ -1,0 +1,203 @@
+import type { Container, PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
+import { SIDECAR_PORT_NAME } from '../../lib/service/names.ts'
+import { Child } from '../processes/child.ts'
+import { pause, until } from '../wait.ts'
+import { type LocalPod, localContainerEnv, preStopOf, programOf } from './containers.ts'
+import { runPreStop } from './pre-stop.ts'
+import { passes } from './probes.ts'
+
+/** `starting`: not ready yet. `draining`: no member any more, ending. `gone`: nothing of it runs. */
+export type PodState = 'starting' | 'ready' | 'draining' | 'gone'
+
+export interface PodListener {
+  /** Called after every change of the state. */
+  readonly changed: (pod: Pod) => void
+  /** Called for each line that one of its containers writes. */
+  readonly line: (pod: Pod, container: string, line: string) => void
+  /** Called for each line that a preStop hook writes. */
+  readonly hookLine: (pod: Pod, container: string, line: string) => void
+}
+
+/** Longest time from the start of a pod to its being ready. */
+const READY_TIMEOUT_MS = 30_000
+/** What the kubelet leaves to a container whose preStop hook, or a sidecar whose app, has used up the grace period. */
+const LAST_GRACE_MS = 2000
+
+/** One pod of this machine: its containers as processes, started, probed and ended in the order of the kubelet. */
+export class Pod {
+  readonly facts: LocalPod
+  /** Resolves when nothing of it runs any more. */
+  readonly gone: Promise<void>
+  #state: PodState = 'starting'
+  /** What went wrong with it, for a person to read. */
+  problem: string | undefined
+  readonly #sidecars: readonly Container[]
+  readonly #containers: readonly Container[]
+  readonly #graceMs: number
+  readonly #listener: PodListener
+  readonly #running = new Map<Container, Child>()
+  readonly #end = new AbortController()
+  /** Aborted when preStop hooks are not waited for any more. */
+  readonly #hurry = new AbortController()
+  #killed = false
+  #resolveGone!: () => void
+
+  /** @throws {Error} where the template has what this machine cannot do */
+  constructor(template: PodTemplateSpec, facts: LocalPod, listener: PodListener) {
+    const { containers = [], initContainers = [], terminationGracePeriodSeconds = 30 } = template.spec ?? {}
+    const once = initContainers.find(({ restartPolicy }) => restartPolicy !== 'Always')
+    if (once) throw new Error(`init container ${once.name}: here only sidecars are run (restartPolicy: Always)`)
+    for (const container of [...initContainers, ...containers]) preStopOf(container)
+    this.facts = facts
+    this.#sidecars = initContainers
+    this.#containers = containers
+    this.#graceMs = terminationGracePeriodSeconds * 1000
+    this.#listener = listener
+    this.gone = new Promise(resolve => {
+      this.#resolveGone = resolve
+    })
+  }
+
+  get name(): string {
+    return this.facts.name
+  }
+
+  get state(): PodState {
+    return this.#state
+  }
+
+  /** host:port of the sidecar, as the headless Service would have it; `undefined` where no port has its name. */
+  get member(): string | undefined {
+    const ports = [...this.#sidecars, ...this.#containers].flatMap(({ ports = [] }) => ports)
+    const port = ports.find(({ name }) => name === SIDECAR_PORT_NAME)?.containerPort
+    return port === undefined ? undefined : `${this.facts.ip}:${this.facts.port(port)}`
+  }
+
+  /** Process ids of what runs of it. */
+  get pids(): number[] {
+    return [...this.#running.values()].flatMap(({ pid }) => pid ?? [])
+  }
+
+  /** Starts it; resolves when it is ready, or is ended before. @throws {Error} when it does not get ready in time */
+  async start(): Promise<void> {
+    try {
+      for (const sidecar of this.#sidecars) {
+        this.#run(sidecar)
+        await this.#wait(() => this.#ask(sidecar, 'startupProbe'), `sidecar ${sidecar.name} answers`)
+      }
+      for (const container of this.#containers) this.#run(container)
+      await this.#wait(() => this.#allReady(), 'its containers are ready')
+    } catch (error) {
+      // A container that ended has said more about it.
+      this.problem ??= (error as Error).message
+      await this.kill()
+      throw new Error(`pod ${this.name}: ${this.problem}`, { cause: error })
+    }
+    if (this.#state !== 'starting') return
+    this.#become('ready')
+    void this.#watchReadiness()
+  }
+
+  /**
+   * Ends it as the kubelet does: all preStop hooks start at once; the app gets SIGTERM after its own hook, a sidecar after its own
+   * and when the app has ended (KEP-753); SIGKILL at the end of the grace period.
+   */
+  async terminate(): Promise<void> {
+    if (this.#state === 'draining' || this.#state === 'gone') return this.gone
+    this.#become('draining')
+    const deadline = Date.now() + this.#graceMs
+    const hooks = new Map(
+      [...this.#sidecars, ...this.#containers].map(container => [container, this.#preStop(container, deadline)]),
+    )
+    const end = async (container: Container) => {
+      await hooks.get(container)
+      await this.#running.get(container)?.stop(Math.max(deadline, Date.now() + LAST_GRACE_MS))
+    }
+    await Promise.all(this.#containers.map(end))
+    for (const sidecar of this.#sidecars.toReversed()) await end(sidecar)
+    this.#become('gone')
+  }
+
+  /** Ends it in the same order, but without its preStop hooks: where everything ends, nobody is left to hand over to. */
+  async stop(): Promise<void> {
+    this.#hurry.abort()
+    await this.terminate()
+  }
+
+  /** Ends it as a machine that fails: SIGKILL for everything, at once. */
+  async kill(): Promise<void> {
+    if (this.#killed || this.#state === 'gone') return this.gone
+    this.#killed = true
+    this.#hurry.abort()
+    const children = [...this.#running.values()]
+    for (const child of children) child.kill('SIGKILL')
+    await Promise.all(children.map(child => child.ended))
+    this.#become('gone')
+  }
+
+  #run(container: Container): void {
+    if (this.#state !== 'starting' || this.#killed) return
+    const child = new Child(
+      `${this.name}/${container.name}`,
+      programOf(container),
+      localContainerEnv(container, this.facts),
+      line => this.#listener.line(this, container.name, line),
+    )
+    this.#running.set(container, child)
+    void child.ended.then(how => this.#ended(container, child, how))
+  }
+
+  /** A container that ends by itself takes its pod with it: a new pod comes instead. */
+  #ended(container: Container, child: Child, how: string): void {
+    this.#running.delete(container)
+    if (this.#killed || (this.#state !== 'starting' && this.#state !== 'ready')) return
+    this.problem = `container ${container.name} ended with ${how}${child.lastWords && `, saying: ${child.lastWords}`}`
+    void this.kill()
+  }
+
+  async #preStop(container: Container, deadline: number): Promise<void> {
+    const { signal } = this.#hurry
+    const onLine = (line: string) => this.#listener.hookLine(this, container.name, line)
+    const problem = await runPreStop(container, this.facts, { onLine, deadline, signal })
+    if (problem !== undefined) this.problem ??= problem
+  }
+
+  #ask(container: Container, probe: 'startupProbe' | 'readinessProbe'): Promise<boolean> {
+    return passes(container[probe], container, this.facts.ip, this.facts.port)
+  }
+
+  async #allReady(): Promise<boolean> {
+    const all = [...this.#sidecars, ...this.#containers]
+    return (await Promise.all(all.map(container => this.#ask(container, 'readinessProbe')))).every(Boolean)
+  }
+
+  /** Asks more often than the probe says, so that a demo does not take a cluster's time to start. */
+  async #wait(condition: () => Promise<boolean>, what: string): Promise<void> {
+    await until(async () => this.#state !== 'starting' || (await condition()), what, READY_TIMEOUT_MS)
+    if (this.problem) throw new Error(this.problem)
+  }
+
+  /** From then on as the probes say: a pod whose app no longer answers is no member until it does again. */
+  async #watchReadiness(): Promise<void> {
+    const probes = [...this.#sidecars, ...this.#containers].flatMap(({ readinessProbe }) => readinessProbe ?? [])
+    const periodMs = 1000 * Math.min(10, ...probes.map(({ periodSeconds = 10 }) => periodSeconds))
+    const threshold = Math.max(1, ...probes.map(({ failureThreshold = 3 }) => failureThreshold))
+    let failures = 0
+    while (this.#state === 'ready' || this.#state === 'starting') {
+      failures = (await this.#allReady()) ? 0 : failures + 1
+      if (this.#state === 'ready' && failures >= threshold) this.#become('starting')
+      else if (this.#state === 'starting' && failures === 0) this.#become('ready')
+      await pause(periodMs, this.#end.signal)
+    }
+  }
+
+  #become(state: PodState): void {
+    if (this.#state === 'gone') return
+    this.#state = state
+    if (state === 'gone') {
+      this.#end.abort()
+      this.#resolveGone()
+    }
+    this.#listener.changed(this)
+  }
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import type { Metrics } from '../../lib/service/metrics.ts'
+import { ExpiringMap } from '../expiring-map.ts'
+import type { Acquaintances } from '../peers/known-peers.ts'
+import type { Whereabouts } from '../send/location-cache.ts'
+import { BOOT_BYTES, SMALLEST_DELIVER_BYTES } from '../transport/link/link-frames.ts'
+import type { Answer } from '../transport/outcome.ts'
+import type { Inbox, Inlet, Letter } from '../transport/transport.ts'
+import type { Delivery } from './delivery.ts'
+import { SenderInlet } from './sender-session.ts'
+
+/** Sending processes that are remembered, and for how long after they were last heard of, in milliseconds. */
+const MAX_SENDERS = 4000
+const SENDER_MS = 120_000
+
+/**
+ * Messages of one sender that are remembered: as many as a link's window holds of the smallest, so that none of those that a link
+ * carries when it breaks is forgotten when it comes again; within bounds, of which the upper one is reached by windows above 1 MiB.
+ */
+const MIN_RECENT = 8192
+const MAX_RECENT = 65_536
+
+/** What all that is remembered of all senders may take, about, in bytes. */
+const MAX_BYTES = 67_108_864
+/** It is added up each time that so much of it may have been added. */
+const SUM_EVERY = 1 / 16
+
+export interface IntakeOptions {
+  readonly delivery: Pick<Delivery, 'deliver'>
+  readonly whereabouts: Pick<Whereabouts, 'announced'>
+  readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
+  /** A connection of another pod that has sent messages here has ended. */
+  readonly ended: (connection: string) => void
+  /** Of a link: bytes that a sender may send before it has heard that they were read. */
+  readonly windowBytes: number
+  readonly metrics: Metrics
+  /** What all that is remembered may take, and of how many senders. */
+  readonly maxBytes?: number
+  readonly maxSenders?: number
+}
+
+/** Takes what other sidecars send: each message once, and those of a lane in their order. */
+export class Intake implements Inbox {
+  readonly boot = randomBytes(BOOT_BYTES)
+  readonly #options: IntakeOptions
+  readonly #senders: ExpiringMap<string, SenderInlet>
+  readonly #recent: number
+  readonly #repeated: () => void
+  /** Whether a sender was forgotten: of one that is new, nobody knows then whether it was known before. */
+  #forgetful = false
+  /** What may have been added since it was last added up. */
+  #added = 0
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+    this.#senders = new ExpiringMap({
+      keepMs: SENDER_MS,
+      maxEntries: options.maxSenders ?? MAX_SENDERS,
+      onEvict: () => {
+        this.#forgetful = true
+      },
+    })
+    const window = Math.ceil(options.windowBytes / SMALLEST_DELIVER_BYTES)
+    this.#recent = Math.min(MAX_RECENT, Math.max(MIN_RECENT, window))
+    const duplicates = options.metrics.counter(
+      'duplicates_total',
+      'Messages of other sidecars that had come before, and were not delivered again.',
+    )
+    this.#repeated = () => duplicates.inc()
+  }
+
+  from(sender: string, inlet?: Inlet): Inlet {
+    const known = this.#senders.get(sender) ?? (inlet instanceof SenderInlet ? inlet : this.#create())
+    // Again, so that it lives on.
+    this.#senders.set(sender, known)
+    return known
+  }
+
+  #create(): SenderInlet {
+    const { delivery } = this.#options
+    return new SenderInlet(delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes), !this.#forgetful)
+  }
+
+  receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer> {
+    return this.#options.delivery.deliver(letter)
+  }
+
+  met(member: string): void {
+    this.#options.acquaintances.met(member)
+  }
+
+  knows(member: string): boolean {
+    return this.#options.acquaintances.get(member) !== undefined
+  }
+
+  announced(member: string, users: readonly string[]): void {
+    this.#options.whereabouts.announced(member, users)
+  }
+
+  ended(connection: string): void {
+    this.#options.ended(connection)
+  }
+
+  /**
+   * Where all senders together take too much, those that were not heard of for longest lose their lanes first; where that is not enough,
+   * nothing is remembered of them at all.
+   */
+  #grew(bytes: number): void {
+    this.#added += bytes
+    const maxBytes = this.#options.maxBytes ?? MAX_BYTES
+    if (this.#added < maxBytes * SUM_EVERY) return
+    this.#added = 0
+    const senders = [...this.#senders.entries()]
+    let sum = 0
+    for (const [, inlet] of senders) sum += inlet.bytes
+    for (const [, inlet] of senders) {
+      if (sum <= maxBytes) return
+      sum -= inlet.forgetLanes()
+    }
+    for (const [, inlet] of senders) {
+      if (sum <= maxBytes) return
+      sum -= inlet.forget()
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import type { Bridge } from '../../../lib/bridge/bridge.ts'
+import { dialLimitsOf } from '../../../lib/proxy/proxy-settings.ts'
+import type { Allotment } from '../../../lib/service/memory/allotment.ts'
+import type { Metrics } from '../../../lib/service/metrics.ts'
+import type { AddressFinder, Unparsed } from '../../../lib/websocket/addressing/address-finder.ts'
+import type { MessagingConfig } from '../../messaging.ts'
+import type { ClientConnections } from '../../send/client-connections.ts'
+import type { Router } from '../../send/router.ts'
+import { A_MOMENT_AGO, type Answer } from '../../transport/outcome.ts'
+import type { Origin } from '../../transport/transport.ts'
+import type { LocalLetter } from '../delivery.ts'
+import type { Replies } from './replies.ts'
+import { SenderConnections } from './sender-connections.ts'
+
+/** A repeated handshake has fields that the balancer and we have added, in bytes. */
+const ADDED_BYTES = 4096
+
+export interface SendersDeps {
+  readonly connections: ClientConnections
+  /** Asked for when there is a reply: they need each other. */
+  readonly replies: () => Replies
+  readonly router: () => Router
+  readonly find: AddressFinder
+  /** A reply that may be addressed was not looked at. */
+  readonly unparsed: (why: Unparsed) => void
+  /** Of what all of them take. */
+  readonly memory: Allotment
+  /** Tells the pods that copies of its messages have introduced a connection to. */
+  readonly onEnded: (origin: Origin) => void
+  readonly metrics: Metrics
+}
+
+/** The connections into the app that stand for clients of other pods, by a sidecar's settings. */
+export function createSenders(
+  config: MessagingConfig,
+  { connections, replies, router, find, unparsed, onEnded, memory, metrics }: SendersDeps,
+): SenderConnections {
+  const recipientOf = (payload: Buffer) => {
+    const found = find.find(payload)
+    if (typeof found === 'string') unparsed(found)
+    else return found?.recipient
+  }
+  return new SenderConnections({
+    self: config.SELF,
+    target: {
+      host: config.APP_HOST,
+      port: config.APP_PORT,
+      maxMessageBytes: config.MAX_PAYLOAD_BYTES,
+      memory,
+      ...dialLimitsOf(config),
+    },
+    maxHandshakeBytes: config.MAX_HEADER_BYTES + ADDED_BYTES,
+    maxShadows: config.MAX_SENDER_CONNECTIONS,
+    idleMs: config.SENDER_IDLE_SECONDS * 1000,
+    serving: id => connections.serving(id),
+    onReply(shadow, message) {
+      // What the app addresses goes to that user, on whichever connection it is written.
+      const isLookedAt = config.ROUTE !== 'inbound' && !message.binary
+      const recipient = isLookedAt ? recipientOf(message.data) : undefined
+      if (recipient !== undefined && recipient !== shadow.user) {
+        const sender = { bridge: shadow, side: 'upstream', user: shadow.user ?? '' } as const
+        router().route(sender, recipient, 'client', message)
+      } else if (config.SENDER_REPLIES === 'drop') replies().drop()
+      else replies().push(shadow, message)
+    },
+    onEnded,
+    metrics,
+  })
+}
+
+/** Hands a reply to the client whose connection it is for, or says where that is. */
+export function toClient(
+  letter: LocalLetter,
+  connections: Pick<ClientConnections, 'locate'>,
+  senders: Pick<SenderConnections, 'home'>,
+): Answer | Promise<Answer> {
+  const place = connections.locate(letter.user)
+  if (place === 'arriving') return A_MOMENT_AGO
+  if (place && 'bridge' in place) return toBridge(letter, place.bridge)
+  if (place) return place
+  const home = senders.home(letter.user)
+  return home === undefined ? 'offline' : { member: home }
+}
+
+/** One reply at a time is on its way, so it waits for a client that reads slowly, as the app's own messages do. */
+async function toBridge({ message }: LocalLetter, bridge: Pick<Bridge, 'send'>): Promise<Answer> {
+  const result = await bridge.send('client', message, Number.POSITIVE_INFINITY)
+  if (result === 'sent') return 'delivered'
+  return result === 'full' ? 'slow_consumer' : 'offline'
+}

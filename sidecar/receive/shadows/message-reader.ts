@@ -1,0 +1,69 @@
+import { FrameReader, OPCODE, STEP } from '../../../lib/websocket/frames.ts'
+import { GrowingBuffer } from '../../../lib/websocket/growing-buffer.ts'
+import type { Message } from '../../../lib/websocket/message.ts'
+
+/** What is heard of a server's stream. Payloads are the listener's own. */
+export interface StreamListener {
+  onMessage(message: Message): void
+  onPing(payload: Buffer): void
+  onPong(payload: Buffer): void
+  onClose(payload: Buffer): void
+}
+
+/** Reads the messages of a server (RFC 6455 §5) from a stream of bytes, however it is cut into chunks. */
+export class MessageReader {
+  readonly #reader: FrameReader
+  readonly #listener: StreamListener
+  #data = new GrowingBuffer()
+  #control = new GrowingBuffer()
+  #binary = false
+
+  /** @param maxMessageBytes a larger message is an error */
+  constructor(maxMessageBytes: number, listener: StreamListener) {
+    this.#reader = new FrameReader(false, maxMessageBytes)
+    this.#listener = listener
+  }
+
+  /** Memory of what is not complete. */
+  get heldBytes(): number {
+    return this.#data.capacity + this.#control.capacity
+  }
+
+  /**
+   * Reads a chunk, which need not stay as it is.
+   *
+   * @returns 0, or the close code for what is wrong with the stream: 1002 or 1009
+   */
+  push(chunk: Buffer): number {
+    const reader = this.#reader
+    for (let offset = 0; offset < chunk.length; ) {
+      const before = offset
+      const step = reader.read(chunk, before)
+      if (step === STEP.ERROR) return reader.error
+      offset = reader.position
+      if (reader.inHeader) return 0
+      const isControl = reader.opcode >= OPCODE.CLOSE
+      if (step === STEP.HEADER || step === STEP.EMPTY) {
+        if (!isControl && reader.opcode !== OPCODE.CONTINUATION) this.#binary = reader.opcode === OPCODE.BINARY
+      } else (isControl ? this.#control : this.#data).append(chunk, before, offset)
+      if (step === STEP.END || step === STEP.EMPTY) this.#end(isControl)
+    }
+    return 0
+  }
+
+  #end(isControl: boolean): void {
+    const { opcode, message } = this.#reader
+    if (!isControl) {
+      if (message !== 0) return
+      const data = this.#data.view()
+      this.#data = new GrowingBuffer()
+      this.#listener.onMessage({ data, binary: this.#binary })
+      return
+    }
+    const payload = this.#control.view()
+    this.#control = new GrowingBuffer()
+    if (opcode === OPCODE.PING) this.#listener.onPing(payload)
+    else if (opcode === OPCODE.PONG) this.#listener.onPong(payload)
+    else this.#listener.onClose(payload)
+  }
+}

@@ -1,0 +1,249 @@
+import type { Bridge, SendResult } from '../../../lib/bridge/bridge.ts'
+import { LinkedMap } from '../../../lib/service/linked-map.ts'
+import type { Metrics } from '../../../lib/service/metrics.ts'
+import type { Message } from '../../../lib/websocket/message.ts'
+import { ExpiringMap } from '../../expiring-map.ts'
+import { A_MOMENT_AGO, type Answer, type Outcome, UNINTRODUCED } from '../../transport/outcome.ts'
+import type { Origin } from '../../transport/transport.ts'
+import type { LocalLetter } from '../delivery.ts'
+import { readIntroduction } from './introduction.ts'
+import { type Fenceable, RecentWriters } from './recent-writers.ts'
+import { SHADOW_BYTES, SHADOW_ENDS, Shadow, type ShadowEnd, type ShadowTarget } from './shadow.ts'
+
+/** How long a connection that the app does not want is not tried again, in milliseconds. */
+const REFUSED_MS = 1000
+const MAX_REFUSED = 10_000
+
+/** How often it is looked for shadows that had no message for long, in milliseconds. */
+const SWEEP_MS = 1000
+
+/** Longest time for the app to read what others have written before a shadow is used, in milliseconds. */
+const READY_MS = 1000
+
+/** Goes on with a letter that has waited. */
+export type Again = (kept: LocalLetter) => Answer | Promise<Answer>
+
+/** Keeps a letter until something has happened; answers `full` where there is no room. */
+export type Wait = (letter: LocalLetter, until: Promise<unknown>, full: Answer, then: Again) => Promise<Answer>
+
+export interface SenderConnectionsOptions {
+  /** This sidecar's own member name. */
+  readonly self: string
+  readonly target: ShadowTarget
+  /** Longest handshake, in bytes. */
+  readonly maxHandshakeBytes: number
+  /** Most shadows, and how long one lives without a message, in milliseconds. */
+  readonly maxShadows: number
+  readonly idleMs: number
+  /** The connection into the app of a client that is served here. */
+  readonly serving: (id: string) => Bridge | undefined
+  onReply(shadow: Shadow, message: Message): void
+  /** A connection of another pod has ended, and so has its shadow. */
+  onEnded(origin: Origin): void
+  readonly metrics: Metrics
+}
+
+const RESULTS: Readonly<Record<SendResult, Outcome>> = { sent: 'delivered', full: 'slow_consumer', closed: 'rejected' }
+
+/** Connections into the app of this pod on which addressed messages are written as their senders': own ones and shadows. */
+export class SenderConnections {
+  readonly writers = new RecentWriters()
+  readonly #options: SenderConnectionsOptions
+  /** By the id of the connection that each stands for, the one used longest ago first. */
+  readonly #shadows = new LinkedMap<string, Shadow>()
+  readonly #byUser = new Map<string, Set<Shadow>>()
+  readonly #refused = new ExpiringMap<string, true>({ keepMs: REFUSED_MS, maxEntries: MAX_REFUSED })
+  readonly #sweep: NodeJS.Timeout
+  readonly #opened
+  readonly #closed
+  #stopped = false
+
+  constructor(options: SenderConnectionsOptions) {
+    this.#options = options
+    const { metrics, idleMs } = options
+    const shadows = this.#shadows
+    metrics.gauge('sender_connections', 'Connections into the app for senders of other pods.', {
+      collect() {
+        this.set(shadows.size)
+      },
+    })
+    this.#opened = metrics.counter(
+      'sender_connections_opened_total',
+      'Connections into the app for senders of other pods that were begun, by whether the app has taken them.',
+      { labelNames: ['result'] },
+    )
+    for (const result of ['opened', 'failed']) this.#opened.inc({ result }, 0)
+    this.#closed = metrics.counter(
+      'sender_connections_closed_total',
+      'Connections into the app for senders of other pods that have ended, by why.',
+      { labelNames: ['reason'] },
+    )
+    for (const reason of SHADOW_ENDS) if (reason !== 'failed') this.#closed.inc({ reason }, 0)
+    this.#sweep = setInterval(() => this.#closeIdle(performance.now() - idleMs), SWEEP_MS)
+    this.#sweep.unref()
+  }
+
+  /**
+   * Writes a message to the app on a connection of its sender.
+   *
+   * @param taken called when the kernel has it
+   * @param again delivers it anew after it has waited: its recipient may have gone meanwhile
+   */
+  deliver(letter: LocalLetter, taken: () => void, wait: Wait, again: Again): Answer | Promise<Answer> {
+    const { origin } = letter
+    if (!origin || this.#stopped) return 'rejected'
+    const shadow = this.#shadows.get(origin.id)
+    const own = this.#options.serving(origin.id)
+    // Its app has ended, and it is about to be moved.
+    if (own?.orphaned) return A_MOMENT_AGO
+    if (own && !shadow) return this.#write(letter, taken, own, Number.POSITIVE_INFINITY)
+    // What was written there must be read before the app gets more of the same sender elsewhere.
+    if (own) shadow?.close('own')
+    if (shadow?.state === 'open') return this.#writeTo(shadow, letter, taken)
+    if (shadow) {
+      if (letter.via !== undefined) shadow.home = letter.via
+      const until = shadow.state === 'opening' ? shadow.opened : shadow.whenGone
+      return wait(letter, until, A_MOMENT_AGO, again)
+    }
+    if (this.#refused.get(origin.id)) return 'rejected'
+    const opening = this.#open(origin, letter.via ?? this.#options.self)
+    return opening instanceof Shadow ? wait(letter, opening.opened, A_MOMENT_AGO, again) : opening
+  }
+
+  /** The shadows of a user's connections, which the app would show a message to that user on: resolves when they are gone. */
+  closeOf(user: string): Promise<unknown> | undefined {
+    const shadows = this.#byUser.get(user)
+    if (!shadows) return undefined
+    return Promise.all(
+      Array.from(shadows, shadow => {
+        shadow.close('device')
+        return shadow.whenGone
+      }),
+    )
+  }
+
+  /** Where the client of a shadow was heard of last: a member's name. */
+  home(id: string): string | undefined {
+    return this.#shadows.get(id)?.home
+  }
+
+  /** The handshake of a shadow. */
+  originOf(id: string): Origin | undefined {
+    return this.#shadows.get(id)?.origin
+  }
+
+  /** A connection has ended, or is served by this pod now. */
+  close(id: string, end: ShadowEnd): void {
+    const shadow = this.#shadows.get(id)
+    if (!shadow) return
+    shadow.close(end)
+    // Copies of its last messages may still be sent on until then.
+    if (end === 'sender') void shadow.whenGone.then(() => this.#options.onEnded(shadow.origin))
+  }
+
+  closeAll(end: ShadowEnd): void {
+    for (const [, shadow] of this.#shadows) shadow.close(end)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearInterval(this.#sweep)
+    this.writers.stop()
+    for (const [, shadow] of this.#shadows) shadow.terminate()
+  }
+
+  #writeTo(shadow: Shadow, letter: LocalLetter, taken: () => void): Promise<Answer> {
+    if (letter.via !== undefined) shadow.home = letter.via
+    this.#shadows.set(shadow.origin.id, shadow)
+    return this.#write(letter, taken, shadow)
+  }
+
+  async #write(
+    letter: LocalLetter,
+    taken: () => void,
+    to: Pick<Bridge, 'send'> & Fenceable,
+    limit?: number,
+  ): Promise<Answer> {
+    this.writers.note(letter.user, to)
+    const result = await to.send('upstream', letter.message, limit)
+    if (result === 'sent') taken()
+    return RESULTS[result]
+  }
+
+  /** Begins a shadow, or says why not. */
+  #open(origin: Origin, home: string): Shadow | Answer {
+    const { target, maxHandshakeBytes, maxShadows } = this.#options
+    if (!origin.handshake) return UNINTRODUCED
+    const introduction = readIntroduction(origin.handshake, maxHandshakeBytes)
+    if (!introduction) return 'rejected'
+    if (!target.memory.has(SHADOW_BYTES + origin.handshake.length)) {
+      this.#evict()
+      return A_MOMENT_AGO
+    }
+    if (this.#shadows.size >= maxShadows && !this.#evict()) return A_MOMENT_AGO
+    const handshake = Buffer.from(origin.handshake)
+    const { user } = introduction
+    const shadow: Shadow = new Shadow(
+      { id: origin.id, handshake },
+      user,
+      home,
+      target,
+      {
+        onReply: this.#options.onReply,
+        onGone: (_shadow, end) => this.#gone(shadow, end),
+      },
+      async () => {
+        this.#index(shadow)
+        // Or what they have written to another device of the same user would come back on this one.
+        if (shadow.user !== undefined) await this.writers.settle(shadow.user, READY_MS)
+      },
+    )
+    this.#shadows.set(origin.id, shadow)
+    void shadow.opened.then(taken => this.#opened.inc({ result: taken ? 'opened' : 'failed' }))
+    return shadow
+  }
+
+  /** Ends the shadow that was used longest ago, and returns whether there is room for another one at once. */
+  #evict(): boolean {
+    let closing = 0
+    for (const [, shadow] of this.#shadows) {
+      if (shadow.state === 'closing') closing++
+      else if (shadow.state === 'open') {
+        shadow.close('evicted')
+        closing++
+        break
+      }
+    }
+    // Those that end take their time; they are at most as many as there may be.
+    return closing > 0 && this.#shadows.size < 2 * this.#options.maxShadows
+  }
+
+  #index(shadow: Shadow): void {
+    if (shadow.user === undefined) return
+    const shadows = this.#byUser.get(shadow.user)
+    if (shadows) shadows.add(shadow)
+    else this.#byUser.set(shadow.user, new Set([shadow]))
+  }
+
+  #gone(shadow: Shadow, end: ShadowEnd): void {
+    const { id } = shadow.origin
+    this.#shadows.delete(id)
+    if (shadow.user !== undefined) {
+      const shadows = this.#byUser.get(shadow.user)
+      shadows?.delete(shadow)
+      if (shadows?.size === 0) this.#byUser.delete(shadow.user)
+    }
+    if (end !== 'failed') this.#closed.inc({ reason: end })
+    const unwanted = end === 'failed' || end === 'app' || end === 'broken'
+    // One that never carried a message would be opened again and again for the same one, however long each attempt takes.
+    const wasOfUse = shadow.usedAt > shadow.since && performance.now() - shadow.since >= REFUSED_MS
+    if (unwanted && !wasOfUse) this.#refused.set(id, true)
+  }
+
+  #closeIdle(before: number): void {
+    for (const [, shadow] of this.#shadows) {
+      if (shadow.usedAt > before) return
+      if (shadow.state === 'open') shadow.close('idle')
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import type { Bridge } from '../../lib/bridge/bridge.ts'
+import type { Metrics } from '../../lib/service/metrics.ts'
+import { RECEIPT_TYPE } from '../../lib/service/names.ts'
+import type { Message } from '../../lib/websocket/message.ts'
+import type { Outcome } from '../transport/outcome.ts'
+
+/** Tells clients what became of their messages, by a text message on the connection that they wrote on. */
+export class Receipts {
+  readonly #field: string
+  readonly #dropped
+
+  /** @param field the field that names the recipient, as in the messages themselves */
+  constructor(field: string, metrics: Metrics) {
+    this.#field = field
+    this.#dropped = metrics.counter(
+      'receipts_dropped_total',
+      'Receipts that could not be written, because their client does not read or has gone.',
+    )
+  }
+
+  send(client: Pick<Bridge, 'send'>, recipient: string, message: Pick<Message, 'id'>, outcome: Outcome): void {
+    this.#write(client, {
+      type: RECEIPT_TYPE,
+      [this.#field]: recipient,
+      outcome,
+      ...(message.id !== undefined && { id: message.id }),
+    })
+  }
+
+  /** Says that a message was not looked at: whom it was for, if it was for anybody, is not known. */
+  sendUnparsed(client: Pick<Bridge, 'send'>): void {
+    this.#write(client, { type: RECEIPT_TYPE, outcome: 'too_large' satisfies Outcome })
+  }
+
+  #write(client: Pick<Bridge, 'send'>, receipt: object): void {
+    client.send('client', { data: Buffer.from(JSON.stringify(receipt)), binary: false }).then(
+      result => result !== 'sent' && this.#dropped.inc(),
+      () => this.#dropped.inc(),
+    )
+  }
+}

@@ -1,0 +1,261 @@
+import type { Bridge, Side } from '../../lib/bridge/bridge.ts'
+import type { Logger } from '../../lib/service/log/log.ts'
+import type { Metrics } from '../../lib/service/metrics.ts'
+import type { Message } from '../../lib/websocket/message.ts'
+import { deadlineIn } from '../transport/deadline.ts'
+import { type Deliver, OUTCOMES, type Outcome } from '../transport/outcome.ts'
+import type { Origin, Transport } from '../transport/transport.ts'
+import { type Finder, isMiss, type Miss, type Target } from './finder.ts'
+import {
+  createOutboxes,
+  type Lane,
+  laneTo,
+  type Outbox,
+  type Outboxes,
+  type Parcel,
+  retire,
+  startNext,
+} from './outbox.ts'
+import type { Receipts } from './receipts.ts'
+import { PATIENCE } from './search.ts'
+
+export interface RouterOptions {
+  readonly finder: Finder
+  readonly transport: Pick<Transport, 'pipelines'>
+  /** The number of the next lane of this process. */
+  readonly nextLane: () => number
+  /**
+   * Longest time one member may take for a message, in milliseconds, and how long one waits for a recipient who is not there
+   * ({@link PATIENCE} times as long for one who must be somewhere).
+   */
+  readonly timeoutMs: number
+  readonly recipientWaitMs: number
+  /** Bytes of one sender that may be on their way before the sender is no longer read; fewer while memory is short. */
+  readonly maxQueueBytes: () => number
+  /** Tells clients what became of their messages, where that is wanted. */
+  readonly receipts?: Receipts | undefined
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** A connection that messages come in on. */
+export type Source = Pick<Bridge, 'hold' | 'release' | 'send' | 'charge'>
+
+/** Who sent a message: the connection it came in on, the side of it that wrote, and the user (empty: nobody known). */
+export interface Sender {
+  readonly bridge: Source
+  readonly side: Side
+  readonly user: string
+  /** The client's connection, where its messages are delivered as the sender's. */
+  readonly origin?: Origin | undefined
+}
+
+/** How often a message is sent again because its sender's connection is not known at the recipient's pod. */
+const MAX_INTRODUCTIONS = 3
+
+/** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
+const LANE_SHARE = 1 / 8
+
+/** What a parcel costs beyond its payload, so that empty messages are not free. */
+const PARCEL_OVERHEAD_BYTES = 256
+
+/** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
+export class Router {
+  readonly #options: RouterOptions
+  readonly #outboxes = new WeakMap<Source, Outboxes>()
+  /** Messages without an outcome, and who waits until there is none. */
+  #underWay = 0
+  #settled: (() => void)[] = []
+  readonly #routed
+  readonly #duration
+
+  constructor(options: RouterOptions) {
+    this.#options = options
+    this.#routed = options.metrics.counter('messages_routed_total', 'Addressed messages by outcome.', {
+      labelNames: ['outcome'],
+    })
+    for (const outcome of OUTCOMES) this.#routed.inc({ outcome }, 0)
+    this.#duration = options.metrics.histogram(
+      'forward_duration_seconds',
+      'Time from an addressed message to its outcome.',
+      {
+        buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5],
+      },
+    )
+  }
+
+  /** Queues a message for its recipient; a sender with too much on its way is not read until some of it has arrived. */
+  route(sender: Sender, recipient: string, deliver: Deliver, message: Message): void {
+    const outbox = this.#outboxesOf(sender.bridge)[sender.side]
+    const lane = laneTo(outbox, recipient, this.#options.nextLane)
+    const parcel: Parcel = {
+      user: recipient,
+      deliver,
+      message,
+      lane: lane.number,
+      start: false,
+      served: undefined,
+      origin: sender.origin,
+      introductions: 0,
+      bytes: message.data.length + PARCEL_OVERHEAD_BYTES,
+      order: lane.count++,
+      since: performance.now(),
+      until: 0,
+    }
+    outbox.bytes += parcel.bytes
+    sender.bridge.charge(parcel.bytes)
+    this.#underWay++
+    this.#regulate(sender, outbox)
+    lane.waiting.push(parcel)
+    if (outbox.unstarted.has(lane)) this.#startNext(sender, outbox)
+    else this.#advance(sender, outbox, lane)
+  }
+
+  #startNext(sender: Sender, outbox: Outbox): void {
+    const lane = startNext(outbox)
+    if (lane) this.#advance(sender, outbox, lane)
+  }
+
+  /** Resolves when all messages that came from a connection, on either side, have their outcomes. */
+  idle(bridge: Source): Promise<void> {
+    const outboxes = this.#outboxes.get(bridge)
+    if (!outboxes || outboxes.client.bytes + outboxes.upstream.bytes === 0) return Promise.resolve()
+    return new Promise(resolve => outboxes.idle.push(resolve))
+  }
+
+  /** Resolves when all messages have their outcomes, also those whose senders have left. */
+  settled(): Promise<void> {
+    return this.#underWay === 0 ? Promise.resolve() : new Promise(resolve => this.#settled.push(resolve))
+  }
+
+  /** Starts all messages of a lane that may start now. */
+  #advance(sender: Sender, outbox: Outbox, lane: Lane): void {
+    const { finder, maxQueueBytes, timeoutMs, recipientWaitMs } = this.#options
+    if (lane.stopped && lane.moving > 0) return
+    lane.stopped = false
+    if (lane.returned.length > 0) {
+      this.#searchNext(sender, outbox, lane)
+      return
+    }
+    for (let parcel = lane.waiting[0]; parcel; parcel = lane.waiting[0]) {
+      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > maxQueueBytes() * LANE_SHARE) return
+      const target = finder.locate(lane.recipient)
+      if (lane.moving > 0 && !this.#follows(lane, target)) return
+      lane.waiting.shift()
+      parcel.start = lane.moving === 0
+      // One limit for all attempts with an introduction.
+      if (parcel.introductions === 0) parcel.until = performance.now() + Math.max(timeoutMs, PATIENCE * recipientWaitMs)
+      lane.moving++
+      lane.movingBytes += parcel.bytes
+      lane.towards = finder.nameOf(target)
+      void this.#carry(sender, outbox, lane, parcel, target)
+    }
+    if (lane.moving > 0) return
+    retire(outbox, lane)
+    this.#startNext(sender, outbox)
+  }
+
+  async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {
+    const { finder, timeoutMs } = this.#options
+    // Deadlines of the same length are shared, so only an attempt after the first gets one of its own.
+    const limitMs =
+      parcel.introductions === 0 ? timeoutMs : Math.max(1, Math.min(timeoutMs, parcel.until - performance.now()))
+    const answer = await finder.ask(target, parcel, deadlineIn(limitMs))
+    lane.moving--
+    lane.movingBytes -= parcel.bytes
+    if (isMiss(answer)) this.#missed(sender, outbox, lane, parcel, target, answer)
+    else this.#finish(sender, outbox, lane, parcel, answer, finder.nameOf(target))
+    this.#advance(sender, outbox, lane)
+  }
+
+  /** Nothing of a lane starts any more before all of it is back; then it starts anew with the first that was not delivered. */
+  #missed(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target, miss: Miss): void {
+    const { finder, recipientWaitMs } = this.#options
+    lane.stopped = true
+    if (typeof miss === 'object' && miss.introduce) {
+      lane.returned.push({ parcel, target, miss })
+      return
+    }
+    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
+    const step = search.next(performance.now() - parcel.since)
+    if ('outcome' in step && lane.returned.length === 0)
+      this.#finish(sender, outbox, lane, parcel, step.outcome, finder.nameOf(target))
+    else lane.returned.push({ parcel, target, miss })
+  }
+
+  #searchNext(sender: Sender, outbox: Outbox, lane: Lane): void {
+    const { finder, recipientWaitMs } = this.#options
+    const [first, ...rest] = lane.returned.sort((a, b) => a.parcel.order - b.parcel.order)
+    if (!first) return
+    const { parcel, target, miss } = first
+    lane.returned = []
+    lane.waiting = [...rest.map(returned => returned.parcel), ...lane.waiting]
+    if (typeof miss === 'object' && miss.introduce) {
+      this.#introduceAgain(sender, outbox, lane, parcel)
+      return
+    }
+    // While it is searched for, the lane has one message under way, and no other follows.
+    lane.stopped = true
+    lane.moving = 1
+    parcel.start = true
+    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
+    void finder.seek(search, parcel, parcel.since, parcel.until).then(outcome => {
+      lane.moving = 0
+      this.#finish(sender, outbox, lane, parcel, outcome, '')
+      this.#advance(sender, outbox, lane)
+    })
+  }
+
+  /** The transport sends the handshake along this time. */
+  #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel): void {
+    const isLate = performance.now() >= parcel.until
+    if (++parcel.introductions > MAX_INTRODUCTIONS || isLate) this.#finish(sender, outbox, lane, parcel, 'rejected', '')
+    else lane.waiting.unshift(parcel)
+    this.#advance(sender, outbox, lane)
+  }
+
+  #follows(lane: Lane, target: Target): boolean {
+    return typeof target === 'object' && target.name === lane.towards && this.#options.transport.pipelines(target)
+  }
+
+  #finish(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, outcome: Outcome, member: string): void {
+    const { receipts, log } = this.#options
+    // It may still arrive, and must then be known to be older than what comes after it.
+    if (outcome === 'timeout') lane.doubtful = true
+    this.#routed.inc({ outcome })
+    this.#duration.observe((performance.now() - parcel.since) / 1000)
+    log.debug({ from: sender.user, recipient: parcel.user, member, outcome }, 'routed')
+    if (sender.side === 'client') receipts?.send(sender.bridge, parcel.user, parcel.message, outcome)
+    outbox.bytes -= parcel.bytes
+    sender.bridge.charge(-parcel.bytes)
+    this.#regulate(sender, outbox)
+    this.#tellIdle(sender.bridge)
+    if (--this.#underWay === 0) for (const resolve of this.#settled.splice(0)) resolve()
+  }
+
+  #tellIdle(bridge: Source): void {
+    const outboxes = this.#outboxes.get(bridge)
+    if (!outboxes || outboxes.idle.length === 0 || outboxes.client.bytes + outboxes.upstream.bytes > 0) return
+    for (const resolve of outboxes.idle.splice(0)) resolve()
+  }
+
+  #outboxesOf(bridge: Source): Outboxes {
+    let outboxes = this.#outboxes.get(bridge)
+    if (!outboxes) {
+      outboxes = createOutboxes()
+      this.#outboxes.set(bridge, outboxes)
+    }
+    return outboxes
+  }
+
+  #regulate({ bridge, side }: Sender, outbox: Outbox): void {
+    const maxQueueBytes = this.#options.maxQueueBytes()
+    if (!outbox.held && outbox.bytes > maxQueueBytes) {
+      outbox.held = true
+      bridge.hold(side)
+    } else if (outbox.held && outbox.bytes <= maxQueueBytes / 2) {
+      outbox.held = false
+      bridge.release(side)
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import { CONNECTION_ID_BYTES } from '../../../lib/routing/connection-id.ts'
+import { MAX_KEY_BYTES } from '../../../lib/routing/key/routing-key.ts'
+import { OUTCOMES, type Outcome } from '../outcome.ts'
+import type { Arrival, Letter, Origin } from '../transport.ts'
+
+/**
+ * The frames of a link (docs/protocol.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
+ * big-endian.
+ */
+export type LinkFrame =
+  | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number; readonly boot: Buffer }
+  | (Arrival & { readonly type: 'deliver'; via: string | undefined })
+  | { readonly type: 'outcome'; readonly id: number; readonly outcome: Outcome }
+  | { readonly type: 'window'; readonly bytes: number }
+  | { readonly type: 'here'; readonly id: number; readonly users: Buffer }
+  | { readonly type: 'moved'; readonly id: number; readonly member: string | undefined }
+  | { readonly type: 'bye'; readonly count: number }
+  | { readonly type: 'introduce'; readonly id: number }
+  | { readonly type: 'end'; readonly connection: string }
+
+/** Version of these frames. Version 1 has no deliveries `sender` and `reply`, and no introduce and end frames. */
+export const LINK_VERSION = 2
+
+/** The first version of links in which a delivery of this kind can be written. */
+export const versionOf = ({ deliver, origin }: Pick<Letter, 'deliver' | 'origin'>): number =>
+  origin || deliver === 'sender' || deliver === 'reply' ? 2 : 1
+
+/** The first byte of each frame. */
+export const TYPE = {
+  HELLO: 0,
+  DELIVER: 1,
+  OUTCOME: 2,
+  WINDOW: 3,
+  HERE: 4,
+  MOVED: 5,
+  BYE: 6,
+  INTRODUCE: 7,
+  END: 8,
+} as const
+
+/** Sizes of the frames' fixed parts. */
+export const BYTES = {
+  hello: 25,
+  deliver: 16,
+  outcome: 6,
+  window: 5,
+  here: 9,
+  moved: 7,
+  bye: 5,
+  introduce: 5,
+  end: 17,
+} as const
+
+export const BOOT_BYTES = 16
+
+/** Of the smallest deliver frame: a recipient of one byte, and no payload. */
+export const SMALLEST_DELIVER_BYTES = BYTES.deliver + 1
+
+/** Longest name of a member: a DNS name of 253 characters, a colon and a port. */
+export const MAX_MEMBER_BYTES = 259
+
+/** Bits of a deliver frame's flags. */
+export const FLAG = {
+  BINARY: 1,
+  TO_CLIENT: 2,
+  START: 4,
+  REPEATED: 8,
+  COPY: 16,
+  AS_SENDER: 32,
+  INTRODUCES: 64,
+  REPLY: 128,
+} as const
+
+/** Longest handshake in a deliver frame: its length is a number of 16 bits. */
+export const MAX_INTRODUCTION_BYTES = 65_535
+
+/** Of the length of a handshake. */
+export const LENGTH_BYTES = 2
+
+/** Largest WebSocket message on a link, in bytes: what is longer goes as several. */
+export const MAX_BATCH_BYTES = 262_144
+
+/** Most connections that a copy names, and the longest key of one. */
+export const MAX_SERVED = 32
+export const MAX_CONNECTION_KEY_BYTES = 64
+
+/** In a copy, the recipient is followed by this and the keys of the connections that have the message, which do not have it in them. */
+export const SERVED = '\0'
+
+/** Longest recipient field of a copy. */
+export const MAX_RECIPIENT_BYTES = MAX_KEY_BYTES + 1 + MAX_SERVED * (MAX_CONNECTION_KEY_BYTES + 1)
+
+/** The recipient field of a deliver frame. */
+const recipientOf = ({ user, served }: Pick<Letter, 'user' | 'served'>): string =>
+  served ? `${user}${SERVED}${served.join(',')}` : user
+
+/** The keys in a list of them; what cannot be one is left out. */
+export const readServed = (text: string): string[] =>
+  text
+    .split(',')
+    .filter(key => key !== '' && key.length <= MAX_CONNECTION_KEY_BYTES)
+    .slice(0, MAX_SERVED)
+
+const originBytes = (origin: Origin | undefined): number => {
+  if (!origin) return 0
+  return CONNECTION_ID_BYTES + (origin.handshake ? LENGTH_BYTES + origin.handshake.length : 0)
+}
+
+/** Size of a deliver frame. */
+export function deliverBytes(letter: Pick<Letter, 'user' | 'served' | 'message' | 'origin'>): number {
+  return (
+    BYTES.deliver + Buffer.byteLength(recipientOf(letter)) + originBytes(letter.origin) + letter.message.data.length
+  )
+}
+
+/** Size of a here frame. */
+export function hereBytes(users: Buffer): number {
+  return BYTES.here + users.length
+}
+
+/** Size of a moved frame. */
+export function movedBytes(member: string | undefined): number {
+  return BYTES.moved + (member?.length ?? 0)
+}
+
+/** Bytes that several frames need in one buffer. */
+export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye' | 'introduce', number>> = BYTES
+
+/** Of an end frame. */
+export const END_BYTES = BYTES.end
+
+/** Writes a deliver frame; returns where it ends. */
+export function writeDeliver(to: Buffer, offset: number, id: number, letter: Letter, repeated: boolean): number {
+  const { data, binary } = letter.message
+  const userBytes = to.write(recipientOf(letter), offset + BYTES.deliver, 'utf8')
+  to[offset] = TYPE.DELIVER
+  to[offset + 1] =
+    (binary ? FLAG.BINARY : 0) |
+    (letter.deliver === 'client' ? FLAG.TO_CLIENT : 0) |
+    (letter.start ? FLAG.START : 0) |
+    (repeated ? FLAG.REPEATED : 0) |
+    (letter.served ? FLAG.COPY : 0) |
+    (letter.deliver === 'reply' ? FLAG.REPLY : 0) |
+    (letter.origin ? FLAG.AS_SENDER : 0) |
+    (letter.origin?.handshake ? FLAG.INTRODUCES : 0)
+  to.writeUInt32BE(id, offset + 2)
+  to.writeUInt32BE(letter.lane, offset + 6)
+  to.writeUInt16BE(userBytes, offset + 10)
+  to.writeUInt32BE(data.length, offset + 12)
+  const start = writeOrigin(to, offset + BYTES.deliver + userBytes, letter.origin)
+  return start + data.copy(to, start)
+}
+
+function writeOrigin(to: Buffer, offset: number, origin: Origin | undefined): number {
+  if (!origin) return offset
+  const end = offset + to.write(origin.id, offset, CONNECTION_ID_BYTES, 'hex')
+  if (!origin.handshake) return end
+  to.writeUInt16BE(origin.handshake.length, end)
+  return end + LENGTH_BYTES + origin.handshake.copy(to, end + LENGTH_BYTES)
+}
+
+/** Writes an introduce frame; returns where it ends. */
+export function writeIntroduce(to: Buffer, offset: number, id: number): number {
+  to[offset] = TYPE.INTRODUCE
+  return to.writeUInt32BE(id, offset + 1)
+}
+
+/** Writes an end frame; returns where it ends. */
+export function writeEnd(to: Buffer, offset: number, connection: string): number {
+  to[offset] = TYPE.END
+  return offset + 1 + to.write(connection, offset + 1, CONNECTION_ID_BYTES, 'hex')
+}
+
+/** Writes a here frame; returns where it ends. */
+export function writeHere(to: Buffer, offset: number, id: number, users: Buffer): number {
+  to[offset] = TYPE.HERE
+  to.writeUInt32BE(id, offset + 1)
+  to.writeUInt32BE(users.length, offset + 5)
+  return offset + BYTES.here + users.copy(to, offset + BYTES.here)
+}
+
+/** Writes an outcome frame; returns where it ends. */
+export function writeOutcome(to: Buffer, offset: number, id: number, outcome: Outcome): number {
+  to[offset] = TYPE.OUTCOME
+  to[offset + 1] = OUTCOMES.indexOf(outcome)
+  return to.writeUInt32BE(id, offset + 2)
+}
+
+/** Writes a moved frame; returns where it ends. */
+export function writeMoved(to: Buffer, offset: number, id: number, member: string | undefined): number {
+  to[offset] = TYPE.MOVED
+  to.writeUInt32BE(id, offset + 1)
+  const bytes = member === undefined ? 0 : to.write(member, offset + BYTES.moved, 'latin1')
+  to.writeUInt16BE(bytes, offset + 5)
+  return offset + BYTES.moved + bytes
+}
+
+/** Writes a window frame; returns where it ends. */
+export function writeWindow(to: Buffer, offset: number, bytes: number): number {
+  to[offset] = TYPE.WINDOW
+  return to.writeUInt32BE(bytes, offset + 1)
+}
+
+/** Writes a bye frame; returns where it ends. */
+export function writeBye(to: Buffer, offset: number, count: number): number {
+  to[offset] = TYPE.BYE
+  // A link that lives for long carries more than a number of 32 bits can count; it counts on modulo 2³².
+  return to.writeUInt32BE(count >>> 0, offset + 1)
+}
+
+export function encodeHello(windowBytes: number, maxMessageBytes: number, boot: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(BYTES.hello)
+  frame[0] = TYPE.HELLO
+  frame.writeUInt32BE(windowBytes, 1)
+  frame.writeUInt32BE(maxMessageBytes, 5)
+  boot.copy(frame, 9, 0, BOOT_BYTES)
+  return frame
+}

@@ -1,0 +1,272 @@
+import { isUtf8 } from 'node:buffer'
+import type { WebSocket } from 'ws'
+import { keyProblem } from '../../../lib/routing/key/routing-key.ts'
+import { CLOSE } from '../../../lib/websocket/close-codes.ts'
+import type { Message } from '../../../lib/websocket/message.ts'
+import { decodeUsers } from '../announcement.ts'
+import type { Answer } from '../outcome.ts'
+import type { Inbox, Inlet } from '../transport.ts'
+import type { IncompleteFrames } from './incomplete-frames.ts'
+import { LinkDecoder } from './link-decoder.ts'
+import {
+  ANSWER_BYTES,
+  deliverBytes,
+  encodeHello,
+  type LinkFrame,
+  MAX_INTRODUCTION_BYTES,
+  MAX_RECIPIENT_BYTES,
+  movedBytes,
+  writeBye,
+  writeIntroduce,
+  writeMoved,
+  writeOutcome,
+  writeWindow,
+} from './link-frames.ts'
+import { closeLink, sendBytes } from './link-socket.ts'
+
+export interface LinkReceiverLimits {
+  readonly maxMessageBytes: number
+  /** Bytes that the other end may send before it has heard that they were read. */
+  readonly windowBytes: number
+}
+
+/** Who dialled a link: the name that the process has made up for itself, its member name, and whether it has shown the token. */
+export interface LinkPeer {
+  readonly sender: string
+  readonly member: string
+  readonly proven: boolean
+}
+
+const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
+const LONGEST_HEADER_BYTES = deliverBytes({
+  user: 'x'.repeat(MAX_RECIPIENT_BYTES),
+  served: undefined,
+  message: EMPTY,
+  origin: { id: '', handshake: Buffer.alloc(MAX_INTRODUCTION_BYTES) },
+})
+
+/** Longest time that a link which is being closed waits for deliveries that have begun, in milliseconds. */
+const LAST_ANSWERS_MS = 1000
+
+/**
+ * The accepting end of a link. Each message is given away as it is read, so that none waits for another; a message that waits for
+ * its recipient is in that recipient's queue, and takes nothing of the link's window. Answers of one round of the event loop go
+ * out together.
+ */
+export class LinkReceiver {
+  readonly #socket: WebSocket
+  readonly #inbox: Inbox
+  readonly #inlet: Inlet
+  readonly #member: string
+  readonly #limits: LinkReceiverLimits
+  readonly #decoder: LinkDecoder
+  readonly #incomplete: IncompleteFrames
+  /** What this link has of {@link IncompleteFrames}, and the time limit of the frame. */
+  #held = 0
+  #frameTimer: NodeJS.Timeout | undefined
+  #answers: { id: number; answer: Answer }[] = []
+  /** Bytes that the other end does not know to be read. */
+  #unread = 0
+  /** Messages and announcements that were read, and those of them that have no answer yet. */
+  #taken = 0
+  #pending = 0
+  /** Bytes of answers that wait to be written. */
+  #buffered = 0
+  #flush: NodeJS.Immediate | undefined
+  /** Nothing is read any more; what is known may still be told. */
+  #ended = false
+  /** Ends a link that waits for its last answers. */
+  #finish: (() => void) | undefined
+  #finishTimer: NodeJS.Timeout | undefined
+
+  /** @param incomplete of all links of this process */
+  constructor(
+    socket: WebSocket,
+    inbox: Inbox,
+    { sender, member, proven }: LinkPeer,
+    limits: LinkReceiverLimits,
+    incomplete: IncompleteFrames,
+  ) {
+    this.#socket = socket
+    this.#inbox = inbox
+    this.#inlet = inbox.from(sender)
+    this.#member = member
+    this.#limits = limits
+    this.#decoder = new LinkDecoder(limits.maxMessageBytes)
+    this.#incomplete = incomplete
+    socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
+    // A sender that pings is there, and what is known of it must not be forgotten.
+    const meet = () => {
+      inbox.from(sender, this.#inlet)
+      if (proven) inbox.met(member)
+    }
+    meet()
+    socket.on('ping', meet)
+    socket.once('close', () => this.terminate())
+    socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes, inbox.boot))
+  }
+
+  /**
+   * Ends the link in peace: nothing is taken any more, and the other end learns what was; what has begun gets a moment for its
+   * answer.
+   */
+  leave(code: number, reason: string): void {
+    if (this.#ended) return
+    this.#stop()
+    const bye = Buffer.allocUnsafe(ANSWER_BYTES.bye)
+    writeBye(bye, 0, this.#taken)
+    this.#write()
+    sendBytes(this.#socket, bye)
+    this.#finishTimer = setTimeout(() => this.#finish?.(), LAST_ANSWERS_MS)
+    this.#finish = () => {
+      clearTimeout(this.#finishTimer)
+      this.#finish = undefined
+      this.#write()
+      closeLink(this.#socket, code, reason)
+    }
+    if (this.#pending === 0) this.#finish()
+  }
+
+  /** Ends the link at once: of what was sent on it, nothing more is read. */
+  terminate(): void {
+    this.#stop()
+    this.#finish = undefined
+    clearTimeout(this.#finishTimer)
+    clearImmediate(this.#flush)
+    this.#buffer(-this.#buffered)
+    this.#socket.terminate()
+  }
+
+  #fail(code: number, problem: string): void {
+    if (this.#ended) return
+    this.#write()
+    this.#stop()
+    closeLink(this.#socket, code, problem)
+  }
+
+  /** From here on nothing is read, and nothing is held of what was. */
+  #stop(): void {
+    this.#ended = true
+    this.#decoder.stop()
+    clearTimeout(this.#frameTimer)
+    this.#incomplete.change(-this.#held)
+    this.#held = 0
+  }
+
+  #read(data: Buffer, binary: boolean): void {
+    if (this.#ended) return
+    const { windowBytes, maxMessageBytes } = this.#limits
+    this.#unread += data.length
+    if (!binary) this.#fail(CLOSE.PROTOCOL_ERROR, 'a text message')
+    else if (this.#unread > Math.max(windowBytes, maxMessageBytes + LONGEST_HEADER_BYTES))
+      this.#fail(CLOSE.POLICY_VIOLATION, 'more than the window')
+    else {
+      const frames = this.#decoder.push(data)
+      for (const frame of frames) {
+        if (frame.type === 'deliver') this.#take(frame)
+        else if (frame.type === 'here') this.#hear(frame)
+        else if (frame.type === 'end') this.#inbox.ended(frame.connection)
+        else {
+          this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
+          return
+        }
+      }
+      if (this.#decoder.problem !== undefined) this.#fail(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
+      else if (!this.#hold(frames.length > 0)) this.#fail(CLOSE.TRY_AGAIN_LATER, 'too much that is not complete')
+      else this.#schedule()
+    }
+  }
+
+  /**
+   * Accounts for what is kept of a frame that is not complete.
+   *
+   * @param another whether it is another one than before
+   * @returns whether there is room for it
+   */
+  #hold(another: boolean): boolean {
+    const { heldBytes } = this.#decoder
+    const more = heldBytes - this.#held
+    this.#held = heldBytes
+    if (another || heldBytes === 0) {
+      clearTimeout(this.#frameTimer)
+      this.#frameTimer = undefined
+    }
+    if (heldBytes > 0) {
+      const late = () => this.#fail(CLOSE.POLICY_VIOLATION, 'a frame that takes too long')
+      this.#frameTimer ??= setTimeout(late, this.#incomplete.frameMs)
+    }
+    return this.#incomplete.change(more)
+  }
+
+  #take(frame: Extract<LinkFrame, { type: 'deliver' }>): void {
+    this.#taken++
+    const { id, message } = frame
+    // A text frame with other bytes would make the recipient close its connection (RFC 6455 §8.1).
+    if (keyProblem(frame.user) !== undefined || (!message.binary && !isUtf8(message.data))) {
+      this.#answers.push({ id, answer: 'rejected' })
+      return
+    }
+    frame.via = this.#member
+    const answer = this.#inlet.receive(frame)
+    if (!(answer instanceof Promise)) {
+      this.#answers.push({ id, answer })
+      return
+    }
+    this.#pending++
+    const settle = (result: Answer) => {
+      this.#pending--
+      this.#answers.push({ id, answer: result })
+      if (this.#pending === 0 && this.#finish) this.#finish()
+      else this.#schedule()
+    }
+    answer.then(settle, () => settle('rejected'))
+  }
+
+  #hear({ id, users }: Extract<LinkFrame, { type: 'here' }>): void {
+    this.#taken++
+    const names = decodeUsers(users)
+    if (names) this.#inbox.announced(this.#member, names)
+    this.#answers.push({ id, answer: names ? 'delivered' : 'rejected' })
+  }
+
+  #schedule(): void {
+    if (!this.#ended) this.#flush ??= setImmediate(() => this.#write())
+  }
+
+  #write(): void {
+    clearImmediate(this.#flush)
+    this.#flush = undefined
+    const answers = this.#answers
+    // While the other end does not read what it is told, it may not send: else the answers would pile up.
+    const read = this.#socket.bufferedAmount > this.#limits.windowBytes ? 0 : this.#unread
+    if (answers.length === 0 && read === 0) return
+    let size = read > 0 ? ANSWER_BYTES.window : 0
+    for (const { answer } of answers) size += answerBytes(answer)
+    const bytes = Buffer.allocUnsafe(size)
+    let offset = 0
+    for (const { id, answer } of answers) offset = writeAnswer(bytes, offset, id, answer)
+    if (read > 0) writeWindow(bytes, offset, read)
+    this.#answers = []
+    this.#unread -= read
+    this.#buffer(size)
+    sendBytes(this.#socket, bytes, () => {
+      this.#buffer(-Math.min(size, this.#buffered))
+      if (this.#unread > 0) this.#schedule()
+    })
+  }
+
+  #buffer(bytes: number): void {
+    this.#buffered += bytes
+    this.#incomplete.answers(bytes)
+  }
+}
+
+function answerBytes(answer: Answer): number {
+  if (typeof answer === 'string') return ANSWER_BYTES.outcome
+  return answer.introduce ? ANSWER_BYTES.introduce : movedBytes(answer.member)
+}
+
+function writeAnswer(to: Buffer, offset: number, id: number, answer: Answer): number {
+  if (typeof answer === 'string') return writeOutcome(to, offset, id, answer)
+  return answer.introduce ? writeIntroduce(to, offset, id) : writeMoved(to, offset, id, answer.member)
+}

@@ -1,0 +1,163 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify'
+import { isConnectionId } from '../../lib/routing/connection-id.ts'
+import { decodeKeyHeader, keyProblem } from '../../lib/routing/key/routing-key.ts'
+import { type ErrorName, serviceError } from '../../lib/service/http/errors.ts'
+import type { Allotment } from '../../lib/service/memory/allotment.ts'
+import {
+  CLIENT_REQUEST_HEADER,
+  CONNECTION_HEADER,
+  DELIVER_END,
+  DELIVER_HEADER,
+  HANDSHAKE_BYTES_HEADER,
+  LANE_HEADER,
+  MEMBER_HEADER,
+  MESSAGE_ID_HEADER,
+  MESSAGE_PATH,
+  MOVED_TO_HEADER,
+  SENDER_HEADER,
+  SERVED_HEADER,
+  USER_HEADER,
+} from '../../lib/service/names.ts'
+import { decodeMessage } from '../../lib/websocket/message.ts'
+import type { PeerGate } from '../peers/peer-gate.ts'
+import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from './announcement.ts'
+import { MAX_INTRODUCTION_BYTES, readServed } from './link/link-frames.ts'
+import { readMemberHeader } from './member-header.ts'
+import { type Answer, type Deliver, MISDIRECTED, type Outcome, PRECONDITION_REQUIRED } from './outcome.ts'
+import type { Inbox, Origin } from './transport.ts'
+
+/** Whether a request has the form of another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
+export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
+  return (method === 'POST' || method === 'PUT') && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
+}
+
+const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
+
+/**
+ * The receiving end of the HTTP transport. `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the
+ * payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input, 401 a wrong
+ * token, 428 the sender's connection is not known here, 429 the recipient is too slow. `PUT /message` announces users of another member.
+ */
+export async function messageRoute(
+  app: FastifyInstance,
+  inbox: Inbox,
+  gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>,
+  maxPayloadBytes: number,
+  memory?: Allotment,
+): Promise<void> {
+  const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
+  /** Requests whose sender has proven the name that it gives itself. */
+  const proven = new WeakSet<IncomingMessage>()
+  await app.register(async scope => {
+    scope.addHook('onRequest', async request => {
+      // Where plain requests of clients are not passed on, they come here.
+      if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
+      const standing = await (request.method === 'POST' ? gate.admit(request.raw) : gate.recognize(request.raw))
+      // Of a message it says where replies go.
+      if (request.method !== 'PUT' && request.headers[MEMBER_HEADER] === undefined) return
+      if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)
+    })
+    scope.addHook('onRequest', async ({ headers, method }, reply) => {
+      if (!memory) return
+      // Without a length it may become as long as any.
+      const most = method === 'PUT' ? MAX_ANNOUNCEMENT_BYTES : bodyLimit
+      const bytes = Math.min(most, Number(headers['content-length'] ?? most))
+      if (!memory.has(bytes)) throw serviceError('NO_MEMORY')
+      memory.change(bytes)
+      reply.raw.once('close', () => memory.change(-bytes))
+    })
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    scope.post(MESSAGE_PATH, { bodyLimit }, async ({ headers, body }, reply) => {
+      if (headers[DELIVER_HEADER] === DELIVER_END) {
+        inbox.ended(readConnection(headers))
+        return reply.code(204).send()
+      }
+      const letter = readLetter(headers, body)
+      if (letter.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
+      const order = readOrder(headers)
+      const answer = await (order
+        ? inbox.from(order.sender).receiveLoose({ ...letter, ...order, start: true, repeated: false })
+        : inbox.receive(letter))
+      return sendAnswer(reply, answer)
+    })
+    scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async (request, reply) => {
+      const { headers, body } = request
+      const member = readMemberHeader(headers)
+      const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
+      if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
+      if (proven.has(request.raw)) inbox.met(member)
+      inbox.announced(member, users)
+      return reply.code(204).send()
+    })
+  })
+}
+
+function readLetter(headers: IncomingHttpHeaders, body: unknown) {
+  const user = decodeKeyHeader([headers[USER_HEADER] ?? ''].flat().join())
+  const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
+  if (problem) throw serviceError('BAD_MESSAGE', problem)
+  const deliver = headers[DELIVER_HEADER] ?? 'app'
+  if (!isDeliver(deliver)) throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is none of ${DELIVERS.join(', ')}`)
+  const served = headers[SERVED_HEADER]
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+  const { origin, start } = deliver === 'sender' ? readOrigin(headers, bytes) : { origin: undefined, start: 0 }
+  const message = decodeMessage(bytes.subarray(start))
+  if ('problem' in message) throw serviceError('BAD_MESSAGE', message.problem)
+  return {
+    user,
+    deliver,
+    message,
+    served: typeof served === 'string' ? readServed(served) : undefined,
+    origin,
+    via: headers[MEMBER_HEADER] === undefined ? undefined : readMemberHeader(headers),
+  } as const
+}
+
+const DELIVERS = ['sender', 'app', 'client', 'reply'] as const satisfies Deliver[]
+
+const isDeliver = (text: string | string[]): text is Deliver => DELIVERS.some(deliver => deliver === text)
+
+function readConnection(headers: IncomingHttpHeaders): string {
+  const id = [headers[CONNECTION_HEADER] ?? ''].flat().join()
+  if (!isConnectionId(id)) throw serviceError('BAD_MESSAGE', `the header ${CONNECTION_HEADER} is no id of a connection`)
+  return id
+}
+
+/** Whose message it is, and where the message begins in the body. */
+function readOrigin(headers: IncomingHttpHeaders, body: Buffer): { origin: Origin; start: number } {
+  const id = readConnection(headers)
+  if (headers[HANDSHAKE_BYTES_HEADER] === undefined) return { origin: { id, handshake: undefined }, start: 0 }
+  const start = readNumber(headers, HANDSHAKE_BYTES_HEADER)
+  if (start > MAX_INTRODUCTION_BYTES || start > body.length)
+    throw serviceError('BAD_MESSAGE', `the header ${HANDSHAKE_BYTES_HEADER} says more than there is`)
+  return { origin: { id, handshake: body.subarray(0, start) }, start }
+}
+
+/** Whose message it is and where it belongs among theirs; a sender that does not say so has no order. */
+function readOrder(headers: IncomingHttpHeaders): { sender: string; id: number; lane: number } | undefined {
+  const sender = headers[SENDER_HEADER]
+  if (typeof sender !== 'string') return undefined
+  return { sender, id: readNumber(headers, MESSAGE_ID_HEADER), lane: readNumber(headers, LANE_HEADER) }
+}
+
+function readNumber(headers: IncomingHttpHeaders, name: string): number {
+  const text = headers[name]
+  const value = Number(text)
+  if (typeof text !== 'string' || !/^\d{1,10}$/.test(text) || value > 0xffffffff)
+    throw serviceError('BAD_MESSAGE', `the header ${name} is no number of 32 bits`)
+  return value
+}
+
+function sendAnswer(reply: FastifyReply, answer: Answer): FastifyReply {
+  if (typeof answer !== 'string') {
+    if (answer.introduce) return reply.code(PRECONDITION_REQUIRED).send()
+    if (answer.member !== undefined) reply.header(MOVED_TO_HEADER, answer.member)
+    return reply.code(MISDIRECTED).send()
+  }
+  const error = ERROR_OF_OUTCOME[answer]
+  if (error) throw serviceError(error)
+  if (answer !== 'delivered') throw serviceError('BAD_MESSAGE', answer)
+  return reply.code(204).send()
+}

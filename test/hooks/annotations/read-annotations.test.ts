@@ -1,0 +1,72 @@
+import t from 'tap'
+import { balancerSchema } from '../../../balancer/config.ts'
+import { ANNOTATIONS, WRITTEN } from '../../../hooks/annotations/annotations.ts'
+import { readSettings } from '../../../hooks/annotations/read-annotations.ts'
+import { sidecarSchema } from '../../../sidecar/config.ts'
+
+t.test('reads what is annotated and nothing else', async t => {
+  t.same(readSettings(), { ok: true, settings: {} })
+  t.same(readSettings({ 'team/route': 'x', 'ws.operatorx/route': 'x', route: 'x' }), { ok: true, settings: {} })
+  t.same(readSettings({ 'ws.operator/app-port': ' 8080 ', 'ws.operator/route': 'both' }), {
+    ok: true,
+    settings: { 'app-port': 8080, route: 'both' },
+  })
+})
+
+t.test('what the operator writes is never wrong', async t => {
+  const written = Object.fromEntries(Object.keys(WRITTEN).map(name => [`ws.operator/${name}`, '?']))
+  t.same(readSettings(written), { ok: true, settings: {} })
+})
+
+t.test('all problems at once, in the order of the names, whatever the order of the map', async t => {
+  const annotations = { 'ws.operator/route': 'x', 'ws.operator/balancer': 'y', 'ws.operator/sidecar-upgrade': 'auto' }
+  const reversed = Object.fromEntries(Object.entries(annotations).reverse())
+  const result = readSettings(annotations)
+  t.same(result, readSettings(reversed))
+  t.match(result, {
+    ok: false,
+    problems: [
+      /^ws\.operator\/balancer /,
+      /^ws\.operator\/route /,
+      /^ws\.operator\/sidecar-upgrade must be one of rollout, now /,
+    ],
+  })
+})
+
+t.test('names that objects inherit are unknown annotations, not values', async t => {
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    t.match(readSettings({ [`ws.operator/${name}`]: '1' }), { ok: false, problems: [/is not an annotation/] }, name)
+  }
+})
+
+t.test('a long value does not make a long message', async t => {
+  const result = readSettings({ 'ws.operator/route': 'x'.repeat(100_000) })
+  t.ok(!result.ok && result.problems[0]!.length < 200)
+})
+
+t.test('the table agrees with itself and with the programs', async t => {
+  for (const [name, { values, fallback, description }] of Object.entries(ANNOTATIONS)) {
+    t.ok(values && fallback && description, name)
+  }
+  const sidecar = {
+    route: 'ROUTE',
+    deliver: 'DELIVER',
+    'sender-replies': 'SENDER_REPLIES',
+    'sender-idle-seconds': 'SENDER_IDLE_SECONDS',
+    'max-sender-connections': 'MAX_SENDER_CONNECTIONS',
+    'recipient-field': 'RECIPIENT_FIELD',
+    receipts: 'RECEIPTS',
+    'drain-seconds': 'DRAIN_SECONDS',
+    'log-level': 'LOG_LEVEL',
+  } as const
+  const balancer = { rehome: 'REHOME', 'rehome-hello': 'REHOME_HELLO', rebalance: 'REBALANCE' } as const
+  for (const [schema, variables] of [
+    [sidecarSchema, sidecar],
+    [balancerSchema, balancer],
+  ] as const) {
+    for (const [name, variable] of Object.entries(variables)) {
+      const { default: fallback } = (schema.properties as Record<string, { default?: unknown }>)[variable] ?? {}
+      t.equal(ANNOTATIONS[name as keyof typeof ANNOTATIONS].fallback, String(fallback), name)
+    }
+  }
+})

@@ -1,0 +1,396 @@
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import t from 'tap'
+import { OPCODE } from '../../../lib/websocket/frames.ts'
+import { waitFor } from '../../helpers/wait.ts'
+import { type App, type Connection, connect, dialAgain, handOver, startApp, startChain, TIMES, until } from './chain.ts'
+
+t.test(
+  'what was sent before goes to the old upstream, what follows to the new one; the old one sees a clean close',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a)
+    const { socket, received, closes } = await connect(t, chain.url)
+    socket.send('1')
+    socket.send('2')
+    await until(() => received.length === 2)
+    t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+    socket.send('3')
+    await until(() => received.length === 3)
+    t.strictSame(received, ['a 1', 'a 2', 'b 3'])
+    await until(() => a.closes.length === 1)
+    t.strictSame(a.closes, [1001])
+    t.strictSame(closes, [])
+    socket.close(4001)
+    await until(() => b.closes.length === 1)
+    t.strictSame(b.closes, [4001], 'the end passes to the new one')
+    await until(() => chain.ends.length === 1)
+  },
+)
+
+t.test('nothing is lost, doubled or reordered while connections are moved again and again under load', async t => {
+  const apps = await Promise.all([startApp(t, 'a'), startApp(t, 'b'), startApp(t, 'c')])
+  const chain = await startChain(t, apps[0] as App)
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connect(t, chain.url)))
+  const sizes = [0, 1, 125, 126, 5000, 70_000, 300_000]
+  const messages = 400
+  let moves = 0
+  let sending = true
+  const moving = chain.connections.map(async (connection, n) => {
+    for (let k = 1; sending; k++) {
+      const result = await handOver(connection, apps[(n + k) % 3] as App, { ...TIMES, lingerMs: 20 })
+      if (result === 'moved') moves++
+      else if (result !== 'busy') throw new Error(result)
+      await new Promise(setImmediate)
+    }
+  })
+  await Promise.all(
+    clients.map(async ({ socket, received }, n) => {
+      for (let seq = 0; seq < messages; seq++) {
+        const text = `${seq} ${'x'.repeat(sizes[(seq + n) % sizes.length] as number)}`
+        if (seq % 5 === 0) {
+          socket.send(text.slice(0, 3), { fin: false })
+          await new Promise(setImmediate)
+          socket.send(text.slice(3), { fin: true })
+        } else socket.send(text, { binary: seq % 7 === 0 })
+        if (seq % 16 === 15) await until(() => received.length >= seq - 16)
+      }
+      await until(() => received.length >= messages)
+    }),
+  )
+  sending = false
+  await Promise.all(moving)
+  for (const { received, closes } of clients) {
+    t.strictSame(
+      received.map(text => Number(text.split(' ')[1])),
+      Array.from({ length: messages }, (_, seq) => seq),
+    )
+    t.strictSame(closes, [])
+  }
+  t.ok(moves > 20, `${moves} moves`)
+})
+
+t.test('what the old app still answers comes between the messages of the new one', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received } = await connect(t, chain.url)
+  socket.send(`later ${'x'.repeat(200_000)}`)
+  await until(() => a.sockets.size === 1)
+  socket.send('now')
+  await until(() => received.length === 1)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  for (let n = 0; n < 50; n++) socket.send(`${n} ${'y'.repeat(20_000)}`)
+  await until(() => received.length === 52)
+  t.strictSame(
+    received.filter(text => text.startsWith('b ')).map(text => Number(text.split(' ')[1])),
+    Array.from({ length: 50 }, (_, n) => n),
+  )
+  t.equal(received.filter(text => text === `a later ${'x'.repeat(200_000)}`).length, 1)
+})
+
+t.test('a message of ours waits for the end of the one that the old upstream is sending', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received, closes } = await connect(t, chain.url)
+  const { bridge } = chain.connections[0] as Connection
+  const pings: string[] = []
+  socket.on('ping', data => pings.push(data.toString()))
+  await until(() => a.sockets.size === 1)
+  const [old] = a.sockets
+  const raw = (old as unknown as { _socket: Socket })._socket
+  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, lingerMs: 20_000 }), 'moved')
+  // The first half of a text frame of ten bytes.
+  const { _socket: end } = socket as unknown as { _socket: Socket }
+  const before = end.bytesRead
+  raw.write(Buffer.concat([Buffer.of(0x81, 10), Buffer.from('first')]))
+  await until(() => end.bytesRead === before + 7)
+  const ours = bridge.send('client', { data: Buffer.from('ours'), binary: false })
+  const ping = bridge.control('client', OPCODE.PING, Buffer.from('here'))
+  socket.send('x')
+  raw.write('other')
+  t.equal(await ours, 'sent')
+  t.ok(await ping)
+  await until(() => received.length === 3 && pings.length === 1)
+  t.strictSame([received, pings, closes], [['firstother', 'ours', 'b x'], ['here'], []])
+})
+
+t.test('a pong of the client says nothing of what the upstream has read', async t => {
+  const a = await startApp(t, 'a', { autoPong: false })
+  const chain = await startChain(t, a, false, { CLIENT_PING_SECONDS: '1', CLIENT_IDLE_SECONDS: '60' })
+  const { socket, received } = await connect(t, chain.url)
+  const { bridge } = chain.connections[0] as Connection
+  let over: boolean | undefined
+  void bridge.fence(20_000).then(result => {
+    over = result
+  })
+  let pings = 0
+  socket.on('ping', () => pings++)
+  // Its pong has come through when the app has what the client has sent after it.
+  await until(() => pings > 0)
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.equal(over, undefined, 'the fence stands')
+  for (const upstream of a.sockets) upstream.pong(Buffer.from(a.pings[0] as string, 'latin1'))
+  await until(() => over === true)
+})
+
+t.test(
+  'an upstream that is killed: the client keeps its connection, and what it sends meanwhile goes to the next',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a, true)
+    const { socket, received, closes } = await connect(t, chain.url)
+    socket.send('1')
+    await until(() => received.length === 1)
+    for (const upstream of a.sockets) (upstream as unknown as { _socket: Socket })._socket.resetAndDestroy()
+    await until(() => chain.losses.length === 1)
+    t.strictSame(chain.losses, [{ code: 1006, midMessage: false }])
+    const connection = chain.connections[0] as Connection
+    t.ok(connection.bridge.orphaned)
+    socket.send('2')
+    t.equal(await handOver(connection, b), 'moved')
+    await until(() => received.length === 2)
+    t.strictSame(received, ['a 1', 'b 2'])
+    t.strictSame(closes, [])
+  },
+)
+
+t.test('a client that floods while it has no upstream is not read: it has to wait, and nothing is lost', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket, received, closes } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.terminate()
+  await until(() => chain.losses.length === 1)
+  const readBefore = chain.accepted[0]?.bytesRead as number
+  const payload = 'x'.repeat(65_536)
+  const count = 320
+  for (let n = 0; n < count; n++) socket.send(`${n} ${payload}`)
+  // 20 MiB are more than kernels keep: the rest waits in the client.
+  let last = -1
+  let unchanged = 0
+  await until(() => {
+    unchanged = socket.bufferedAmount === last ? unchanged + 1 : 0
+    last = socket.bufferedAmount
+    return unchanged === 20
+  })
+  t.ok(last > 0, 'it cannot write any more')
+  const held = (chain.accepted[0]?.bytesRead as number) - readBefore
+  t.ok(held <= 131_072, `what has been read of it is one read at most: ${held} bytes`)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  await until(() => received.length === count)
+  t.strictSame(
+    received.map(text => text.slice(0, -payload.length)),
+    Array.from({ length: count }, (_, n) => `b ${n} `),
+  )
+  t.strictSame(closes, [])
+})
+
+t.test('a close frame that is not for the client: the next upstream goes on', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket, received, closes } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.close(1012, 'restart')
+  await until(() => chain.losses.length === 1)
+  t.equal(chain.losses[0]?.code, 1012)
+  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.strictSame([received, closes], [['b x'], []])
+  await until(() => a.closes.length === 1)
+})
+
+t.test(
+  'who is told when: the old upstream first, the new one when it has the client; what fails is taken back',
+  async t => {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a)
+    const { socket, received } = await connect(t, chain.url)
+    const connection = chain.connections[0] as Connection
+    const times = { ...TIMES, recall: Buffer.from('recall'), welcome: Buffer.from('welcome') }
+    const [upstream] = a.sockets
+    upstream?.send('half', { fin: false })
+    t.equal(await handOver(connection, b, { ...times, boundaryMs: 50 }), 'busy')
+    upstream?.send(' of it', { fin: true })
+    socket.send('still there')
+    await until(() => received.length === 2)
+    t.strictSame(received, ['half of it', 'a still there'])
+    t.strictSame(a.pings, ['farewell', 'recall'])
+    t.strictSame(b.pings, [])
+    t.equal(await handOver(connection, b, times), 'moved')
+    await until(() => b.pings.length === 1)
+    t.strictSame(a.pings, ['farewell', 'recall', 'farewell'])
+    t.strictSame(b.pings, ['welcome'])
+  },
+)
+
+t.test('an app that answers no ping is waited for only so long; what it says late still comes', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a', { autoPong: false }), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received, closes } = await connect(t, chain.url)
+  socket.send('later')
+  await until(() => a.sockets.size === 1)
+  const began = performance.now()
+  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, fenceMs: 50, lingerMs: 1000 }), 'moved')
+  t.ok(performance.now() - began < 5000, 'not for as long as it goes on')
+  socket.send('now')
+  await until(() => received.length === 2)
+  t.strictSame(received.toSorted(), ['a later', 'b now'])
+  await until(() => a.closes.length === 1)
+  t.strictSame(a.closes, [1001])
+  t.strictSame(closes, [])
+})
+
+t.test('an old app that does not answer our close is cut off, and its client knows nothing of it', async t => {
+  let told: number | undefined
+  let cut: number | undefined
+  const deaf = createServer().on('upgrade', ({ headers }, stream) => {
+    const hash = createHash('sha1').update(`${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    stream.write(`${head}Sec-WebSocket-Accept: ${hash.digest('base64')}\r\n\r\n`)
+    stream.on('data', (chunk: Buffer) => {
+      if (chunk[0] === 0x88) told = performance.now()
+    })
+    stream.on('end', () => {
+      cut = performance.now()
+      stream.destroy()
+    })
+  })
+  await new Promise<void>(resolve => deaf.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => deaf.close())
+  const b = await startApp(t, 'b')
+  const chain = await startChain(t, deaf.address() as AddressInfo)
+  const { socket, received, closes } = await connect(t, chain.url)
+  const connection = chain.connections[0] as Connection
+  t.equal(await handOver(connection, b, { ...TIMES, fenceMs: 50, lingerMs: 50 }), 'moved')
+  await waitFor(() => cut !== undefined, 'it is cut off', 20_000)
+  const waited = (cut as number) - (told as number)
+  t.ok(waited < 9000, `${waited} ms after it was told`)
+  t.ok(await connection.bridge.whenRetired(0))
+  socket.send('x')
+  await until(() => received.length === 1)
+  t.strictSame([received, closes], [['b x'], []])
+})
+
+t.test('giving up passes on how the upstream ended', async t => {
+  const a = await startApp(t, 'a')
+  for (const kill of [false, true]) {
+    const chain = await startChain(t, a, true)
+    const { closes } = await connect(t, chain.url)
+    await until(() => a.sockets.size === 1)
+    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
+    await until(() => chain.losses.length === 1)
+    const bridge = chain.connections[0]?.bridge
+    const message = { data: Buffer.from('nobody reads this'), binary: false }
+    t.equal(await bridge?.send('upstream', message), 'closed')
+    bridge?.giveUp()
+    t.equal(await bridge?.send('upstream', message), 'closed')
+    await until(() => closes.length === 1)
+    t.strictSame(closes, [kill ? 1006 : 1012])
+    await until(() => chain.ends.length === 1)
+  }
+})
+
+t.test('a client that closes in the middle of a message, while it has no upstream, learns how that ended', async t => {
+  const a = await startApp(t, 'a')
+  for (const kill of [false, true]) {
+    const chain = await startChain(t, a, true)
+    const { socket, closes } = await connect(t, chain.url)
+    await until(() => a.sockets.size === 1)
+    socket.send('half', { fin: false })
+    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
+    await until(() => chain.losses.length === 1)
+    socket.close(4001, 'enough')
+    await until(() => closes.length === 1)
+    t.strictSame(closes, [kill ? 1006 : 1012])
+    await until(() => chain.ends.length === 1)
+    t.match(chain.ends[0], { cause: 'client', code: 4001, reason: 'enough' })
+  }
+})
+
+t.test('a client that leaves while it has no upstream, or while it is moved, ends everything', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, true)
+  const { socket } = await connect(t, chain.url)
+  await until(() => a.sockets.size === 1)
+  for (const upstream of a.sockets) upstream.terminate()
+  await until(() => chain.losses.length === 1)
+  const connection = chain.connections[0] as Connection
+  const next = await dialAgain(connection, b)
+  connection.bridge.terminate()
+  t.equal(await connection.bridge.handOver(next, TIMES), 'gone')
+  await until(() => chain.ends.length === 1)
+  await until(() => b.closes.length === 1)
+  t.strictSame(b.closes, [1001], 'the upstream that was not needed sees a clean close')
+  socket.terminate()
+})
+
+t.test('a client in the middle of a message is moved when the message has ended, or not in time', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a)
+  const { socket, received } = await connect(t, chain.url)
+  socket.send('half', { fin: false })
+  await until(() => a.sockets.size === 1)
+  const connection = chain.connections[0] as Connection
+  t.equal(await handOver(connection, b, { ...TIMES, boundaryMs: 50 }), 'busy')
+  const moved = handOver(connection, b)
+  socket.send(' and half', { fin: true })
+  t.equal(await moved, 'moved')
+  socket.send('next')
+  await until(() => received.length === 2)
+  t.strictSame(received, ['a half and half', 'b next'])
+})
+t.test('what apps push by themselves arrives, each message once and whole, up to the close that they see', async t => {
+  const pushed = new Map<string, number>()
+  const apps = await Promise.all(
+    ['a', 'b'].map(async name => {
+      const app = await startApp(t, name)
+      let links = 0
+      app.server.on('connection', socket => {
+        const link = `${name}${links++}`
+        pushed.set(link, 0)
+        const timer = setInterval(() => {
+          if (socket.readyState !== socket.OPEN) return
+          const n = pushed.get(link) as number
+          pushed.set(link, n + 1)
+          const text = `${link} ${n} ${'x'.repeat(n % 10 === 0 ? 100_000 : 10)}`
+          socket.send(text.slice(0, 5), { fin: false })
+          socket.send(text.slice(5), { fin: true })
+        }, 1)
+        socket.on('close', () => clearInterval(timer))
+      })
+      return app
+    }),
+  )
+  const chain = await startChain(t, apps[0] as App)
+  const clients = await Promise.all(Array.from({ length: 6 }, () => connect(t, chain.url)))
+  await Promise.all(
+    chain.connections.map(async (connection, n) => {
+      for (let k = 1; k < 12; k++) {
+        const before = clients[n]?.received.length ?? 0
+        t.equal(await handOver(connection, apps[k % 2] as App, { ...TIMES, lingerMs: 20 }), 'moved')
+        await until(() => (clients[n]?.received.length ?? 0) > before + 20)
+      }
+    }),
+  )
+  // Else an app's close would end the connection under an upstream that still retires.
+  for (const { bridge } of chain.connections) await bridge.whenRetired(10_000)
+  for (const app of apps) for (const socket of app.sockets) socket.close(4000)
+  await until(() => clients.every(({ closes }) => closes.length === 1))
+  const seen = new Map<string, number[]>()
+  for (const { received } of clients) {
+    for (const text of received) {
+      const [link = '', n] = text.split(' ')
+      seen.set(link, [...(seen.get(link) ?? []), Number(n)])
+    }
+  }
+  for (const [link, count] of pushed) {
+    t.strictSame(
+      seen.get(link) ?? [],
+      Array.from({ length: count }, (_, n) => n),
+      link,
+    )
+  }
+})

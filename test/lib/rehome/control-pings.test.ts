@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  type Control,
+  controlSecret,
+  decodeControl,
+  encodeControl,
+  formatSecret,
+  isControl,
+  parseSecret,
+} from '../../../lib/rehome/control-pings.ts'
+
+t.test('a secret goes through a header', async t => {
+  const secret = controlSecret()
+  t.strictSame(parseSecret(formatSecret(secret)), secret)
+  t.notSame(controlSecret(), secret)
+  for (const text of [undefined, '', 'short', 'x'.repeat(100)]) t.equal(parseSecret(text), undefined)
+})
+
+t.test('what is said is understood by who knows the secret, and fits a ping', async t => {
+  const secret = controlSecret()
+  const controls: Control[] = [
+    { type: 'move', member: '[2001:db8::1]:3000' },
+    ...(['stay', 'take', 'drain', 'ended'] as const).map(type => ({ type })),
+  ]
+  for (const control of controls) {
+    const payload = encodeControl(secret, control)
+    t.ok(payload.length <= 125)
+    t.ok(isControl(secret, payload))
+    t.notOk(isControl(controlSecret(), payload))
+    t.strictSame(decodeControl(payload), control)
+  }
+  const long = encodeControl(secret, { type: 'move', member: `${'x'.repeat(200)}:1` })
+  t.ok(long.length <= 125)
+  t.strictSame(decodeControl(long), { type: 'move', member: '' }, 'a name that does not fit is left out')
+  t.equal(decodeControl(Buffer.concat([secret, Buffer.of(77)])), undefined, 'of a later version')
+})
+
+t.test('pings of others are never taken for ours', async t => {
+  const secret = controlSecret()
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 125 }), bytes => t.notOk(isControl(secret, Buffer.from(bytes)))),
+    { seed: 23, numRuns: 300 },
+  )
+  t.notOk(isControl(secret, secret), 'the secret alone says nothing')
+})

@@ -1,0 +1,311 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
+import { UnsecuredJWT } from 'jose'
+import t from 'tap'
+import {
+  decodeKeyHeader,
+  encodeKeyHeader,
+  keyOf,
+  keyProblem,
+  parseRoutingKey,
+} from '../../../../lib/routing/key/routing-key.ts'
+
+/** A header value as Node gives it: one character for each byte that was sent. */
+const sent = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
+
+type Request = { url?: string } & Record<string, string | string[]>
+
+/** The user; several, where a request names several. */
+function find(chain: string, { url = '/', ...headers }: Request = {}) {
+  const rawHeaders = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().flatMap(value => [name, value]),
+  )
+  const users = parseRoutingKey(chain).find({ url, rawHeaders })
+  return users.length > 1 ? users : users[0]
+}
+
+t.test('all places are looked at: those that name nobody do not count, those that name others do', async t => {
+  const chain = 'header:ws-user-id,query:user,cookie:uid'
+  t.equal(parseRoutingKey(chain).text, chain)
+  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': 'bob', cookie: 'uid=bob' }), 'bob')
+  t.equal(find(chain, { url: '/?user=bob', 'ws-user-id': '', cookie: 'uid=bob' }), 'bob')
+  t.equal(find(chain, { url: '/?user=', cookie: 'uid=carol' }), 'carol')
+  t.equal(find(chain), undefined)
+  t.strictSame(find(chain, { url: '/?user=bob', 'ws-user-id': 'ann', cookie: 'uid=bob' }), ['ann', 'bob'])
+  for (const bad of ['a%00b', 'a%0Ab', '%20a', '%FF', '%FE', '%ED%A0%80'])
+    t.equal(find(chain, { url: `/?user=${bad}`, cookie: 'uid=carol' }), 'carol', bad)
+  t.equal(find(chain, { url: '/?user=__proto__' }), '__proto__')
+  t.strictSame(find(chain, { url: '/?user=__proto__', cookie: 'uid=constructor' }), ['__proto__', 'constructor'])
+})
+
+t.test('names that objects have by themselves are names as all others', async t => {
+  const headers = (lines: string[]) => ({ url: '/', rawHeaders: lines })
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+    for (const place of ['header', 'query', 'cookie', 'jwt'])
+      t.equal(find(`${place}:${name}`), undefined, `${place}:${name}`)
+    t.strictSame(parseRoutingKey(`header:${name}`).find(headers([name, 'bob'])), ['bob'])
+    t.equal(find(`query:${name}`, { url: `/?${name}=bob` }), 'bob')
+    t.equal(find(`cookie:${name}`, { cookie: `${name}=bob` }), 'bob')
+    t.equal(find(`jwt:${name}`, { authorization: `Bearer ${new UnsecuredJWT({ sub: 'bob' }).encode()}` }), undefined)
+    t.throws(() => parseRoutingKey(`${name}:user`), { message: /names no place in a handshake/ })
+  }
+})
+
+t.test('a place that names two users is as two places; one that repeats itself is not', async t => {
+  const claim = (sub: string) => `Bearer ${new UnsecuredJWT({ sub }).encode()}`
+  for (const [chain, of] of [
+    ['query:user', (...users: string[]) => ({ url: `/?${users.map(user => `user=${user}`).join('&')}` })],
+    ['query:user', (...users: string[]) => ({ url: `/?${users.map(user => `%75ser=${user}`).join('&')}` })],
+    ['header:X-User', (...users: string[]) => ({ 'x-user': users })],
+    ['header:X-User', (...users: string[]) => ({ 'x-user': users[0] ?? '', x_user: users.slice(1) })],
+    ['cookie:uid', (...users: string[]) => ({ cookie: users.map(user => `uid=${user}`).join('; ') })],
+    ['cookie:uid', (...users: string[]) => ({ cookie: users.map(user => `uid="${user}"`) })],
+    ['protocol:u.', (...users: string[]) => ({ 'sec-websocket-protocol': users.map(user => `u.${user}`).join(', ') })],
+    ['protocol:u.', (...users: string[]) => ({ 'Sec-WebSocket-Protocol': users.map(user => `u.${user}`) })],
+    ['jwt:sub', (...users: string[]) => ({ authorization: users.map(claim) })],
+  ] as [string, (...users: string[]) => Request][]) {
+    t.equal(find(chain, of('bob')), 'bob', chain)
+    t.equal(find(chain, of('bob', 'bob')), 'bob', chain)
+    t.strictSame(find(chain, of('bob', 'mallory')), ['bob', 'mallory'], chain)
+  }
+})
+
+t.test('what follows a # in the target counts both ways, for apps differ', async t => {
+  const chain = 'header:ws-user-id,query:user,path:^/room/([^/]+)'
+  t.strictSame(find(chain, { url: '/?a=#&user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: '/?user=bob#' }), ['bob', 'bob#'])
+  t.strictSame(find(chain, { url: '/#?user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: 'ws://chat.example#/?user=mallory', 'ws-user-id': 'bob' }), ['bob', 'mallory'])
+  t.strictSame(find(chain, { url: '/room/bob#' }), ['bob', 'bob#'])
+  t.equal(find(chain, { url: '/room/bob/#/?a=%23' }), 'bob')
+})
+
+t.test('jwt: a token is found however its header is written, for apps differ', async t => {
+  const token = new UnsecuredJWT({ sub: 'mallory' }).encode()
+  for (const authorization of [
+    'T',
+    'Bearer\tT',
+    'Bearer T x',
+    'Bearer T, x',
+    'x, Bearer T',
+    'JWT T',
+    'Bearer T,Bearer T',
+  ])
+    t.strictSame(
+      find('header:ws-user-id,jwt:sub', { 'ws-user-id': 'bob', authorization: authorization.replace(/\bT\b/g, token) }),
+      ['bob', 'mallory'],
+      authorization,
+    )
+})
+
+t.test('a name of more than 512 bytes stands for its hash, in each place', async t => {
+  const name = 'é'.repeat(300)
+  const hash = `sha256:${createHash('sha256').update(name).digest('hex')}`
+  t.equal(keyOf(name), hash)
+  t.equal(keyProblem(hash), undefined)
+  t.equal(find('header:x,query:user', { url: `/?user=${encodeURIComponent(name)}`, x: sent(name) }), hash)
+  t.equal(
+    find('header:x,query:user', { url: `/?user=${encodeURIComponent(name)}`, x: hash }),
+    hash,
+    'as a hop before us says it',
+  )
+  t.equal(keyOf('x'.repeat(512)), 'x'.repeat(512))
+  t.equal(keyOf(`${'x'.repeat(600)}\n`), undefined, 'what no key may have, a long one may not have either')
+  t.equal(keyOf(`${'x'.repeat(600)}\ud83d`), undefined)
+})
+
+t.test('header: its name in any case, its value in UTF-8, else in ISO 8859-1', async t => {
+  t.equal(find('header:WS-User-Id', { 'ws-user-id': 'alice' }), 'alice')
+  t.equal(find('header:x', { x: sent('Zoë 用户 𝒜') }), 'Zoë 用户 𝒜')
+  t.equal(find('header:x', { x: 'Zo\u00eb' }), 'Zoë')
+})
+
+t.test('query: as URLSearchParams reads it', async t => {
+  t.equal(find('query:user', { url: '/chat?a=1&user=Zo%C3%AB+B' }), 'Zoë B')
+  t.equal(find('query:user', { url: 'http://chat.example/ws?user=bob' }), 'bob', 'absolute form')
+  t.equal(find('query:user', { url: '/?user=%E0%A4%A' }), undefined, 'a broken encoding names nobody')
+  t.equal(find('query:user', { url: '/user=bob' }), undefined)
+  t.equal(find('query:user', { url: '' }), undefined)
+  t.equal(find('query:a b', { url: '/?a+b=c' }), 'c', 'a name is any text')
+})
+
+t.test('cookie: quoted or not, percent-decoded', async t => {
+  t.equal(find('cookie:uid', { cookie: 'xuid=1; uid=a%20b; uidx=c' }), 'a b')
+  t.equal(find('cookie:uid', { cookie: 'uid="alice"' }), 'alice')
+  t.equal(find('cookie:uid', { cookie: 'uid=a=b' }), 'a=b')
+  t.equal(find('cookie:uid', { cookie: `uid=${sent('Zoë')}` }), 'Zoë')
+  t.equal(find('cookie:uid', { cookie: 'uid=100%' }), '100%', 'a broken encoding stays as it is')
+  t.equal(find('cookie:uid', { cookie: 'uid; =; ;;uid' }), undefined)
+  t.equal(find('cookie:uid'), undefined)
+})
+
+t.test('jwt: a string or number of the payload, whatever the signature', async t => {
+  const token = (claims: Record<string, unknown>) => new UnsecuredJWT(claims).encode()
+  t.equal(find('jwt:sub', { authorization: `Bearer ${token({ sub: 'Zoë' })}` }), 'Zoë')
+  t.equal(find('jwt:sub', { authorization: `bearer  ${token({ sub: 'x' })}AAAA` }), 'x', 'it is not verified')
+  t.equal(find('jwt:id', { authorization: `Bearer ${token({ id: 42 })}` }), '42')
+  t.equal(find('jwt:https://x.example/id', { authorization: `Bearer ${token({ 'https://x.example/id': 'u' })}` }), 'u')
+  for (const claims of [{}, { sub: '' }, { sub: null }, { sub: {} }, { sub: ['a'] }, { sub: true }]) {
+    t.notOk(find('jwt:sub', { authorization: `Bearer ${token(claims)}` }), JSON.stringify(claims))
+  }
+  t.equal(find('jwt:constructor', { authorization: `Bearer ${token({})}` }), undefined, 'nothing inherited')
+  for (const authorization of [
+    '',
+    'Bearer',
+    'Bearer ',
+    'Bearer x',
+    'Bearer a.b.c',
+    'Basic YTpi',
+    'Bearer ..',
+    'Bearer e30.e30.e30.e30.e30',
+  ]) {
+    t.equal(find('jwt:sub', { authorization }), undefined, authorization)
+  }
+})
+
+t.test('jwt: the token in a place that is named', async t => {
+  const of = (sub: string) => new UnsecuredJWT({ sub }).encode()
+  const ann = of('ann')
+  t.equal(find('jwt:sub@query:token', { url: `/?token=${ann}` }), 'ann')
+  t.equal(find('jwt:sub@cookie:session', { cookie: `a=b; session=${ann}` }), 'ann')
+  t.equal(find('jwt:sub@protocol:bearer.', { 'sec-websocket-protocol': `chat, bearer.${ann}` }), 'ann')
+  t.equal(find('jwt:sub@header:X-Token', { 'x-token': ann }), 'ann')
+  t.equal(find('jwt:sub@query:token', { authorization: `Bearer ${ann}` }), undefined, 'and in no other')
+  t.equal(find('jwt:a@b', { authorization: `Bearer ${new UnsecuredJWT({ 'a@b': 'x' }).encode()}` }), 'x')
+  const chain = 'jwt:sub,jwt:sub@query:access_token,query:user'
+  t.equal(find(chain, { url: `/?access_token=${ann}&user=ann`, authorization: `Bearer ${ann}` }), 'ann')
+  t.strictSame(find(chain, { url: `/?access_token=${ann}`, authorization: `Bearer ${of('bob')}` }), ['bob', 'ann'])
+  t.strictSame(find(chain, { url: '/?access_token=no.token.at-all' }), undefined)
+})
+
+t.test('path: the capture group, on the path as sent, then percent-decoded', async t => {
+  const chain = 'path:^/room/([^/]+)'
+  t.equal(find(chain, { url: '/room/42?x=/room/7' }), '42')
+  t.equal(find(chain, { url: '/room/a%2Fb/c' }), 'a/b')
+  t.equal(find(chain, { url: '/room/100%' }), '100%')
+  t.equal(find(chain, { url: 'ws://chat.example/room/1' }), '1')
+  t.equal(find(chain, { url: '/rooms' }), undefined)
+  t.equal(find('path:^/(?:x|(y))$', { url: '/x' }), undefined, 'a group that took no part')
+  t.equal(find(chain, { url: `/room/${'x'.repeat(9000)}` }), undefined, 'a path above 8 KiB is not tried')
+})
+
+t.test('protocol: the rest of what starts with the prefix', async t => {
+  const headers = { 'sec-websocket-protocol': 'chat, user., user.Zo%C3%AB , other.bob' }
+  t.equal(find('protocol:user.', headers), 'Zoë')
+  t.equal(find('protocol:token.', headers), undefined)
+  t.equal(find('protocol:user.'), undefined)
+})
+
+t.test('a comma separates items only where another item begins', async t => {
+  const chain = 'path:^/(\\w{1,3})/(?:a,b), query:user ,header:x'
+  t.equal(find(chain, { url: '/abc/a,b' }), 'abc')
+  t.equal(find(chain, { url: '/?user=bob' }), 'bob')
+  t.equal(find(chain, { x: 'carol' }), 'carol')
+})
+
+t.test('a chain that cannot be meant is refused, with the item that is wrong', async t => {
+  for (const [chain, reason] of [
+    ['', 'names no place in a handshake: expected header, query'],
+    ['user', 'names no place'],
+    ['query:', 'names no place'],
+    ['body:user', 'names no place'],
+    ['constructor:x', 'names no place'],
+    ['header:a b', '"header:a b": "a b" cannot be a header name'],
+    ['query:a,cookie:a;b', 'cookie name'],
+    ['protocol:a,b', 'sub-protocol'],
+    ['jwt:sub@query:', 'does not say which query has the token'],
+    ['jwt:sub@cookie:a;b', 'cookie name'],
+    ['header:a,body:b', 'header name'],
+    ['path:^/room/(', '"path:\\^/room/\\(": .*missing closing'],
+    ['path:^/room/.*', 'exactly one capture group, it has 0'],
+    ['path:^/(a)/(b)', 'exactly one capture group, it has 2'],
+  ] as const) {
+    t.throws(() => parseRoutingKey(chain), { message: new RegExp(reason) }, chain)
+  }
+})
+
+t.test('no handshake makes it throw', async t => {
+  const key = parseRoutingKey('header:x,query:u,cookie:c,jwt:sub,path:^/(\\w+)$,protocol:p.')
+  const text = fc.string({ unit: 'binary' })
+  const property = fc.property(text, text, text, text, text, (url, x, cookie, token, protocol) => {
+    const rawHeaders = [
+      'x',
+      x,
+      'Cookie',
+      cookie,
+      'Authorization',
+      `Bearer ${token}`,
+      'Sec-WebSocket-Protocol',
+      protocol,
+    ]
+    return key.find({ url, rawHeaders }).every(user => keyProblem(user) === undefined)
+  })
+  t.doesNotThrow(() => fc.assert(property, { seed: 2, numRuns: 300 }))
+})
+
+t.test('whatever is said where, the users are all keys that were said, each once', async t => {
+  const key = parseRoutingKey('header:x,query:u,cookie:c')
+  const names = fc.array(fc.oneof(fc.constantFrom('ann', 'bob', '__proto__', ''), fc.string({ unit: 'binary' })), {
+    maxLength: 4,
+  })
+  const property = fc.property(names, names, names, (headers, query, cookies) => {
+    const percent = (name: string) => encodeURIComponent(name.toWellFormed())
+    const users = key.find({
+      url: `/?${query.map(name => `u=${percent(name)}`).join('&')}`,
+      rawHeaders: [
+        ...headers.flatMap(name => ['X', sent(name.toWellFormed())]),
+        ...cookies.flatMap(name => ['Cookie', `c=${percent(name)}`]),
+      ],
+    })
+    const said = [...headers, ...query.filter(name => !name.toWellFormed().includes('\ufffd')), ...cookies]
+    const wanted = new Set(said.flatMap(name => keyOf(name.toWellFormed()) ?? []))
+    if (new Set(users).size !== users.length) throw new Error('a user is there twice')
+    if (wanted.size !== users.length || users.some(user => !wanted.has(user)))
+      throw new Error(`${JSON.stringify(users)}, not ${JSON.stringify([...wanted])}`)
+  })
+  t.doesNotThrow(() => fc.assert(property, { seed: 11, numRuns: 500 }))
+})
+
+t.test('why a text is no key', async t => {
+  for (const key of ['a', 'a b', 'Zoë', '👩‍👩‍👧', 'x'.repeat(512), 'é'.repeat(256)]) {
+    t.equal(keyProblem(key), undefined, key)
+  }
+  for (const [key, reason] of [
+    ['', 'empty'],
+    ['a\nb', 'control character'],
+    ['a\0', 'control character'],
+    ['a\x7f', 'control character'],
+    ['a\x85', 'control character'],
+    [' a', 'space'],
+    ['a ', 'space'],
+    ['a\ud83d', 'surrogate'],
+    ['x'.repeat(513), '513 bytes, more than 512'],
+    ['é'.repeat(257), '514 bytes'],
+  ] as const) {
+    t.match(keyProblem(key), reason, JSON.stringify(key))
+  }
+})
+
+t.test('a key that is none the worse survives a real header', async t => {
+  const seen: string[] = []
+  const server = createServer((request, response) => {
+    seen.push(decodeKeyHeader(String(request.headers['ws-user-id'])))
+    response.end()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const keys = fc.sample(
+    fc.string({ unit: 'binary', minLength: 1 }).filter(key => keyProblem(key) === undefined),
+    { seed: 3, numRuns: 50 },
+  )
+  for (const key of ['Zoë', '用户一', '👩‍👩‍👧', 'Ã«', '\u00a0x\u00a0', ...keys]) {
+    const call = request({ port, host: '127.0.0.1', headers: { 'ws-user-id': encodeKeyHeader(key) } }).end()
+    const [response] = await once(call, 'response')
+    response.resume()
+    t.equal(seen.pop(), key)
+  }
+})
