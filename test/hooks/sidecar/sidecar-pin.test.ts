@@ -154,7 +154,7 @@ t.test('a setting of the sidecar takes it, one of the balancer alone does not', 
   const samples = new Map<string, string>()
   for (const name of readdirSync(new URL('../golden/', import.meta.url))) {
     if (/^(refused|finalize|deleting)/.test(name)) continue
-    const { patch } = JSON.parse(readFileSync(new URL(`golden/${name}/request.json`, import.meta.url), 'utf8'))
+    const { patch } = JSON.parse(readFileSync(new URL(`../golden/${name}/request.json`, import.meta.url), 'utf8'))
     for (const [key, text] of Object.entries(patch?.object?.metadata?.annotations ?? {})) {
       samples.set(key.replace('ws.operator/', ''), String(text))
     }
