@@ -3,6 +3,7 @@ import { createProxy } from '../lib/proxy/proxy.ts'
 import { controlSecret } from '../lib/rehome/control-pings.ts'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
 import { Suspects } from '../lib/routing/suspects.ts'
+import { PROXY_INSTANCE_HEADER } from '../lib/service/names.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { accepts } from '../lib/service/tcp-probe.ts'
 import { workerCount } from '../lib/service/workers/count.ts'
@@ -37,6 +38,7 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     log,
     metrics,
     config,
+    identity: { [PROXY_INSTANCE_HEADER]: instance },
     processes: cluster.isWorker ? workerCount(config.WORKERS) : 1,
     plan: planner({
       config,
@@ -56,12 +58,13 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
       context.handshake = handshake
       context.protocol = fieldOf(answer, 'sec-websocket-protocol')
       residents?.add(connection)
-      log.debug({ user: context.user, member: context.member }, 'connected')
+      log.debug({ user: context.user, connection: context.id, member: context.member }, 'connected')
     },
     closed(connection, end) {
       mover.forget(connection)
       residents?.delete(connection)
-      log.debug({ user: connection.context.user, member: connection.context.member, ...end }, 'disconnected')
+      const { user, id, member } = connection.context
+      log.debug({ user, connection: id, member, ...end }, 'disconnected')
     },
   })
   let hasKnown = false

@@ -232,7 +232,7 @@ export class Demo {
   }
 }
 
-/** The example as it is applied in the guide, labelled; its annotations make the logs tell who is where, and one balancer enough. */
+/** The example as it is applied in the guide, labelled; its annotations make logs and answers tell who is where, and one balancer enough. */
 function exampleDeployment(): Deployment {
   const deployment = parse(readFileSync(join(root, EXAMPLE), 'utf8')) as Deployment
   const { metadata = {}, spec } = deployment
@@ -244,6 +244,7 @@ function exampleDeployment(): Deployment {
       annotations: {
         ...metadata.annotations,
         [`${DOMAIN}/log-level`]: 'debug',
+        [`${DOMAIN}/expose-topology`]: 'true',
         [`${DOMAIN}/balancer-replicas`]: '1',
       },
     },

@@ -5,6 +5,7 @@ import { type Confirm, createConfirm } from '../lib/routing/discovery/dns/confir
 import { parseSelf } from '../lib/routing/members.ts'
 import { Allotment } from '../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../lib/service/memory/budget.ts'
+import { INSTANCE_HEADER } from '../lib/service/names.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { accepts } from '../lib/service/tcp-probe.ts'
 import { AddressFinder } from '../lib/websocket/addressing/address-finder.ts'
@@ -104,6 +105,7 @@ export async function buildApp(
     log,
     metrics,
     config,
+    identity: { [INSTANCE_HEADER]: instance },
     memory,
     isOwn: request => isPeerMessage(request) && gate.isPeer(request),
     claims: request => isLinkHandshake(request) && gate.isPeer(request),
@@ -135,14 +137,14 @@ export async function buildApp(
       const handshake = keepsHandshakes ? opening.handshake : undefined
       messaging.connections.add(bridge, { id, handshake }, arriving)
       if (user !== undefined) messaging[arriving ? 'arriving' : 'connected'](user, bridge, key)
-      log.debug({ user, arriving }, 'connected')
+      log.debug({ user, connection: id, arriving }, 'connected')
     },
     closed(bridge, end) {
-      const { user } = bridge.context
+      const { user, id } = bridge.context
       messaging.connections.remove(bridge)
       if (user !== undefined) messaging.disconnected(user, bridge)
       const isOurs = end.cause === 'no_room' || end.cause === 'slow_message'
-      log[isOurs ? 'warn' : 'debug']({ user, ...end }, 'disconnected')
+      log[isOurs ? 'warn' : 'debug']({ user, connection: id, ...end }, 'disconnected')
     },
   })
   const { app } = proxy

@@ -45,20 +45,21 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
     const key = user ?? randomUUID()
     const member = choose(key, user)
     if (!member) throw serviceError('NO_OWNER')
+    const id = createConnectionId()
     return {
       host: member.host,
       port: member.port,
       drop: FORGEABLE,
       set: {
         [CLIENT_REQUEST_HEADER]: 'true',
-        [CONNECTION_HEADER]: createConnectionId(),
+        [CONNECTION_HEADER]: id,
         [CONTROL_HEADER]: control,
         ...(config.TARGET && { [TARGET_HEADER]: config.TARGET }),
         ...forwardedFields(request, request.socket.remoteAddress ?? 'unknown', request.headers.host ?? ''),
         ...(user !== undefined && { [USER_HEADER]: encodeKeyHeader(user) }),
       },
       answer: { [PROXY_INSTANCE_HEADER]: instance, [UPSTREAM_HOST_HEADER]: member.name },
-      context: newPlacement(user, key, member.name),
+      context: newPlacement({ id, user, key, member: member.name }),
       extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstText(MAX_HELLO_BYTES) },
     }
   }

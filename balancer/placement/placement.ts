@@ -2,6 +2,8 @@ import type { Bridge } from '../../lib/bridge/bridge.ts'
 
 /** What the balancer remembers of a connection. */
 export interface Placement {
+  /** Of the connection, as its pods know it. */
+  readonly id: string
   /** Whom the client's handshake names; the app may have named another one in its answer. */
   readonly claimed: string | undefined
   /** `undefined`: nobody knows, so the connection is on any member and cannot be addressed. */
@@ -30,11 +32,9 @@ export type Connection = Bridge<Placement>
 const MAX_LOSSES = 5
 const LOSSES_MS = 60_000
 
-export const newPlacement = (user: string | undefined, key: string, member: string): Placement => ({
-  claimed: user,
-  user,
-  key,
-  member,
+export const newPlacement = (begun: Pick<Placement, 'id' | 'user' | 'key' | 'member'>): Placement => ({
+  ...begun,
+  claimed: begun.user,
   handshake: Buffer.alloc(0),
   protocol: undefined,
   endedByApp: false,

@@ -207,6 +207,11 @@ export const ANNOTATIONS = {
     'rollout',
     "When a newer sidecar is taken, and a newer balancer with it: `rollout`, with the next rollout of the Deployment, whoever starts it; `now`, at once, and so with each later version of ws-operator. Without the annotation, a share of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
   ),
+  'expose-topology': choice(
+    ['true', 'false'],
+    'false',
+    'Whether clients are told of pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504.',
+  ),
   'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.'),
 } as const satisfies Record<string, Annotation<unknown>>
 

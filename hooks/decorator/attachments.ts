@@ -92,6 +92,7 @@ export function balancerObject(
     ...(settings['rehome-hello'] && { rehomeHello: settings['rehome-hello'] }),
     ...(settings.rebalance && { rebalance: { policy: settings.rebalance } }),
     ...(settings['drain-seconds'] && { drainSeconds: settings['drain-seconds'] }),
+    ...(settings['expose-topology'] && { exposeTopology: settings['expose-topology'] === 'true' }),
     ...(settings['log-level'] && { logLevel: settings['log-level'] }),
   }
   return {

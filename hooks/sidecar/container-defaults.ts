@@ -59,8 +59,12 @@ export const fromPod = (name: string, fieldPath: string): EnvVar => ({
 })
 
 /** Variables for one of our programs, in the order given; a value that is absent is left out. */
-export function variables<N extends string>(values: { readonly [K in N]?: string | number | undefined }): EnvVar[] {
-  return (Object.entries(values) as [N, string | number | undefined][]).flatMap(([name, value]) =>
+export function variables<N extends string>(
+  values: {
+    readonly [K in N]?: string | number | boolean | undefined
+  },
+): EnvVar[] {
+  return (Object.entries(values) as [N, string | number | boolean | undefined][]).flatMap(([name, value]) =>
     value === undefined ? [] : [{ name: ENV_PREFIX + name, value: String(value) }],
   )
 }

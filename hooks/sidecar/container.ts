@@ -69,6 +69,7 @@ export function sidecarContainer(
         DRAIN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
         SHUTDOWN_SECONDS,
         TOKEN_REQUIRED: hasToken && !TOKEN_REQUIRED ? 'false' : undefined,
+        EXPOSE_TOPOLOGY: settings['expose-topology'],
         LOG_LEVEL: settings['log-level'],
       }),
       ...(hasToken ? [tokenVariable(deployment)] : []),

@@ -1,27 +1,37 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { toldMessage } from '../service/http/errors.ts'
 import { type FailureLog, isUnexpected, pathOnly, type ServiceError } from '../service/log/failure-log.ts'
 import { ERROR_HEADER } from '../service/names.ts'
 import { encodeHead } from '../websocket/response-head.ts'
 import type { Fields } from './handshake.ts'
+import type { Topology } from './topology.ts'
 
 const INTERNAL = { status: 500, code: 'WSO_ERR_INTERNAL', message: 'internal error' }
 
-/** What a client is told of an error, plain or in answer to a handshake; what is not the client's fault is logged. */
-export function answerOf(error: ServiceError, url: string, failures: FailureLog) {
-  const { statusCode = 500, code = '', message } = error
+/** Where the details of errors go. */
+export interface ErrorSinks {
+  readonly failures: FailureLog
+  readonly topology: Topology
+}
+
+/** What a client is told of an error, plain or in answer to a handshake; what is not the client's fault is logged, with its details. */
+export function answerOf(error: ServiceError, url: string, { failures, topology }: ErrorSinks) {
+  const { statusCode = 500, code = '', upstream } = error
+  const message = topology.isExposed ? error.message : toldMessage(error)
   const told = isUnexpected(error) ? INTERNAL : { status: statusCode, code, message }
   if (told.status >= 500) failures.add(error, { path: pathOnly(url) })
   const fields: Fields = {
     'Content-Type': 'application/json',
     [ERROR_HEADER]: told.code,
     ...(told.status === 503 && { 'Retry-After': '1' }),
+    ...topology.own,
   }
   return {
     status: told.status,
     code: told.code,
     fields,
-    body: JSON.stringify({ error: told.code, message: told.message }),
+    body: JSON.stringify({ error: told.code, message: told.message, ...(topology.isExposed && { upstream }) }),
   }
 }
 

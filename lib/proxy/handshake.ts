@@ -83,21 +83,30 @@ export function withField(handshake: Buffer, name: string, value: string): Buffe
  * An upstream's answer as the client gets it. The user that it names is for this hop, which tells the hop before by `answer`.
  *
  * @param answer fields that this hop sets, instead of any of the same name
+ * @param hidden lower-case names of fields that the client does not get, whoever sets them
  */
-export function repeatAnswer({ status, statusLine, fields }: ResponseHead, answer: Fields): Buffer {
+export function repeatAnswer(
+  { status, statusLine, fields }: ResponseHead,
+  answer: Fields,
+  hidden: ReadonlySet<string>,
+): Buffer {
   const ours = new Set(Object.keys(answer).map(name => name.toLowerCase()))
   const passed = fields.filter(([name]) => {
     const lower = name.toLowerCase()
-    if (ours.has(lower) || lower === USER_HEADER) return false
+    if (ours.has(lower) || hidden.has(lower) || lower === USER_HEADER) return false
     // A refusal ends the connection, whatever the upstream would do with it next.
     return status === 101 || (lower !== 'connection' && lower !== 'keep-alive')
   })
   return encodeHead(statusLine, [
     ...passed,
     ...(status === 101 ? [] : [['Connection', 'close'] as const]),
-    ...Object.entries(answer),
+    ...shownFields(answer, hidden),
   ])
 }
+
+/** The fields that a client gets, of those that this hop sets. */
+export const shownFields = (answer: Fields, hidden: ReadonlySet<string>): [name: string, value: string][] =>
+  Object.entries(answer).filter(([name]) => !hidden.has(name.toLowerCase()))
 
 /** Whether an answer accepts a handshake (RFC 6455 §4.1): everything else is the client's own to judge. */
 export function isAccepted(head: ResponseHead): boolean {

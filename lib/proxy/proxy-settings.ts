@@ -84,6 +84,11 @@ export const wireSettings = (client: { pingSeconds: number; idleSeconds: number 
     description:
       "Requests that are no WebSocket handshake: pass them to the user's own pod as well, or refuse them with 426.",
   }),
+  EXPOSE_TOPOLOGY: Type.Boolean({
+    default: false,
+    description:
+      'Whether clients are told of pods and addresses: the headers x-ws-operator-instance, -proxy-instance and -upstream-host on every answer, and the details of a 502, 503 or 504. Otherwise only the log has them.',
+  }),
   PLAIN_HTTP_TIMEOUT_MS: Type.Integer({
     minimum: 1,
     maximum: 3_600_000,
@@ -104,8 +109,9 @@ export const wireSettings = (client: { pingSeconds: number; idleSeconds: number 
 
 /** The settings of {@link wireSettings}, as read. */
 export type WireConfig = Readonly<
-  Record<Exclude<keyof ReturnType<typeof wireSettings>, 'PLAIN_HTTP'>, number> & {
+  Record<Exclude<keyof ReturnType<typeof wireSettings>, 'PLAIN_HTTP' | 'EXPOSE_TOPOLOGY'>, number> & {
     PLAIN_HTTP: (typeof PLAIN_HTTP_POLICIES)[number]
+    EXPOSE_TOPOLOGY: boolean
   }
 >
 

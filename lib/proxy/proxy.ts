@@ -26,6 +26,7 @@ import { proxyMetrics } from './proxy-metrics.ts'
 import { connectionLimit, dialLimitsOf, memoryBudget, plainLimits, type WireConfig } from './proxy-settings.ts'
 import { passRefusal } from './refusal.ts'
 import { createServer } from './server.ts'
+import { topologyOf } from './topology.ts'
 
 /** Where one handshake goes, decided before anything is dialled. */
 export interface Plan<C> {
@@ -54,6 +55,8 @@ export interface ProxyOptions<C>
   readonly log: Logger
   readonly metrics: Metrics
   readonly config: WireConfig
+  /** Response fields that name this program. */
+  readonly identity: Fields
   /** What all that the program holds may take; by default what its configuration says. */
   readonly memory?: MemoryBudget
   /** Processes that share the memory of the container. */
@@ -134,7 +137,8 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const dialLimits = dialLimitsOf(config)
   const maxConnections = connectionLimit(config)
   const clock = { now: 0 }
-  const failures = new FailureLog(log)
+  const topology = topologyOf(config, options.identity)
+  const sinks = { failures: new FailureLog(log), topology }
   const bridges = new Set<Bridge<C>>()
   const dialling = new Set<Dialling>()
   /** Clients whose handshake is not accepted, or not yet. */
@@ -159,7 +163,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     plan: (request, path) => options.plan(request, path),
     maxRequests: limits.requests,
     requests: () => connections.busy,
-    failures,
+    sinks,
     counters,
   })
   const passPlain = (request: IncomingMessage, response: ServerResponse): boolean => {
@@ -187,7 +191,8 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     if (!isAccepted(answered.head)) {
       counters.refused('upstream')
       connections.refused(client)
-      passRefusal(client, answered, repeatAnswer(answered.head, plan.answer), config.HANDSHAKE_TIMEOUT_MS)
+      const answer = repeatAnswer(answered.head, plan.answer, topology.hidden)
+      passRefusal(client, answered, answer, config.HANDSHAKE_TIMEOUT_MS)
       return
     }
     const confirmed = confirm(plan, answered)
@@ -262,7 +267,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
   const join = (client: Socket, head: Buffer, answered: Answered, plan: Plan<C>, handshake: Buffer) => {
     const read = lend(client)
     const early = { client: read ? Buffer.concat([head, read]) : head, upstream: answered.rest }
-    const answer = repeatAnswer(answered.head, plan.answer)
+    const answer = repeatAnswer(answered.head, plan.answer, topology.hidden)
     const bridge = new Bridge(client, answered.socket, early, answer, bridgeOptions, plan.context, plan.extras)
     bridges.add(bridge)
     connections.forget(client)
@@ -325,14 +330,14 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     client.setNoDelay(true)
     client.setTimeout(0)
     upgrade(request, client, head).catch((error: ServiceError) => {
-      const { code, status, body, fields } = answerOf(error, request.url ?? '/', failures)
+      const { code, status, body, fields } = answerOf(error, request.url ?? '/', sinks)
       counters.refused(code.replace(/^WSO_ERR_/, '').toLowerCase())
       connections.refused(client)
       sayAndEnd(client, status, body, fields)
     })
   })
   app.setErrorHandler((error: ServiceError, request, reply) => {
-    const { status, body, fields } = answerOf(error, request.url, failures)
+    const { status, body, fields } = answerOf(error, request.url, sinks)
     return reply.code(status).headers(fields).send(body)
   })
   app.setNotFoundHandler(() => {

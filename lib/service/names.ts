@@ -50,10 +50,17 @@ export const balancerChildName = (balancer: string): string => `${balancer}-bala
 /** Header that carries the user (the routing key), UTF-8, from the balancer to the sidecar and from there to the app. */
 export const USER_HEADER = 'ws-user-id'
 
-/** Response headers of the handshake: the sidecar's pod, the balancer's pod, the member chosen. */
+/** Response headers: the sidecar's pod, the balancer's pod, the member chosen. Clients see them only where an owner wants that. */
 export const INSTANCE_HEADER = 'x-ws-operator-instance'
 export const PROXY_INSTANCE_HEADER = 'x-ws-operator-proxy-instance'
 export const UPSTREAM_HOST_HEADER = 'x-ws-operator-upstream-host'
+
+/** Response headers that name pods and addresses. */
+export const TOPOLOGY_HEADERS: ReadonlySet<string> = new Set([
+  INSTANCE_HEADER,
+  PROXY_INSTANCE_HEADER,
+  UPSTREAM_HOST_HEADER,
+])
 
 /** Request header from the balancer to the sidecar: this is a client's request, meant for the app. */
 export const CLIENT_REQUEST_HEADER = 'x-ws-operator-client-request'

@@ -2,7 +2,7 @@ import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
 import { ask, askRaw, startHttp, startTcp } from '../helpers/plain.ts'
-import { startStack } from '../helpers/stack.ts'
+import { EXPOSED, startStack } from '../helpers/stack.ts'
 
 // Handshakes and requests that come from real clients and that most servers take.
 
@@ -49,7 +49,7 @@ t.test('two Hosts: 400, for plain requests and handshakes, and the app sees noth
   t.equal(app.handshakes.length, 0)
 })
 
-t.test('an answer that cannot be passed on: 502 and why, without an address', async t => {
+t.test('an answer that cannot be passed on: 502, and why where topology is exposed', async t => {
   const answers: Record<string, [answer: string, reason: RegExp]> = {
     '/long': [
       `HTTP/1.1 200 OK\r\nX-Big: ${'b'.repeat(20_000)}\r\nContent-Length: 2\r\n\r\nok`,
@@ -64,12 +64,13 @@ t.test('an answer that cannot be passed on: 502 and why, without an address', as
   const app = await startTcp(t, (socket, chunk) =>
     socket.write(answers[String(chunk).split(' ')[1] as string]?.[0] ?? ''),
   )
-  const { balancer, sidecars } = await startStack(t, [app])
+  const { balancer, sidecars } = await startStack(t, [app], EXPOSED)
   for (const [path, [, reason]] of Object.entries(answers)) {
     const { status, body } = await ask(balancer.port, { path })
     t.match({ status, body }, { status: 502, body: /WSO_ERR_UPSTREAM_FAILED/ })
-    t.match(body, reason)
-    t.notMatch(body, /127\.0\.0\.1/)
+    const { message } = JSON.parse(body) as { message: string }
+    t.match(message, reason)
+    t.notMatch(message, /127\.0\.0\.1/, 'the upstream has a field of its own')
   }
   t.match(
     sidecars[0]?.logs.find(({ msg }) => msg === 'request failed'),

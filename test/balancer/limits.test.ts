@@ -11,7 +11,7 @@ import { waitFor } from '../helpers/wait.ts'
 
 t.test('as many connections as allowed; the next gets 503, and a place that is given up is free', async t => {
   const app = await startApp(t)
-  const { balancer } = await startStack(t, [app], { balancer: { MAX_CONNECTIONS: 2 } })
+  const { balancer } = await startStack(t, [app], { balancer: { MAX_CONNECTIONS: 2, EXPOSE_TOPOLOGY: 'true' } })
   const first = await connect(t, balancer.port, { user: 'a' })
   await connect(t, balancer.port, { user: 'b' })
   const refused = await refusal(t, balancer.port, { user: 'c' })

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import t from 'tap'
 import { ask, startHttp } from '../helpers/plain.ts'
-import { startStack, userOn } from '../helpers/stack.ts'
+import { EXPOSED, startStack, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 t.test('a request goes to the pod that owns its user, as it came, and the answer comes back as it was', async t => {
@@ -25,7 +25,7 @@ t.test('a request goes to the pod that owns its user, as it came, and the answer
       }),
     ),
   )
-  const { balancer, sidecars, ownerOf } = await startStack(t, apps)
+  const { balancer, sidecars, ownerOf } = await startStack(t, apps, EXPOSED)
   for (const pod of [0, 1]) {
     const user = userOn(ownerOf, pod)
     const body = Buffer.alloc(300_000, 'x')

@@ -1,15 +1,15 @@
 import t from 'tap'
 import { chat, startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
-import { startBalancer, startStack, userOn } from '../helpers/stack.ts'
+import { EXPOSED, startBalancer, startStack, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const pods = [0, 1, 2]
 
 t.test('two balancers that do not know of each other', async t => {
   const apps = await Promise.all(pods.map(() => startApp(t, { onConnection: chat })))
-  const { balancer, members, sidecars, ownerOf } = await startStack(t, apps)
-  const second = await startBalancer(t, members)
+  const { balancer, members, sidecars, ownerOf } = await startStack(t, apps, EXPOSED)
+  const second = await startBalancer(t, members, EXPOSED.balancer)
   await waitFor(async () => (await second.metric('members')) === pods.length, 'it knows all members')
 
   await t.test('send the same users to the same pods', async t => {

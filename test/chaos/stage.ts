@@ -209,6 +209,8 @@ export class Stage {
       INSTANCE: name,
       LOG_LEVEL: 'debug',
       WORKERS: 1,
+      // Users say on which pod they are.
+      EXPOSE_TOPOLOGY: 'true',
       // A run is short: with the default, nobody would be moved to a new pod within it.
       REBALANCE_DELAY_SECONDS: 1,
       DISCOVERY: 'file',

@@ -85,6 +85,8 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
 
   await kube('apply', '-f', join(MANIFESTS, 'examples/chat.yaml'))
   await kube('annotate', 'deployment', 'chat', `${DOMAIN}/balancer=none`)
+  // So that its users know on which member they are.
+  await kube('annotate', 'deployment', 'chat', `${DOMAIN}/expose-topology=true`)
   await kube('label', 'deployment', 'chat', `${ENABLE_LABEL}=true`)
   await waitFor('it is injected', async () => {
     const { metadata } = await api.get(deployments, namespace, 'chat')

@@ -62,6 +62,8 @@ t.test('from the label to a routed message, and back', async t => {
   const balancerPods = () => podsOf(cluster, namespace, `app.kubernetes.io/instance=chat-balancer`)
 
   await inNamespace('apply', '-f', join(MANIFESTS, 'examples/chat.yaml'))
+  // Its users shall know on which member they are.
+  await inNamespace('annotate', 'deployment', 'chat', `${DOMAIN}/expose-topology=true`)
   await settled()
   const original = await chat()
 

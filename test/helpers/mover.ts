@@ -68,7 +68,7 @@ export function startMover(t: Scope, apps: readonly { port: number }[], env: Rec
     ownerOf: (user: string) => members.indexOf(set.owner(user) as Member),
     connect(user: string, pod: number): Puppet {
       const begun: Puppet['begun'] = []
-      const context = newPlacement(user, user, members[pod]?.name ?? '')
+      const context = newPlacement({ id: `connection of ${user}`, user, key: user, member: members[pod]?.name ?? '' })
       context.handshake = Buffer.from([...HANDSHAKE, `ws-user-id: ${user}`, '', ''].join('\r\n'))
       const state = { state: 'open', orphaned: false, lastSeen: connections.size }
       const connection = Object.assign(state, {

@@ -36,6 +36,9 @@ export interface Running {
 
 type Env = Record<string, string | number>
 
+/** Answers say which balancer, pod and member they came from. */
+export const EXPOSED = { balancer: { EXPOSE_TOPOLOGY: 'true' }, sidecar: { EXPOSE_TOPOLOGY: 'true' } } as const
+
 const prefixed = (env: Env) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`WS_OPERATOR_${name}`, String(value)]))
 

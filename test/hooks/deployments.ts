@@ -22,6 +22,7 @@ const deployments = fc
         'ws.operator/balancer': fc.constantFrom('auto', 'none'),
         'ws.operator/drain-seconds': fc.integer({ min: 1, max: 3600 }).map(String),
         'ws.operator/receipts': fc.constantFrom('true', 'false'),
+        'ws.operator/expose-topology': fc.constantFrom('true', 'false'),
         'ws.operator/rehome': fc.constantFrom('transparent', 'close'),
         'ws.operator/rehome-hello': fc.constantFrom('none', 'first-text'),
         'ws.operator/rebalance': fc.constantFrom('gradual', 'on-reconnect', 'off'),

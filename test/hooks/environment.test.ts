@@ -52,6 +52,7 @@ t.test('a sidecar starts with what it is given', async t => {
     SRV_DNS_RECORD: '_ws-proxy._tcp.chat-ws-proxy-headless.default.svc.cluster.local.',
     TARGET: 'default/chat',
     RECEIPTS: false,
+    EXPOSE_TOPOLOGY: false,
     DRAIN_SECONDS: 20,
     SHUTDOWN_SECONDS: 5,
   })
@@ -64,6 +65,7 @@ t.test('a sidecar starts with what it is given', async t => {
     'ws.operator/discovery': 'kubernetes',
     'ws.operator/log-level': 'debug',
     'ws.operator/receipts': 'true',
+    'ws.operator/expose-topology': 'true',
     'ws.operator/drain-seconds': '60',
     'ws.operator/sidecar-port': '9090',
   })
@@ -79,6 +81,7 @@ t.test('a sidecar starts with what it is given', async t => {
     SERVICE: 'default/chat-ws-proxy-headless',
     LOG_LEVEL: 'debug',
     RECEIPTS: true,
+    EXPOSE_TOPOLOGY: true,
     DRAIN_SECONDS: 60,
     SHUTDOWN_SECONDS: 5,
   })
@@ -109,7 +112,7 @@ t.test('a balancer starts with what it is given', async t => {
     rehomeHello: 'first-text' as const,
     rebalance: { policy: 'off' as const, maxMovesPerSecond: 7, delaySeconds: 0 },
   }
-  t.match(loadBalancerConfig(env({ ...full, drainSeconds: 5, logLevel: 'warn' })), {
+  t.match(loadBalancerConfig(env({ ...full, drainSeconds: 5, exposeTopology: true, logLevel: 'warn' })), {
     SERVICE: 'team/members',
     // The pods of a Service that a user has named may be of several Deployments.
     TARGET: '',
@@ -120,6 +123,7 @@ t.test('a balancer starts with what it is given', async t => {
     MAX_MOVES_PER_SECOND: 7,
     REBALANCE_DELAY_SECONDS: 0,
     SHUTDOWN_SECONDS: 5,
+    EXPOSE_TOPOLOGY: true,
     LOG_LEVEL: 'warn',
   })
   const made = { target: 'chat', targetUID: 'u', backend: { service: 'members' } }

@@ -122,7 +122,12 @@ async function start(
     return { app, requests, name, sidecar: await startProgram(t, 'sidecar', env, mainOf(version, 'sidecar')) }
   }
   const [balancer, ...pods] = await Promise.all([
-    startProgram(t, 'balancer', { ...discovery, WORKERS: 1, SHUTDOWN_SECONDS: 2 }, mainOf(balancerVersion, 'balancer')),
+    startProgram(
+      t,
+      'balancer',
+      { ...discovery, WORKERS: 1, SHUTDOWN_SECONDS: 2, EXPOSE_TOPOLOGY: 'true' },
+      mainOf(balancerVersion, 'balancer'),
+    ),
     ...versions.map(startPod),
   ])
   await members.set(...pods.map(({ name }) => name))

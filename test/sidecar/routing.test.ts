@@ -1,14 +1,14 @@
 import t from 'tap'
 import { chat, startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
-import { startStack, userOn } from '../helpers/stack.ts'
+import { EXPOSED, startStack, userOn } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const addressed = (recipientId: string, text: string) => JSON.stringify({ recipientId, text })
 
 t.test('a message to a user on another pod goes into that pod’s app on a connection of its sender', async t => {
   const apps = [await startApp(t, { onConnection: chat }), await startApp(t, { onConnection: chat })]
-  const { balancer, sidecars, ownerOf } = await startStack(t, apps)
+  const { balancer, sidecars, ownerOf } = await startStack(t, apps, EXPOSED)
   const [alice, bob] = [userOn(ownerOf, 0, 'alice'), userOn(ownerOf, 1, 'bob')]
   const a = await connect(t, balancer.port, { user: alice })
   const b = await connect(t, balancer.port, { user: bob })

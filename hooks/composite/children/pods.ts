@@ -109,6 +109,7 @@ function container(
         MAX_CONNECTIONS: spec.limits?.maxConnections,
         MAX_PAYLOAD_BYTES: spec.limits?.maxPayloadBytes,
         SHUTDOWN_SECONDS: drain,
+        EXPOSE_TOPOLOGY: spec.exposeTopology,
         LOG_LEVEL: spec.logLevel,
       }),
     ],

@@ -119,6 +119,12 @@ export const balancerSpec = Type.Object(
         description: `Longest time in which a balancer that ends closes its clients; ${DEFAULTS['drain-seconds']} if absent.`,
       }),
     ),
+    exposeTopology: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether clients are told of pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504; false if absent.',
+      }),
+    ),
     logLevel: Type.Optional(Type.Enum(LOG_LEVELS, { description: 'Log level of the balancer; info if absent.' })),
     service: Type.Optional(service),
     limits: Type.Optional(limits),

@@ -5,7 +5,7 @@ import { upstreamError, upstreamFault } from '../../bridge/socket/upstream-error
 import { serviceError } from '../../service/http/errors.ts'
 import { USER_HEADER } from '../../service/names.ts'
 import { MAX_INTERIM_ANSWERS } from '../../websocket/response-head.ts'
-import { type Fields, passedFields } from '../handshake.ts'
+import { type Fields, passedFields, shownFields } from '../handshake.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
 /** Where a request goes, and what this hop changes of it. */
@@ -45,11 +45,13 @@ const framing = ({ headers }: IncomingMessage): [string, string][] =>
 const hostOf = ({ headers }: IncomingMessage, upstream: string): [string, string][] =>
   headers.host === undefined ? [['Host', upstream]] : []
 
-export interface PlainLimits {
+export interface PlainHttpOptions {
   /** Longest time in which nothing comes from the upstream, in milliseconds. */
   readonly timeoutMs: number
   /** Longest head of an answer, in bytes. */
   readonly maxHeadBytes: number
+  /** Lower-case names of fields of answers that clients do not get. */
+  readonly hidden: ReadonlySet<string>
 }
 
 /** Passes plain HTTP requests on, body and answer as streams. */
@@ -58,10 +60,10 @@ export class PlainHttp {
   /** Clients that name no user, by their connection. */
   readonly #anonymous = new WeakMap<Socket, string>()
   #lastAnonymous = 0
-  readonly #limits: PlainLimits
+  readonly #options: PlainHttpOptions
 
-  constructor(limits: PlainLimits) {
-    this.#limits = limits
+  constructor(options: PlainHttpOptions) {
+    this.#options = options
   }
 
   /**
@@ -90,7 +92,7 @@ export class PlainHttp {
     agent: UpstreamConnections | false,
   ): Promise<PlainResult> {
     const name = `${host}:${port}`
-    const { timeoutMs, maxHeadBytes } = this.#limits
+    const { timeoutMs, maxHeadBytes, hidden } = this.#options
     return new Promise((resolve, reject) => {
       const options = {
         agent,
@@ -146,7 +148,7 @@ export class PlainHttp {
         }
         this.#connections.answered(incoming)
         try {
-          writeHead(response, incoming, answer)
+          writeHead(response, incoming, answer, hidden)
         } catch (error) {
           broken((error as Error).message)
           return
@@ -182,10 +184,15 @@ export class PlainHttp {
 const REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Begins an answer. @throws where Node does not write what it has read, such as a status of 099 */
-function writeHead(response: ServerResponse, incoming: IncomingMessage, answer: Fields): void {
+function writeHead(
+  response: ServerResponse,
+  incoming: IncomingMessage,
+  answer: Fields,
+  hidden: ReadonlySet<string>,
+): void {
   const { statusCode = 0, statusMessage = '' } = incoming
-  const ours = new Set(Object.keys(answer).map(field => field.toLowerCase()))
-  const fields = [...passedFields(incoming, ours), ...Object.entries(answer)].flat()
+  const ours = new Set([...hidden, ...Object.keys(answer).map(field => field.toLowerCase())])
+  const fields = [...passedFields(incoming, ours), ...shownFields(answer, hidden)].flat()
   response.writeHead(statusCode, REASON.test(statusMessage) ? statusMessage : STATUS_CODES[statusCode], fields)
 }
 

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { serviceError } from '../../service/http/errors.ts'
-import type { FailureLog, ServiceError } from '../../service/log/failure-log.ts'
-import { answerOf } from '../error-response.ts'
+import type { ServiceError } from '../../service/log/failure-log.ts'
+import { answerOf, type ErrorSinks } from '../error-response.ts'
 import { hasTwoHosts } from '../handshake.ts'
 import type { ProxyMetrics } from '../proxy-metrics.ts'
 import type { WireConfig } from '../proxy-settings.ts'
@@ -18,7 +18,7 @@ export interface PlainRequestsOptions<T extends PlainTarget> {
   requests(): number
   /** Most of them. */
   readonly maxRequests: number
-  readonly failures: FailureLog
+  readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
 
@@ -30,8 +30,12 @@ export class PlainRequests<T extends PlainTarget> {
 
   constructor(options: PlainRequestsOptions<T>) {
     this.#options = options
-    const { config } = options
-    this.#http = new PlainHttp({ timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS, maxHeadBytes: config.MAX_HEADER_BYTES })
+    const { config, sinks } = options
+    this.#http = new PlainHttp({
+      timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS,
+      maxHeadBytes: config.MAX_HEADER_BYTES,
+      hidden: sinks.topology.hidden,
+    })
     this.#pace = { windowMs: config.PLAIN_HTTP_TIMEOUT_MS, minBytesPerSecond: config.MIN_BODY_BYTES_PER_SECOND }
   }
 
@@ -79,7 +83,7 @@ export class PlainRequests<T extends PlainTarget> {
       response.destroy()
       return
     }
-    const { status, body, fields } = answerOf(error, path, this.#options.failures)
+    const { status, body, fields } = answerOf(error, path, this.#options.sinks)
     // With its reason: otherwise that of an answer which could not be passed on would be left.
     response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
   }

@@ -2,7 +2,8 @@ import createError from '@fastify/error'
 
 /**
  * The one table of errors: what a peer, a client or an operator sees. The code is the contract, the message is for people.
- * `retryable` says whether the same request can succeed later without a change on the asker's side.
+ * `retryable` says whether the same request can succeed later without a change on the asker's side. `told` is what a client reads
+ * instead of a message whose blanks say something of the cluster.
  */
 export const ERRORS = {
   MISSING_KEY: {
@@ -20,6 +21,7 @@ export const ERRORS = {
   BAD_USER: {
     code: 'WSO_ERR_BAD_USER',
     message: 'the app accepted the handshake with a header ws-user-id that cannot be used: %s',
+    told: 'the app accepted the handshake with a header ws-user-id that cannot be used',
     status: 502,
     retryable: true,
   },
@@ -32,18 +34,21 @@ export const ERRORS = {
   UPSTREAM_UNREACHABLE: {
     code: 'WSO_ERR_UPSTREAM_UNREACHABLE',
     message: 'the upstream cannot be reached: %s',
+    told: 'the upstream cannot be reached',
     status: 502,
     retryable: true,
   },
   UPSTREAM_FAILED: {
     code: 'WSO_ERR_UPSTREAM_FAILED',
     message: 'the upstream took the connection, but gave no answer that can be passed on: %s',
+    told: 'the upstream took the connection, but gave no answer that can be passed on',
     status: 502,
     retryable: true,
   },
   UPSTREAM_TIMEOUT: {
     code: 'WSO_ERR_UPSTREAM_TIMEOUT',
     message: 'the upstream did not answer within %s ms',
+    told: 'the upstream did not answer in time',
     status: 504,
     retryable: true,
   },
@@ -74,6 +79,7 @@ export const ERRORS = {
   FULL: {
     code: 'WSO_ERR_FULL',
     message: 'this instance has as many connections as it takes (%s)',
+    told: 'this instance has as many connections as it takes',
     status: 503,
     retryable: true,
   },
@@ -156,3 +162,11 @@ export function serviceError(
 ): Error & { code: string; statusCode?: number } {
   return new constructors[name](...args)
 }
+
+const TOLD = new Map<string, string>(
+  Object.values(ERRORS).flatMap(entry => ('told' in entry ? [[entry.code, entry.told] as const] : [])),
+)
+
+/** What a client may read of an error: its message, without what that says of the cluster. */
+export const toldMessage = ({ code = '', message }: { code?: string; message: string }): string =>
+  TOLD.get(code) ?? message

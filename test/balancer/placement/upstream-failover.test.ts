@@ -1,10 +1,10 @@
 import t from 'tap'
 import { refusal } from '../../helpers/client.ts'
-import { startStack } from '../../helpers/stack.ts'
+import { EXPOSED, startStack } from '../../helpers/stack.ts'
 
 t.test('a new client is offered to three pods, however many there are; then it gets the last answer', async t => {
   // Nobody listens there: the apps of all pods are dead.
-  const { balancer, sidecars } = await startStack(t, Array(5).fill({ port: 1 }))
+  const { balancer, sidecars } = await startStack(t, Array(5).fill({ port: 1 }), EXPOSED)
   const { status, headers, body } = await refusal(t, balancer.port, { user: 'ann' })
   t.equal(status, 502)
   t.match(body, 'WSO_ERR_UPSTREAM_UNREACHABLE')

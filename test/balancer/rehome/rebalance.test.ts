@@ -8,7 +8,11 @@ import { MemberSet } from '../../../lib/routing/rendezvous.ts'
 const MEMBERS = Array.from({ length: 6 }, (_, n) => createMember('10.0.0.1', 3000 + n))
 
 const connect = (user: string | undefined, member: string, lastSeen = 0, state = 'open'): Connection =>
-  ({ state, lastSeen, context: newPlacement(user, user ?? 'random', member) }) as unknown as Connection
+  ({
+    state,
+    lastSeen,
+    context: newPlacement({ id: 'a', user, key: user ?? 'random', member }),
+  }) as unknown as Connection
 
 t.test('only those move whose owner is another, the idlest first', async t => {
   fc.assert(
@@ -44,7 +48,7 @@ t.test('who has no name stays, unless its member is none any more; who is closin
 })
 
 t.test('an upstream may be lost five times in a minute', async t => {
-  const placement = newPlacement('ann', 'ann', 'a:1')
+  const placement = newPlacement({ id: 'a', user: 'ann', key: 'ann', member: 'a:1' })
   const asked = [0, 1000, 2000, 3000, 4000, 5000, 59_000].map(now => mayLose(placement, 100_000 + now))
   t.strictSame(asked, [true, true, true, true, true, false, false])
   t.ok(mayLose(placement, 170_000), 'and again later')

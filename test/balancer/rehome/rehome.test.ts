@@ -192,7 +192,7 @@ for (const policy of ['on-reconnect', 'off'])
   })
 
 t.test('an app that drops a handshake, or takes its time, is no reason to pass its pod over', async t => {
-  const { balancer, sidecars, ownerOf, apps } = await start(t, { HANDSHAKE_TIMEOUT_MS: 2000 })
+  const { balancer, sidecars, ownerOf, apps } = await start(t, { HANDSHAKE_TIMEOUT_MS: 2000, EXPOSE_TOPOLOGY: 'true' })
   const app = apps[0] as App
   const drop = (_request: unknown, socket: { destroy(): void }) => socket.destroy()
   app.http.prependListener('upgrade', drop)

@@ -57,6 +57,7 @@ t.test('the table agrees with itself and with the programs', async t => {
     'recipient-field': 'RECIPIENT_FIELD',
     receipts: 'RECEIPTS',
     'drain-seconds': 'DRAIN_SECONDS',
+    'expose-topology': 'EXPOSE_TOPOLOGY',
     'log-level': 'LOG_LEVEL',
   } as const
   const balancer = { rehome: 'REHOME', 'rehome-hello': 'REHOME_HELLO', rebalance: 'REBALANCE' } as const

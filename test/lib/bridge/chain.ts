@@ -98,6 +98,7 @@ export async function startChain(
     log,
     metrics: new Metrics(),
     config,
+    identity: {},
     plan: () => ({ host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, context: {} }),
     opened: (bridge, opening) => void chain.connections.push({ bridge, opening }),
     closed: (_bridge, end) => void chain.ends.push(end),

@@ -50,7 +50,8 @@ t.test('a handshake goes on as it came, without what belongs to one connection a
 })
 
 t.test('an answer goes back as it came, with what this hop adds; a refusal ends the connection', async t => {
-  const answer = (text: string, fields = {}) => lines(repeatAnswer(parseResponseHead(text) as ResponseHead, fields))
+  const answer = (text: string, fields = {}) =>
+    lines(repeatAnswer(parseResponseHead(text) as ResponseHead, fields, new Set()))
   t.strictSame(
     answer(
       'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Instance: app\r\nSet-Cookie: a=1',

@@ -149,7 +149,10 @@ for (const TRANSPORT of ['link', 'http']) {
   })
 
   t.test(`${TRANSPORT}: devices on two pods that write and are written to: each has each once`, async t => {
-    const { names, join, know } = await start(t, TRANSPORT, passOn, { REBALANCE: 'on-reconnect' })
+    const { names, join, know } = await start(t, TRANSPORT, passOn, {
+      REBALANCE: 'on-reconnect',
+      EXPOSE_TOPOLOGY: 'true',
+    })
     const [A, B, C] = names
     const [alice, bob] = [userRanked(A, B, C), userRanked(B, A, C)]
     const dora = userOn(name => (MemberSet.of([A, B].map(parseMember)).owner(name)?.name === B ? 1 : 0), 1, 'dora')

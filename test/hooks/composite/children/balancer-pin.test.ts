@@ -102,6 +102,7 @@ t.test('a field of the spec changes the pods or is listed among those that do no
     rehomeHello: 'first-text',
     rebalance: { policy: 'off' },
     drainSeconds: 7,
+    exposeTopology: true,
     logLevel: 'debug',
     targetUID: 'a-uid',
     autoscaling: { minReplicas: 1, maxReplicas: 3 },
