@@ -7,7 +7,7 @@ import { Child, freePorts } from './machine/child.ts'
 import type { Machine } from './machine/machine.ts'
 import type { Peer } from './peers/peer.ts'
 
-const ECHO = new URL('./programs/echo.ts', import.meta.url).pathname
+const ECHO = new URL('./echo.ts', import.meta.url).pathname
 const LOAD = new URL('./load.ts', import.meta.url).pathname
 
 /** What a job takes besides warming up and measuring: connecting, waiting for calm, settling, closing. */

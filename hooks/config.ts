@@ -5,7 +5,7 @@ import { readTokens } from '../lib/service/http/token.ts'
 import { DEFAULT_HOOKS_PORT } from '../lib/service/names.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { imageReference } from './annotations/values.ts'
-import { readMasterKeys } from './decorator/pod-token.ts'
+import { readMasterKeys } from './master-keys.ts'
 import { parseWaves } from './sidecar/rollout-waves.ts'
 
 /** This version of ws-operator. */

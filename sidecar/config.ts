@@ -126,3 +126,26 @@ export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
   ])
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>
+
+/** What addressed messages need of it. */
+export type MessagingConfig = Pick<
+  SidecarConfig,
+  | 'SELF'
+  | 'TOKEN'
+  | 'TARGET'
+  | 'TRANSPORT'
+  | 'DELIVER_TIMEOUT_MS'
+  | 'RECIPIENT_WAIT_MS'
+  | 'MAX_QUEUE_BYTES'
+  | 'RECEIPTS'
+  | 'RECIPIENT_FIELD'
+  | 'ROUTE'
+  | 'APP_HOST'
+  | 'APP_PORT'
+  | 'HANDSHAKE_TIMEOUT_MS'
+  | 'MAX_HEADER_BYTES'
+  | 'MAX_PAYLOAD_BYTES'
+  | 'SENDER_REPLIES'
+  | 'SENDER_IDLE_SECONDS'
+  | 'MAX_SENDER_CONNECTIONS'
+>

@@ -10,7 +10,7 @@ import { queueLimit } from '../lib/service/memory/policy.ts'
 import type { Metrics } from '../lib/service/metrics.ts'
 import type { AddressFinder, Unparsed } from '../lib/websocket/addressing/address-finder.ts'
 import type { Direction } from '../lib/websocket/message.ts'
-import type { SidecarConfig } from './config.ts'
+import type { MessagingConfig } from './config.ts'
 import { Registry } from './connections/registry.ts'
 import { Announcer } from './peers/announcer.ts'
 import { Acquaintances } from './peers/known-peers.ts'
@@ -31,28 +31,6 @@ import { createHttpTransport } from './transport/http.ts'
 import { createLinkTransport } from './transport/link/link.ts'
 import { serialNumbers } from './transport/serial-numbers.ts'
 import type { Inbox } from './transport/transport.ts'
-
-export type MessagingConfig = Pick<
-  SidecarConfig,
-  | 'SELF'
-  | 'TOKEN'
-  | 'TARGET'
-  | 'TRANSPORT'
-  | 'DELIVER_TIMEOUT_MS'
-  | 'RECIPIENT_WAIT_MS'
-  | 'MAX_QUEUE_BYTES'
-  | 'RECEIPTS'
-  | 'RECIPIENT_FIELD'
-  | 'ROUTE'
-  | 'APP_HOST'
-  | 'APP_PORT'
-  | 'HANDSHAKE_TIMEOUT_MS'
-  | 'MAX_HEADER_BYTES'
-  | 'MAX_PAYLOAD_BYTES'
-  | 'SENDER_REPLIES'
-  | 'SENDER_IDLE_SECONDS'
-  | 'MAX_SENDER_CONNECTIONS'
->
 
 /** Longest time for the app to read what others have written to a user who is moved, in milliseconds. */
 const READ_MS = 1500

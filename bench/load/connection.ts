@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { USER_HEADER } from '../../lib/service/names.ts'
-import { CLOSE, FrameSplitter, type Header, maskedFrame, PING, PONG } from '../compare/frames.ts'
-import { acceptOf } from '../programs/echo.ts'
+import { acceptOf } from '../echo.ts'
+import { CLOSE, FrameSplitter, type Header, maskedFrame, PING, PONG } from './frames.ts'
 import type { Client } from './job.ts'
 import { MASK } from './message.ts'
 

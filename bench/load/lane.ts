@@ -1,5 +1,5 @@
-import { type Header, TEXT } from '../compare/frames.ts'
 import { Connection } from './connection.ts'
+import { type Header, TEXT } from './frames.ts'
 import type { Client, Errors } from './job.ts'
 import { Ledger } from './ledger.ts'
 import { Messages } from './message.ts'

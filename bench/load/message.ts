@@ -1,5 +1,5 @@
 import { RECIPIENT_FIELD } from '../../lib/service/names.ts'
-import { maskedFrame, TEXT } from '../compare/frames.ts'
+import { maskedFrame, TEXT } from './frames.ts'
 
 /** Random in a browser; here one value does, but not 0, which would be no mask at all. */
 export const MASK = 0x5ac39e71

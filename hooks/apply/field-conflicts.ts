@@ -1,5 +1,6 @@
 import { SIDECAR_CONTAINER, SIDECAR_PORT_NAME } from '../../lib/service/names.ts'
-import type { Injection, Refusal } from '../decorator/inject.ts'
+import type { Injection } from '../decorator/inject.ts'
+import type { Refusal } from '../decorator/refusals.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { type FoundSidecar, otherOwners } from './managed-fields.ts'
 

@@ -1,28 +1,12 @@
 import type { Deployment as DeploymentObject } from 'kubernetes-types/apps/v1.d.ts'
 import type { Service } from 'kubernetes-types/core/v1.d.ts'
-import {
-  API_VERSION,
-  BALANCER_KIND,
-  MANAGED_BY_LABEL,
-  OPERATOR,
-  SIDECAR_PORT_NAME,
-  SIDECAR_REVISION_ANNOTATION,
-  TARGET_LABEL,
-} from '../../lib/service/names.ts'
+import { API_VERSION, BALANCER_KIND, SIDECAR_PORT_NAME, SIDECAR_REVISION_ANNOTATION } from '../../lib/service/names.ts'
+import { APP_PROTOCOL, targetLabels } from '../apply/object-labels.ts'
 import { renderedPart } from '../apply/revision.ts'
 import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { headlessService } from '../sidecar/container.ts'
 import type { Injection } from './inject.ts'
-
-/** What WebSockets are called in Services, for meshes and gateways (KEP-3726). */
-export const APP_PROTOCOL = 'kubernetes.io/ws'
-
-/** Labels on everything that is made for a Deployment. */
-export const targetLabels = (target: string): Record<string, string> => ({
-  [MANAGED_BY_LABEL]: OPERATOR,
-  [TARGET_LABEL]: target,
-})
 
 /**
  * The Deployment itself as an attachment: with an injection, exactly the sidecar; without one, nothing of the spec, so that

@@ -1,7 +1,7 @@
 import { DEFAULT_HEADLESS_SERVICE, DOMAIN } from '../../lib/service/names.ts'
 import type { Settings } from '../annotations/annotations.ts'
 import type { ObservedObjects } from '../requests/schemas.ts'
-import type { Refusal } from './inject.ts'
+import type { Refusal } from './refusals.ts'
 
 /** Attachments of this kind, by Metacontroller's name for it. */
 const SERVICES = 'Service.v1'

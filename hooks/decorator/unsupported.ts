@@ -3,8 +3,8 @@ import { ENABLE_LABEL, OPERATOR } from '../../lib/service/names.ts'
 import type { Settings } from '../annotations/annotations.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
-import type { Refusal } from './inject.ts'
 import { podResourcesProblem } from './pod-resources.ts'
+import type { Refusal } from './refusals.ts'
 
 /** Namespaces of Kubernetes itself: a cluster must not depend on ws-operator to resolve names, or to start. */
 const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-public', 'kube-node-lease'])

@@ -2,7 +2,6 @@ import type { MemoryAccount } from '../service/memory/budget.ts'
 import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
 import type { FirstText } from '../websocket/first-message.ts'
 import type { Direction, Message } from '../websocket/message.ts'
-import type { Bridge } from './bridge.ts'
 import type { Side } from './socket/socket-handler.ts'
 
 /**
@@ -11,7 +10,8 @@ import type { Side } from './socket/socket-handler.ts'
  */
 export type BridgeState = 'open' | 'closing' | 'closed'
 
-export interface BridgeOptions<C = unknown> {
+/** What a bridge is given; `B` is the bridge. */
+export interface OptionsOf<B> {
   /** Bytes that may wait for a slow reader before the other side is no longer read; fewer while {@link memory} is short. */
   readonly maxQueueBytes: number
   readonly memory: FlowMemory
@@ -28,25 +28,25 @@ export interface BridgeOptions<C = unknown> {
   /** Sweeps for which a message may be held, 0 for any number. */
   readonly holdFor?: number
   /** Whether a message to this recipient is taken out of the stream; then it goes to `onAddressed`. */
-  takes?(bridge: Bridge<C>, direction: Direction, recipient: string): boolean
-  onAddressed?(bridge: Bridge<C>, direction: Direction, recipient: string, message: Message): void
+  takes?(bridge: B, direction: Direction, recipient: string): boolean
+  onAddressed?(bridge: B, direction: Direction, recipient: string, message: Message): void
   /** A message that may be addressed has passed without having been looked at to its end. */
-  onUnparsed?(bridge: Bridge<C>, direction: Direction, why: Unparsed): void
+  onUnparsed?(bridge: B, direction: Direction, why: Unparsed): void
   /** A control ping of the side that knows this connection's secret. */
-  onControl?(bridge: Bridge<C>, payload: Buffer): void
+  onControl?(bridge: B, payload: Buffer): void
   /**
    * The upstream has ended, by itself. `true` keeps that from the client: the connection waits for `handOver`, or for `giveUp`.
    */
-  onLost?(bridge: Bridge<C>, loss: Loss): boolean
+  onLost?(bridge: B, loss: Loss): boolean
   /** Called once, when both sockets are gone. */
-  onClosed?(bridge: Bridge<C>, end: BridgeEnd): void
+  onClosed?(bridge: B, end: BridgeEnd): void
 }
 
 /** What a connection has to do with the memory budget of the process. */
 export interface FlowMemory {
   /** Bytes that one connection may queue now before its fast side is no longer read. */
   readonly queueLimit: number
-  /** Whether it is short: then what passes counts as queued until the kernel is asked again ({@link Bridge.restrain}). */
+  /** Whether it is short: then what passes counts as queued until the kernel is asked again (`Bridge.restrain`). */
   readonly tight: boolean
   /** Nothing more may be taken for now. */
   readonly isFull: boolean

@@ -1,4 +1,4 @@
-import type { BridgeOptions } from './bridge-options.ts'
+import type { OptionsOf } from './bridge-options.ts'
 import type { Side } from './socket/socket-handler.ts'
 
 /** What is to be done about a side that has been silent, or about the other one that does not read. */
@@ -63,7 +63,10 @@ export class Flow {
   }
 
   /** To be asked once for every step of the clock. */
-  judge(side: Side, { pingAfter, idleAfter, slowAfter }: BridgeOptions): Verdict {
+  judge(
+    side: Side,
+    { pingAfter, idleAfter, slowAfter }: Pick<OptionsOf<unknown>, 'pingAfter' | 'idleAfter' | 'slowAfter'>,
+  ): Verdict {
     // What it has sent is still being worked on, and that has a time limit of its own.
     if (this.#holds[side] > 0) return undefined
     const { now } = this.#clock

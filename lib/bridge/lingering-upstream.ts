@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Pipe } from './pipe.ts'
-import type { PipeListener } from './pipe-options.ts'
+import type { Pipe, PipeListener } from './pipe.ts'
 import { leave, sayGoodbye } from './socket/closing.ts'
 import { attach, type SocketOwner } from './socket/socket-handler.ts'
 

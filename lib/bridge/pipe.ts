@@ -7,9 +7,11 @@ import { nextMask } from '../websocket/mask.ts'
 import type { Direction, Message } from '../websocket/message.ts'
 import { Held, mayBeAddressed } from '../websocket/message-buffer.ts'
 import { Insertions } from './injection-queue.ts'
-import type { PipeListener, PipeOptions } from './pipe-options.ts'
+import type { ListenerOf, PipeOptions } from './pipe-options.ts'
 import { gather } from './socket/batch-writes.ts'
 import { writeLent } from './socket/read-buffer.ts'
+
+export type PipeListener = ListenerOf<Pipe>
 
 /** Shared by all pipes that have nothing; never written to. */
 const NOTHING: Buffer[] = []

@@ -41,11 +41,6 @@ export function encodeControl(secret: Buffer, control: Control): Buffer {
   return Buffer.concat([secret, Buffer.of(TYPES[control.type]), ...(fits ? [name] : [])])
 }
 
-/** Whether the payload of a ping is for us, and not for whoever is at the other end. */
-export function isControl(secret: Buffer, payload: Buffer): boolean {
-  return payload.length > SECRET_BYTES && payload.subarray(0, SECRET_BYTES).equals(secret)
-}
-
 /** @returns `undefined` for a control of a later version */
 export function decodeControl(payload: Buffer): Control | undefined {
   switch (payload[SECRET_BYTES]) {

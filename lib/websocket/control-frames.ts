@@ -1,4 +1,3 @@
-import { isControl } from '../rehome/control-pings.ts'
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 
 /** A control frame, read whole, before it has passed. */
@@ -62,12 +61,17 @@ export class ControlFrames {
 
   #kind(opcode: number, payload: Buffer): KeptFrame['kind'] {
     if (opcode === OPCODE.CLOSE) return 'close'
-    if (opcode === OPCODE.PING) return this.#secret && isControl(this.#secret, payload) ? 'control' : 'other'
+    if (opcode === OPCODE.PING) return this.#secret && hasSecret(this.#secret, payload) ? 'control' : 'other'
     if (this.expectedPong?.equals(payload)) {
       this.expectedPong = undefined
       return 'pong'
     }
     // The answer to a control ping that nobody waits for any more, which would tell the other side the secret.
-    return this.#secret && isControl(this.#secret, payload) ? 'late' : 'other'
+    return this.#secret && hasSecret(this.#secret, payload) ? 'late' : 'other'
   }
+}
+
+/** Whether the payload of a ping or pong begins with a secret, and goes on. */
+export function hasSecret(secret: Buffer, payload: Buffer): boolean {
+  return payload.length > secret.length && payload.subarray(0, secret.length).equals(secret)
 }

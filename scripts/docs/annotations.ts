@@ -1,5 +1,5 @@
 import { ANNOTATIONS, WRITTEN } from '../../hooks/annotations/annotations.ts'
-import { REFUSALS } from '../../hooks/decorator/inject.ts'
+import { REFUSALS } from '../../hooks/decorator/refusals.ts'
 import { DOMAIN, ENABLE_LABEL } from '../../lib/service/names.ts'
 import { code, table } from './markdown.ts'
 

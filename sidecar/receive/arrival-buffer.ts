@@ -1,6 +1,6 @@
 import type { MemoryAccount } from '../../lib/service/memory/budget.ts'
 import { detach } from '../../lib/websocket/message.ts'
-import type { LocalLetter } from './delivery.ts'
+import type { LocalLetter } from './local-letter.ts'
 
 /** What a message that waits costs beyond its payload, so that empty ones are not free. */
 const MESSAGE_OVERHEAD_BYTES = 256

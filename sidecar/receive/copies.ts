@@ -1,7 +1,7 @@
 import type { Presence } from '../connections/registry.ts'
 import type { Whereabouts } from '../send/location-cache.ts'
 import { MAX_CONNECTION_KEY_BYTES, MAX_SERVED } from '../transport/link/link-frames.ts'
-import type { LocalLetter } from './delivery.ts'
+import type { LocalLetter } from './local-letter.ts'
 
 export interface CopiesOptions {
   /** This sidecar's own member name, and the one that owns a user by its list. */

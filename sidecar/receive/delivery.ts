@@ -5,10 +5,10 @@ import { encodeFrame, OPCODE } from '../../lib/websocket/frames.ts'
 import type { Presence, Registry } from '../connections/registry.ts'
 import type { Whereabouts } from '../send/location-cache.ts'
 import { A_MOMENT_AGO, type Answer } from '../transport/outcome.ts'
-import type { Letter } from '../transport/transport.ts'
 import { WaitingRoom } from './arrival-buffer.ts'
 import { Copies, type CopiesOptions, readHad } from './copies.ts'
 import { fanOut } from './fan-out.ts'
+import type { LocalLetter } from './local-letter.ts'
 import type { Again, SenderConnections } from './shadows/sender-connections.ts'
 
 export interface DeliveryOptions extends CopiesOptions {
@@ -26,12 +26,6 @@ export interface DeliveryOptions extends CopiesOptions {
   readonly leaving: (user: string) => Promise<unknown> | undefined
   /** Hands a reply to the client whose connection it is for. */
   readonly reply: (letter: LocalLetter) => Answer | Promise<Answer>
-}
-
-/** What has to be known of a letter to deliver it here. */
-export type LocalLetter = Omit<Letter, 'lane' | 'start'> & {
-  /** Until when it may wait here, where it has waited before; on the clock of `performance.now()`. */
-  readonly waitsUntil?: number
 }
 
 const CLOSED: Promise<SendResult> = Promise.resolve('closed')

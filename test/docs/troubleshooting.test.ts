@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { READY_REASONS } from '../../hooks/composite/status/status.ts'
-import { REFUSALS } from '../../hooks/decorator/inject.ts'
+import { REFUSALS } from '../../hooks/decorator/refusals.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 

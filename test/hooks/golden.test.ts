@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { ANNOTATIONS } from '../../hooks/annotations/annotations.ts'
-import { REFUSALS } from '../../hooks/decorator/inject.ts'
+import { REFUSALS } from '../../hooks/decorator/refusals.ts'
 import { type Json, mergePatch, recorded, startHooks } from './helper.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { balancerChildName } from '../../../lib/service/names.ts'
-import { targetLabels } from '../../decorator/attachments.ts'
+import { targetLabels } from '../../apply/object-labels.ts'
 
 /** Name of the balancer's port in its pods and in its Service. */
 export const PORT_NAME = 'ws'

@@ -1,5 +1,5 @@
 import type { Service } from 'kubernetes-types/core/v1.d.ts'
-import { APP_PROTOCOL } from '../../decorator/attachments.ts'
+import { APP_PROTOCOL } from '../../apply/object-labels.ts'
 import { list, record } from '../../requests/untyped.ts'
 import type { BalancerSpec } from '../spec/balancer-spec.ts'
 import { DEFAULT_SERVICE_PORT } from '../spec/service-spec.ts'

@@ -1,37 +1,15 @@
 import type { Logger } from '../../service/log/log.ts'
 import type { Metrics } from '../../service/metrics.ts'
-import type { Member, MemberChange } from '../members.ts'
-import type { MemberSet } from '../rendezvous.ts'
+import type { Member } from '../members.ts'
 import type { DISCOVERIES } from '../routing-settings.ts'
 import { dnsSource } from './dns/dns.ts'
 import { fileSource } from './file.ts'
 import { kubernetesSource } from './kubernetes.ts'
-import { MemberWatch } from './member-watch.ts'
+import { type Discovery, MemberWatch } from './member-watch.ts'
 import type { MemberSource } from './source.ts'
 import { staticSource } from './static.ts'
 
-/** Called after every change of the members. */
-export type MemberListener = (members: MemberSet, change: MemberChange) => void
-
-/** Who the members are, now and from now on. */
-export interface Discovery {
-  readonly members: MemberSet
-  /**
-   * Names of pods that are on their way out, as far as the source can tell: they still serve whom they have, and take nobody. Some may
-   * be members still, where there is no other.
-   */
-  readonly leaving: ReadonlySet<string>
-  /** Whether the source has answered at least once. */
-  readonly synced: boolean
-  /** What is wrong with its last answer, for a person to read; `undefined`: nothing, or there is none yet. */
-  readonly problem: string | undefined
-  /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */
-  start(): Promise<void>
-  /** Returns what ends the subscription. Not called for the members that there are already. */
-  onChange(listener: MemberListener): () => void
-  /** Resolves when nothing runs any more; the members stay readable. */
-  stop(): Promise<void>
-}
+export type { Discovery, MemberListener } from './member-watch.ts'
 
 /** The settings that say where members come from. */
 export interface DiscoveryConfig {

@@ -1,10 +1,32 @@
 import type { Logger } from '../../service/log/log.ts'
 import type { Metrics } from '../../service/metrics.ts'
-import { diffMembers, type Member } from '../members.ts'
+import { diffMembers, type Member, type MemberChange } from '../members.ts'
 import { MemberSet } from '../rendezvous.ts'
-import type { Discovery, MemberListener } from './discovery.ts'
 import type { MemberSink, MemberSource } from './source.ts'
 import { realTiming, type Timing } from './timing.ts'
+
+/** Called after every change of the members. */
+export type MemberListener = (members: MemberSet, change: MemberChange) => void
+
+/** Who the members are, now and from now on. */
+export interface Discovery {
+  readonly members: MemberSet
+  /**
+   * Names of pods that are on their way out, as far as the source can tell: they still serve whom they have, and take nobody. Some may
+   * be members still, where there is no other.
+   */
+  readonly leaving: ReadonlySet<string>
+  /** Whether the source has answered at least once. */
+  readonly synced: boolean
+  /** What is wrong with its last answer, for a person to read; `undefined`: nothing, or there is none yet. */
+  readonly problem: string | undefined
+  /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */
+  start(): Promise<void>
+  /** Returns what ends the subscription. Not called for the members that there are already. */
+  onChange(listener: MemberListener): () => void
+  /** Resolves when nothing runs any more; the members stay readable. */
+  stop(): Promise<void>
+}
 
 interface Options {
   /** Name of the kind of source, for logs. */

@@ -1,7 +1,12 @@
 import { decodeJwt } from 'jose'
 import { decodeKeyHeader, percentDecode } from './key-text.ts'
 import { parsePathExpression } from './path-expression.ts'
-import type { HandshakeRequest } from './routing-key.ts'
+
+/** What of a request can name its user: the target and the header lines, names and values in turn, as Node gives them. */
+export interface HandshakeRequest {
+  readonly url: string
+  readonly rawHeaders: readonly string[]
+}
 
 /** All that one place of a handshake says, repetitions included; anything malformed there is the same as nothing. */
 export type KeyReader = (request: HandshakeRequest) => readonly string[]

@@ -1,13 +1,8 @@
-import { type KeyReader, keySources } from './key-sources.ts'
+import { type HandshakeRequest, type KeyReader, keySources } from './key-sources.ts'
 import { keyOf } from './key-text.ts'
 
+export type { HandshakeRequest } from './key-sources.ts'
 export { decodeKeyHeader, encodeKeyHeader, keyOf, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
-
-/** What of a request can name its user: the target and the header lines, names and values in turn, as Node gives them. */
-export interface HandshakeRequest {
-  readonly url: string
-  readonly rawHeaders: readonly string[]
-}
 
 /** Where handshakes name their users. */
 export interface RoutingKey {

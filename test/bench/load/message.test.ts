@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FrameSplitter } from '../../../bench/compare/frames.ts'
+import { FrameSplitter } from '../../../bench/load/frames.ts'
 import { Messages, payloadOf } from '../../../bench/load/message.ts'
 
 /** Payloads of masked frames, unmasked; the frames come in pieces of a given size. */

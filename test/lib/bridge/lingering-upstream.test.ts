@@ -2,8 +2,7 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
 import { type Floor, Retiring } from '../../../lib/bridge/lingering-upstream.ts'
-import { Pipe } from '../../../lib/bridge/pipe.ts'
-import type { PipeListener } from '../../../lib/bridge/pipe-options.ts'
+import { Pipe, type PipeListener } from '../../../lib/bridge/pipe.ts'
 import { encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
 
 /** A stream in the place of a socket: what is written to it is taken when the test says so. */

@@ -6,9 +6,9 @@ import {
   decodeControl,
   encodeControl,
   formatSecret,
-  isControl,
   parseSecret,
 } from '../../../lib/rehome/control-pings.ts'
+import { hasSecret } from '../../../lib/websocket/control-frames.ts'
 
 t.test('a secret goes through a header', async t => {
   const secret = controlSecret()
@@ -26,8 +26,8 @@ t.test('what is said is understood by who knows the secret, and fits a ping', as
   for (const control of controls) {
     const payload = encodeControl(secret, control)
     t.ok(payload.length <= 125)
-    t.ok(isControl(secret, payload))
-    t.notOk(isControl(controlSecret(), payload))
+    t.ok(hasSecret(secret, payload))
+    t.notOk(hasSecret(controlSecret(), payload))
     t.strictSame(decodeControl(payload), control)
   }
   const long = encodeControl(secret, { type: 'move', member: `${'x'.repeat(200)}:1` })
@@ -39,8 +39,8 @@ t.test('what is said is understood by who knows the secret, and fits a ping', as
 t.test('pings of others are never taken for ours', async t => {
   const secret = controlSecret()
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 125 }), bytes => t.notOk(isControl(secret, Buffer.from(bytes)))),
+    fc.property(fc.uint8Array({ maxLength: 125 }), bytes => t.notOk(hasSecret(secret, Buffer.from(bytes)))),
     { seed: 23, numRuns: 300 },
   )
-  t.notOk(isControl(secret, secret), 'the secret alone says nothing')
+  t.notOk(hasSecret(secret, secret), 'the secret alone says nothing')
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { WaitingRoom } from '../../../sidecar/receive/arrival-buffer.ts'
-import type { LocalLetter } from '../../../sidecar/receive/delivery.ts'
+import type { LocalLetter } from '../../../sidecar/receive/local-letter.ts'
 
 const letter = (user: string, bytes: number): LocalLetter => ({
   user,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Presence } from '../../../sidecar/connections/registry.ts'
 import { Copies, readHad } from '../../../sidecar/receive/copies.ts'
-import type { LocalLetter } from '../../../sidecar/receive/delivery.ts'
+import type { LocalLetter } from '../../../sidecar/receive/local-letter.ts'
 import { readServed } from '../../../sidecar/transport/link/link-frames.ts'
 
 const SELF = 'self:1'

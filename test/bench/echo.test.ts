@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { freePorts } from '../../../bench/machine/child.ts'
-import { waitFor } from '../../helpers/wait.ts'
+import { freePorts } from '../../bench/machine/child.ts'
+import { waitFor } from '../helpers/wait.ts'
 
-const PROGRAM = new URL('../../../bench/programs/echo.ts', import.meta.url).pathname
+const PROGRAM = new URL('../../bench/echo.ts', import.meta.url).pathname
 
 t.test('the app of the benchmark is a correct echo', async t => {
   const [port] = await freePorts(1)

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
-import { CLOSE, FrameSplitter, type Header, headerSize, PING, PONG, writeHeader } from '../compare/frames.ts'
+import { CLOSE, FrameSplitter, type Header, headerSize, PING, PONG, writeHeader } from './load/frames.ts'
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const MAX_HEAD_BYTES = 16_384
 
 /**
- * The app behind all the proxies: `node bench/programs/echo.ts PORT` answers each WebSocket frame with itself. It works on bytes, so that
+ * The app behind all the proxies: `node bench/echo.ts PORT` answers each WebSocket frame with itself. It works on bytes, so that
  * it takes as little as can be of the core that it shares with the load generator.
  */
 function echo(socket: Socket): void {
