@@ -2,7 +2,10 @@
 #
 #   docker build -t ws-operator:0.1.0 .
 #   docker build -t ws-operator-example-chat:0.1.0 --target ws-operator-example-chat .
-ARG NODE_IMAGE=docker.io/library/node:24-slim
+#
+# The base is pinned, so that the same commit makes the same image: the index of the version for all architectures. docs/base-image.md
+# says how to renew it; a mirror of it is given with --build-arg NODE_IMAGE=….
+ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
@@ -13,7 +16,7 @@ RUN npm run build
 
 FROM ${NODE_IMAGE} AS ws-operator-example-chat
 WORKDIR /app
-COPY --from=build /src/dist/package.json /src/dist/examples/chat.js /app/
+COPY --from=build /src/dist/package.json /src/dist/examples/chat.js /src/LICENSE /src/dist/THIRD-PARTY-LICENSES /app/
 ENV NODE_ENV=production
 USER 65532:65532
 ENTRYPOINT ["node"]
@@ -24,7 +27,7 @@ FROM ${NODE_IMAGE} AS ws-operator
 LABEL org.opencontainers.image.title="ws-operator"
 LABEL org.opencontainers.image.licenses="MIT"
 WORKDIR /app
-COPY --from=build /src/dist/package.json /src/dist/hooks.js /src/dist/sidecar.js /src/dist/balancer.js /src/LICENSE /app/
+COPY --from=build /src/dist/package.json /src/dist/hooks.js /src/dist/sidecar.js /src/dist/balancer.js /src/LICENSE /src/dist/THIRD-PARTY-LICENSES /app/
 ENV NODE_ENV=production
 USER 65532:65532
 # A small young generation: with Node's 16 MiB a program that has once been busy keeps some 40 MiB for short-lived objects, more

@@ -1,7 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { build, type Metafile, type Plugin } from 'esbuild'
+import { bundledPackages, LICENSES_FILE, renderLicenses } from './build/licenses.ts'
 
 const root = dirname(import.meta.dirname)
 
@@ -31,24 +32,28 @@ const lazyBuiltins: Plugin = {
 
 /** One bundle that was written. */
 export interface Bundle {
+  /** Path below the output folder. */
+  readonly name: string
   readonly file: string
   /** Size in bytes. */
   readonly size: number
+  /** What esbuild says of it; paths start at the sources. */
+  readonly metafile: Metafile
 }
 
 /**
  * Bundles each program into one file without packages beside it, as ECMAScript modules for Node 24. Nothing is minified, so stack
- * traces stay readable; `keepNames` would define the name of every closure anew, each time one is made.
+ * traces stay readable. The licenses of what is in them go beside them. `keepNames` would define the name of every closure anew, each time one is made.
  *
  * @param outDir emptied first
  * @param sources the checkout whose programs are bundled
- * @throws what esbuild throws, after it has printed the place in the source
+ * @throws what esbuild throws, after it has printed the place in the source, and what {@link renderLicenses} throws
  */
 export async function buildAll(outDir: string, sources = root): Promise<Bundle[]> {
   await rm(outDir, { recursive: true, force: true })
   await mkdir(outDir, { recursive: true })
   await writeFile(join(outDir, 'package.json'), '{ "type": "module" }\n')
-  return Promise.all(
+  const bundles = await Promise.all(
     Object.entries(BUNDLES).map(async ([name, entry]) => {
       const { metafile } = await build({
         absWorkingDir: sources,
@@ -70,9 +75,11 @@ export async function buildAll(outDir: string, sources = root): Promise<Bundle[]
         },
       })
       const size = Object.values(metafile.outputs).reduce((sum, { bytes }) => sum + bytes, 0)
-      return { file: join(outDir, name), size }
+      return { name, file: join(outDir, name), size, metafile }
     }),
   )
+  await writeFile(join(outDir, LICENSES_FILE), renderLicenses(bundledPackages(bundles, sources)))
+  return bundles
 }
 
 if (import.meta.main) {

@@ -18,6 +18,7 @@ Makes the image of ws-operator (one image, three programs) and saves it as an ar
 
   --tag NAME:TAG  name of the image; without it the name that manifests/ use
   --example       the image of the example chat app instead
+  --base IMAGE    build on this image instead of the one that the Dockerfile pins, such as a mirror of it
   --with WAY      ${[...ENGINES.map(({ name }) => name), PACK].join(', ')}; without it the first engine that answers and has the base
                   image builds the Dockerfile. Where there is none, the image is packed from the bundles, this
                   machine's Node and the libraries it needs (Linux only, no root).
@@ -38,17 +39,19 @@ export async function makeImage(options: {
   stage: string
   tag: string
   way?: string | undefined
+  base?: string | undefined
   say: (line: string) => void
 }): Promise<string> {
   const { out, stage, tag, way, say } = options
-  const settings = readStage(readFileSync(join(root, 'Dockerfile'), 'utf8'), stage)
+  const args = { ...(options.base !== undefined && { NODE_IMAGE: options.base }) }
+  const settings = readStage(readFileSync(join(root, 'Dockerfile'), 'utf8'), stage, args)
   // An engine refuses to write over an archive.
   rmSync(out, { force: true })
   for (const engine of ENGINES.filter(({ name }) => way === undefined || way === name)) {
     const reason = engine.unusable(settings.base)
     if (reason === undefined) {
       say(`building ${tag} from the Dockerfile with ${engine.name}`)
-      engine.build({ root, stage, tag, out })
+      engine.build({ root, stage, tag, out, args })
       return engine.name
     }
     say(`${engine.name} ${reason}`)
@@ -68,6 +71,7 @@ async function main(): Promise<void> {
       help: { type: 'boolean', short: 'h' },
       tag: { type: 'string' },
       example: { type: 'boolean' },
+      base: { type: 'string' },
       with: { type: 'string' },
     },
   })
@@ -80,7 +84,7 @@ async function main(): Promise<void> {
   const stage = values.example ? EXAMPLE_IMAGE : IMAGE
   const tag = values.tag ?? `${stage}:${packageJson.version}`
   const say = (line: string) => console.log(`image: ${line}`)
-  const way = await makeImage({ out: resolve(out), stage, tag, way: values.with, say })
+  const way = await makeImage({ out: resolve(out), stage, tag, way: values.with, base: values.base, say })
   say(`wrote ${out}: ${tag}, ${way === PACK ? 'packed' : `built with ${way}`}`)
 }
 

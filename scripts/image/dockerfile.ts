@@ -18,9 +18,10 @@ const BUILD_FOLDER = '/src/'
  * Reads one stage of a Dockerfile, as far as an image can be put together without running anything in it: `COPY --from=build`,
  *
  * @param name the stage's name (`FROM … AS name`)
+ * @param args build arguments, by name, instead of their defaults
  * @throws naming the instruction that needs a container engine
  */
-export function readStage(dockerfile: string, name: string): Stage {
+export function readStage(dockerfile: string, name: string, args: Readonly<Record<string, string>> = {}): Stage {
   const stage = {
     base: '',
     files: new Map<string, string>(),
@@ -39,7 +40,8 @@ export function readStage(dockerfile: string, name: string): Stage {
     if (instruction === 'ARG') defaults.set(...split(rest))
     if (instruction === 'FROM') {
       inside = words[2] === name
-      if (inside) stage.base = (words[0] ?? '').replace(/\$\{?(\w+)\}?/, (_, arg) => defaults.get(arg) ?? '')
+      if (inside)
+        stage.base = (words[0] ?? '').replace(/\$\{?(\w+)\}?/, (_, arg) => args[arg] ?? defaults.get(arg) ?? '')
       continue
     }
     if (!inside) continue

@@ -14,7 +14,13 @@ export interface BuildOptions {
   readonly stage: string
   readonly tag: string
   readonly out: string
+  /** Build arguments, by name. */
+  readonly args: Readonly<Record<string, string>>
 }
+
+/** Build arguments as docker, podman and buildah take them. */
+export const buildArgs = (args: BuildOptions['args']): string[] =>
+  Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
 
 /** Longest time to find out whether an engine answers. */
 const ANSWER_MS = 10_000
@@ -31,8 +37,8 @@ function dockerLike(name: 'docker' | 'podman'): Engine {
       const has = succeeds(name, ['image', 'inspect', base], ANSWER_MS) || succeeds(name, ['pull', base], PULL_MS)
       return has ? undefined : `cannot get the base image ${base}`
     },
-    build({ root, stage, tag, out }) {
-      run(name, ['build', '--target', stage, '-t', tag, root])
+    build({ root, stage, tag, out, args }) {
+      run(name, ['build', ...buildArgs(args), '--target', stage, '-t', tag, root])
       run(name, ['save', '-o', out, tag])
     },
   }
@@ -47,9 +53,10 @@ const buildah: Engine = {
       succeeds('buildah', ['pull', base], PULL_MS)
     return has ? undefined : `cannot get the base image ${base}`
   },
-  build({ root, stage, tag, out }) {
+  build({ root, stage, tag, out, args }) {
     // The isolation that needs the least of the machine; the build stage runs nothing but npm.
-    run('buildah', ['build', '--layers', '--isolation', 'chroot', '--pull-never', '--target', stage, '-t', tag, root])
+    const how = ['--layers', '--isolation', 'chroot', '--pull-never', ...buildArgs(args)]
+    run('buildah', ['build', ...how, '--target', stage, '-t', tag, root])
     run('buildah', ['push', tag, `docker-archive:${out}:${tag}`])
   },
 }

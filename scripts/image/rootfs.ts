@@ -29,9 +29,17 @@ export function rootfs(stage: Stage, root: string): TarEntry[] {
     dataEntry('etc/passwd', Buffer.from(`root:x:0:0:root:/root:/sbin/nologin\n${NONROOT}`)),
     dataEntry('etc/group', Buffer.from('root:x:0:\nnonroot:x:65532:\n')),
     dataEntry('etc/nsswitch.conf', Buffer.from('passwd: files\nhosts: files dns\n')),
+    // Where the official image has it: Node's own license, and those of all that is built into it.
+    ...licenseOf(node).map(license => diskEntry('usr/local/LICENSE', license)),
     ...[...stage.files].map(([target, source]) => diskEntry(target.slice(1), join(root, source))),
   ]
   return [...folders(files), { type: 'directory', path: 'tmp', mode: 0o1777 }, ...files]
+}
+
+/** The license of a Node, if it is where its archives have it. */
+function licenseOf(node: string): string[] {
+  const path = join(dirname(dirname(node)), 'LICENSE')
+  return existsSync(path) ? [path] : []
 }
 
 /** Paths of the shared libraries a program needs, its loader among them; none where it is linked statically. */

@@ -26,7 +26,7 @@ export async function loadImage(stage: string, version: string, say: (line: stri
   try {
     const tag = `${stage}:${version}`
     const archive = join(folder, 'image.tar')
-    await makeImage({ out: archive, stage, tag, say })
+    await makeImage({ out: archive, stage, tag, base: process.env['NODE_IMAGE'], say })
     await loadArchive(archive)
     return tag
   } finally {

@@ -57,6 +57,8 @@ t.test('a packed image', { skip: process.platform !== 'linux' && 'an image can b
     t.equal(statSync(join(rootfs, 'tmp')).mode & 0o7777, 0o1777)
     t.match(readFileSync(join(rootfs, 'etc/passwd'), 'utf8'), /^nonroot:x:65532:65532:/m)
     t.match(readFileSync(join(rootfs, 'app/LICENSE'), 'utf8'), /MIT/)
+    t.match(readFileSync(join(rootfs, 'usr/local/LICENSE'), 'utf8'), /Node\.js/, 'of the Node that is packed')
+    t.match(readFileSync(join(rootfs, 'app/THIRD-PARTY-LICENSES'), 'utf8'), /^fastify \d/m)
     if (process.getuid?.() !== 0) return t.comment('not root, so the programs are not run inside')
     for (const program of ['hooks', 'sidecar', 'balancer']) {
       // With an empty environment: tap asks each Node that it starts to load something that is not in there.
