@@ -1,3 +1,4 @@
+import { hasControlCharacter } from '../../lib/routing/key/key-text.ts'
 import { DOMAIN } from '../../lib/service/names.ts'
 import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
 import { nearest } from './did-you-mean.ts'
@@ -28,7 +29,7 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
     }
     const text = annotations[key]!.trim()
     try {
-      settings[name] = ANNOTATIONS[name].parse(text)
+      settings[name] = ANNOTATIONS[name].parse(printable(text))
     } catch (error) {
       problems.push(`${key} must be ${(error as Error).message} (it is ${quote(text)})`)
     }
@@ -37,6 +38,12 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
   const checked = settings as Settings
   const conflicts = [cpuConflict(checked), memoryConflict(checked)].filter(conflict => conflict !== undefined)
   return conflicts.length === 0 ? { ok: true, settings: checked } : { ok: false, problems: conflicts }
+}
+
+/** Most values become variables of a container, and none starts with one that has a NUL. */
+function printable(text: string): string {
+  if (hasControlCharacter(text)) throw new Error('a text without control characters')
+  return text
 }
 
 const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)

@@ -158,6 +158,7 @@ t.test('with a token, only who shows it is answered, and the log says who was no
     ],
   )
   t.equal(lines.length, 1, 'the number of the others is in the next line')
+  t.notMatch(lines.join(), /"stack"|app\.ts/, 'and no stack')
 })
 
 function collect() {

@@ -6,6 +6,20 @@ import { waitFor } from '../helpers/wait.ts'
 
 const addressed = (recipientId: string, text: string) => JSON.stringify({ recipientId, text })
 
+t.test('a recipient that can be no user: rejected, and the connection goes on', async t => {
+  const app = await startApp(t, { onConnection: chat })
+  const { balancer, sidecars } = await startStack(t, [app])
+  const [sidecar] = sidecars
+  const client = await connect(t, balancer.port, { user: 'ann' })
+  const odd = ['"bob\\u0000"', '"\\ud800"', '"\\udfff"', '" bob"']
+  for (const recipient of odd) client.send(`{"recipientId":${recipient},"text":"hello"}`)
+  const rejected = () => sidecar!.metric('messages_routed_total', { outcome: 'rejected' })
+  await waitFor(async () => (await rejected()) === odd.length, 'each is rejected')
+  client.send('{"__proto__":{"recipientId":"bob"},"constructor":1}')
+  await waitFor(() => app.received.length === 1, 'what names no recipient is the app’s')
+  t.equal(client.socket.readyState, client.socket.OPEN)
+})
+
 t.test('a message to a user on another pod goes into that pod’s app on a connection of its sender', async t => {
   const apps = [await startApp(t, { onConnection: chat }), await startApp(t, { onConnection: chat })]
   const { balancer, sidecars, ownerOf } = await startStack(t, apps, EXPOSED)

@@ -16,9 +16,12 @@ export function keyProblem(key: string): string | undefined {
   return bytes > MAX_KEY_BYTES ? `it has ${bytes} bytes, more than ${MAX_KEY_BYTES}` : undefined
 }
 
+/** Whether a text has a control character (Unicode's class Cc), such as NUL. */
+export const hasControlCharacter = (text: string): boolean => /\p{Cc}/u.test(text)
+
 function formProblem(key: string): string | undefined {
   if (key === '') return 'it is empty'
-  if (/\p{Cc}/u.test(key)) return 'it has a control character'
+  if (hasControlCharacter(key)) return 'it has a control character'
   // Receivers of a header drop these, and would then look for another user.
   if (/^ | $/.test(key)) return 'it begins or ends with a space'
   return key.isWellFormed() ? undefined : 'it has half of a surrogate pair, which UTF-8 cannot carry'

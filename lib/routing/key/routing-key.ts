@@ -1,5 +1,5 @@
 import { type HandshakeRequest, type KeyReader, keySources } from './key-sources.ts'
-import { keyOf } from './key-text.ts'
+import { hasControlCharacter, keyOf } from './key-text.ts'
 
 export type { HandshakeRequest } from './key-sources.ts'
 export { decodeKeyHeader, encodeKeyHeader, keyOf, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
@@ -32,9 +32,10 @@ const SEPARATOR = new RegExp(`,(?=\\s*(?:${SOURCES.join('|')}):)`)
  *   linear time, and paths above 8 KiB are not tried
  * - `protocol:PREFIX`: the rest of an offered sub-protocol that starts so, percent-decoded
  *
- * @throws {Error} that quotes the item and says what is wrong with it
+ * @throws {Error} that says what is wrong with it, and quotes the item
  */
 export function parseRoutingKey(text: string): RoutingKey {
+  if (hasControlCharacter(text)) throw new Error('it has a control character')
   const readers = text.split(SEPARATOR).map(item => parseItem(item.trim()))
   return {
     text,

@@ -39,6 +39,16 @@ t.test('names that objects inherit are unknown annotations, not values', async t
   }
 })
 
+t.test(
+  'a NUL, or another control character, is refused in every annotation: no container starts with one in its environment',
+  async t => {
+    for (const name of Object.keys(ANNOTATIONS)) {
+      for (const bad of ['query:a\0b', 'a\u001bb', 'a\nb', 'a\u0085b'])
+        t.match(readSettings({ [`ws.operator/${name}`]: bad }), { ok: false, problems: [/^ws\.operator\//] }, name)
+    }
+  },
+)
+
 t.test('a long value does not make a long message', async t => {
   const result = readSettings({ 'ws.operator/route': 'x'.repeat(100_000) })
   t.ok(!result.ok && result.problems[0]!.length < 200)

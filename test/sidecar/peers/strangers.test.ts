@@ -111,6 +111,25 @@ t.test('who calls itself a sidecar and is no member delivers nothing, and opens 
   t.equal(await sidecar.metric('peers_refused_total', { reason: 'unknown_peer' }), 2)
 })
 
+t.test('refused again and again: each time is counted, one line is logged, without a stack', async t => {
+  const open = await start(t)
+  const closed = await start(t, { TOKEN: 's3cret' })
+  const claim = (name: string) => ({ 'ws-user-id': 'bob', [SENDER_HEADER]: 'x', [MEMBER_HEADER]: name })
+  const send = (port: number, headers: Record<string, string>) =>
+    ask(port, { method: 'POST', path: '/message', headers, body: Buffer.from('\u0001hi') })
+  for (let n = 0; n < 20; n++) {
+    const wrong = { ...claim(closed.sidecar.name), authorization: 'Bearer wrong' }
+    t.match(await send(closed.sidecar.port, wrong), { status: 401, body: /WSO_ERR_UNAUTHORIZED/ })
+    t.match(await send(open.sidecar.port, { ...claim(`${STRANGER}:3000`), [FROM]: STRANGER }), { status: 503 })
+  }
+  t.equal(await closed.sidecar.metric('peers_refused_total', { reason: 'wrong_token' }), 20)
+  t.equal(await open.sidecar.metric('peers_refused_total', { reason: 'unknown_peer' }), 20)
+  const lines = [open, closed].map(({ sidecar }) => sidecar.logs.filter(({ msg }) => msg === 'request failed'))
+  t.match(lines, [[{ level: 'warn', code: 'WSO_ERR_UNKNOWN_PEER', path: '/message' }], []])
+  t.equal(lines.flat().length, 1, 'the number of the others is in the next line')
+  t.notMatch(JSON.stringify([open.sidecar.logs, closed.sidecar.logs]), /s3cret|"stack"/)
+})
+
 for (const TRANSPORT of ['link', 'http'])
   t.test(`${TRANSPORT}: nobody is dialled because a stranger, or another member, says that it has a user`, async t => {
     const { know, announce, dialled, trapName, write } = await start(t, { TRANSPORT })

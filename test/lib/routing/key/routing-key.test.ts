@@ -54,6 +54,40 @@ t.test('names that objects have by themselves are names as all others', async t 
   }
 })
 
+t.test('bytes that are no text: in every place they name nobody, or each another user', async t => {
+  const jwt = (sub: string) => ({ authorization: `Bearer ${new UnsecuredJWT({ sub }).encode()}` })
+  const encoded = ['%FF', '%FE', '%C0%AF', '%ED%A0%80', 'ann%FF', 'ann%FE', '%', '%zz']
+  const raw = ['\xff', '\xfe', 'ann\xff', 'ann\xfe']
+  const places: [chain: string, values: readonly string[], of: (value: string) => Request][] = [
+    ['query:user', encoded, value => ({ url: `/?user=${value}` })],
+    ['path:^/room/([^/]+)$', encoded, value => ({ url: `/room/${value}` })],
+    ['cookie:uid', [...encoded, ...raw], value => ({ cookie: `uid=${value}` })],
+    ['protocol:u.', encoded, value => ({ 'sec-websocket-protocol': `u.${value}` })],
+    ['header:ws-user-id', [...encoded, ...raw], value => ({ 'ws-user-id': value })],
+    ['jwt:sub', ['\ud800', '\udfff', 'ann\ud800', 'ann\udfff'], jwt],
+  ]
+  for (const [chain, values, of] of places) {
+    const users = values.map(value => find(chain, of(value))).filter(user => user !== undefined)
+    t.equal(new Set(users).size, users.length, `${chain}: ${users.length} of ${values.length} are users`)
+    t.notOk(users.includes('ann'), chain)
+    t.notMatch(users.join(), '\ufffd', chain)
+  }
+})
+
+t.test('a NUL names nobody, in every place', async t => {
+  for (const [chain, request] of [
+    ['query:user', { url: '/?user=ann%00' }],
+    ['path:^/room/([^/]+)$', { url: '/room/ann%00' }],
+    ['cookie:uid', { cookie: 'uid=ann%00' }],
+    ['protocol:u.', { 'sec-websocket-protocol': 'u.ann%00' }],
+    ['header:ws-user-id', { 'ws-user-id': 'ann\0' }],
+    ['jwt:sub', { authorization: `Bearer ${new UnsecuredJWT({ sub: 'ann\0' }).encode()}` }],
+  ] as [string, Request][])
+    t.equal(find(chain, request), undefined, chain)
+  for (const chain of ['query:a\0b', 'path:^/(\0+)$', 'query:user\n'])
+    t.throws(() => parseRoutingKey(chain), { message: /control character/ }, JSON.stringify(chain))
+})
+
 t.test('a place that names two users is as two places; one that repeats itself is not', async t => {
   const claim = (sub: string) => `Bearer ${new UnsecuredJWT({ sub }).encode()}`
   for (const [chain, of] of [
