@@ -16,15 +16,9 @@ import {
   REHOMES,
 } from '../../lib/service/names.ts'
 import { DELIVERIES, ROUTES, SENDER_REPLIES, TRANSPORTS } from '../../sidecar/config.ts'
-import { cpu, imageReference, integer, matching, memory, oneOf, type Parse, port, serviceName } from './values.ts'
-
-/** An annotation that users may write: what may stand there, what holds without it, and what it does. */
-export interface Annotation<T> {
-  readonly values: string
-  readonly fallback: string
-  readonly description: string
-  readonly parse: Parse<T>
-}
+import { type Annotation, choice, tuning } from './annotation.ts'
+import { BALANCER_TUNING, TUNING } from './tuning-annotations.ts'
+import { cpu, imageReference, integer, matching, memory, type Parse, port, serviceName } from './values.ts'
 
 /** Values of settings whose default is used in more than one place. */
 export const DEFAULTS = {
@@ -41,13 +35,6 @@ export const NATIVE_SINCE = '1.33'
 
 /** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
 export const SHUTDOWN_SECONDS = 5
-
-const choice = <const T extends string>(values: readonly T[], fallback: T, description: string): Annotation<T> => ({
-  values: values.join(' | '),
-  fallback,
-  description,
-  parse: oneOf(values),
-})
 
 /** Checked where the annotation is read, not when the sidecar starts. */
 const routingKey: Parse<string> = text => {
@@ -67,12 +54,14 @@ export const ANNOTATIONS = {
     fallback: `the port for which names and probes of the pod speak, else ${DEFAULT_APP_PORT}`,
     description: 'Where the app listens inside the pod.',
     parse: port,
+    decides: ['APP_PORT'],
   },
   'sidecar-port': {
     values: '1024–65535',
     fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} where the pod already uses ${DEFAULT_PORT}`,
     description: `Where the sidecar listens in the pod. Its probes and metrics are on ${DEFAULT_ADMIN_PORT} besides, or on ${ALTERNATIVE_ADMIN_PORT} where the pod declares ${DEFAULT_ADMIN_PORT}.`,
     parse: integer(1024, 65_535),
+    decides: ['PORT', 'ADMIN_PORT', 'SELF'],
   },
   'sidecar-mode': choice(
     ['native', 'classic'],
@@ -110,69 +99,84 @@ export const ANNOTATIONS = {
     description:
       'Memory limit of the sidecar. Some 30 MiB of it are for the command that drains the sidecar when its pod ends.',
     parse: memory,
+    decides: ['MEMORY_BUDGET_BYTES'],
   },
   'routing-key': {
     values: 'chain of places',
     fallback: DEFAULT_ROUTING_KEY,
     description: 'Where a handshake names its user, for the balancer and the sidecars.',
     parse: routingKey,
+    sidecar: 'ROUTING_KEY',
+    field: 'routing.key',
   },
   'routing-algorithm': choice(['rendezvous'], 'rendezvous', 'How the pod that owns a user is chosen.'),
   route: choice(
     ROUTES,
     'inbound',
     'Messages that may be addressed: `inbound` (client to app), `outbound` (app to client) or both.',
+    { sidecar: 'ROUTE' },
   ),
   deliver: choice(
     DELIVERIES,
     'sender',
     "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/protocol.md).",
+    { sidecar: 'DELIVER' },
   ),
   'sender-replies': choice(
     SENDER_REPLIES,
     'pass',
     "With `deliver: sender`, whether the sender's client gets what the app of the recipient's pod answers.",
+    { sidecar: 'SENDER_REPLIES' },
   ),
-  'sender-idle-seconds': {
-    values: '1–86400',
-    fallback: '60',
-    description: 'How long a connection into the app for a sender of another pod is kept without a message.',
-    parse: integer(1, 86_400),
-  },
-  'max-sender-connections': {
-    values: '1–100000',
-    fallback: '1000',
-    description:
-      'Most such connections in a pod; with more, the one used longest ago is closed until it is needed again.',
-    parse: integer(1, 100_000),
-  },
+  'sender-idle-seconds': tuning({ sidecar: 'SENDER_IDLE_SECONDS' }),
+  'max-sender-connections': tuning(
+    { sidecar: 'MAX_SENDER_CONNECTIONS' },
+    'Most such connections in a pod; with more, the one used longest ago is closed until it is needed again.',
+  ),
   'recipient-field': {
     values: '1–256 characters',
     fallback: RECIPIENT_FIELD,
     description: 'Field of a JSON text message that names its recipient.',
     parse: matching(/^./s, 256, 'from 1 to 256 characters long'),
+    sidecar: 'RECIPIENT_FIELD',
   },
-  receipts: choice(['true', 'false'], 'false', 'Whether the sender of an addressed message is told what became of it.'),
+  transport: choice(
+    TRANSPORTS,
+    'link',
+    'How sidecars pass messages to each other: on one connection to each (`link`; `http` where the other knows no link), or as a request each (`http`).',
+    { sidecar: 'TRANSPORT' },
+  ),
+  receipts: choice(
+    ['true', 'false'],
+    'false',
+    'Whether the sender of an addressed message is told what became of it.',
+    { sidecar: 'RECEIPTS' },
+  ),
   'drain-seconds': {
     values: '1–3600',
     fallback: String(DEFAULTS['drain-seconds']),
     description: `Longest time in which a pod that ends hands its users over, and in which a balancer that ends closes its clients. The \`terminationGracePeriodSeconds\` of the pod must be ${SHUTDOWN_SECONDS} s more.`,
     parse: integer(1, 3600),
+    sidecar: 'DRAIN_SECONDS',
+    field: 'drainSeconds',
   },
   rehome: choice(
     REHOMES,
     'transparent',
     'A client whose pod ends, or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (1012, so that it connects again).',
+    { field: 'rehome' },
   ),
   'rehome-hello': choice(
     REHOME_HELLOS,
     'none',
     "`first-text`: the new pod also gets the client's first text message again, for apps whose clients introduce themselves with it.",
+    { field: 'rehomeHello' },
   ),
   rebalance: choice(
     REBALANCES,
     'gradual',
     'Users who belong to another pod since pods were added: they are moved, paced (`gradual`), they go there when they connect again (`on-reconnect`), or only when they then have no other connection left (`"off"`, in YAML in quotes).',
+    { field: 'rebalance.policy' },
   ),
   balancer: choice(
     ['auto', 'none'],
@@ -184,6 +188,7 @@ export const ANNOTATIONS = {
     fallback: String(DEFAULTS['balancer-replicas']),
     description: 'Pods of the balancer.',
     parse: integer(0, 100),
+    field: 'replicas',
   },
   'headless-service': {
     values: `\`${DEFAULT_HEADLESS_SERVICE}\`, or a name that ends in \`-${DEFAULT_HEADLESS_SERVICE}\``,
@@ -191,28 +196,31 @@ export const ANNOTATIONS = {
     description:
       'Name of the headless Service that is made for the sidecars. Others are refused: they could be those of Services of yours, which would be taken over.',
     parse: serviceName,
+    field: 'backend.service',
+    decides: ['SRV_DNS_RECORD', 'SERVICE'],
   },
-  transport: choice(
-    TRANSPORTS,
-    'link',
-    'How sidecars pass messages to each other: on one connection to each (`link`; `http` where the other knows no link), or as a request each (`http`).',
-  ),
   discovery: choice(
     ['dns', 'kubernetes'],
     'dns',
     'How sidecars find each other: `dns` needs no rights, `kubernetes` needs a ServiceAccount that may watch EndpointSlices.',
+    { decides: ['DISCOVERY'] },
   ),
   'sidecar-upgrade': choice(
     ['rollout', 'now'],
     'rollout',
     "When a newer sidecar is taken, and a newer balancer with it: `rollout`, with the next rollout of the Deployment, whoever starts it; `now`, at once, and so with each later version of ws-operator. Without the annotation, a share of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
   ),
+  ...TUNING,
   'expose-topology': choice(
     ['true', 'false'],
     'false',
     'Whether clients are told of pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504.',
+    { sidecar: 'EXPOSE_TOPOLOGY', field: 'exposeTopology' },
   ),
-  'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.'),
+  'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.', {
+    sidecar: 'LOG_LEVEL',
+    field: 'logLevel',
+  }),
 } as const satisfies Record<string, Annotation<unknown>>
 
 /** Annotations that change nothing in the sidecar: they are not what its rollout waits for. */
@@ -224,6 +232,7 @@ export const NOT_FOR_THE_SIDECAR = [
   'balancer',
   'balancer-replicas',
   'sidecar-upgrade',
+  ...BALANCER_TUNING,
   'status',
   'status-message',
   'sidecar-revision',

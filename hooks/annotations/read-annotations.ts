@@ -1,7 +1,9 @@
+import { fitsPing } from '../../lib/proxy/proxy-settings.ts'
 import { hasControlCharacter } from '../../lib/routing/key/key-text.ts'
 import { DOMAIN } from '../../lib/service/names.ts'
 import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
 import { nearest } from './did-you-mean.ts'
+import { PING_AND_IDLE } from './tuning-annotations.ts'
 import { cpuMillis, memoryBytes } from './values.ts'
 
 /** Annotations of a Deployment, read: what they say, or everything that is wrong with them. */
@@ -36,7 +38,9 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
   }
   if (problems.length > 0) return { ok: false, problems }
   const checked = settings as Settings
-  const conflicts = [cpuConflict(checked), memoryConflict(checked)].filter(conflict => conflict !== undefined)
+  const conflicts = [cpuConflict(checked), memoryConflict(checked), ...pingConflicts(checked)].filter(
+    conflict => conflict !== undefined,
+  )
   return conflicts.length === 0 ? { ok: true, settings: checked } : { ok: false, problems: conflicts }
 }
 
@@ -67,6 +71,16 @@ function memoryConflict(settings: Settings): string | undefined {
   ) as [string, string]
   if (memoryBytes(request) <= memoryBytes(limit)) return undefined
   return `${PREFIX}sidecar-memory-request (${request}) must not be above ${PREFIX}sidecar-memory-limit (${limit})`
+}
+
+/** Programs would not start with these: who is not asked before it is given up need not be gone. */
+function pingConflicts(settings: Settings): string[] {
+  return PING_AND_IDLE.flatMap(names => {
+    const [ping, idle] = names.map(name => Number(settings[name] ?? ANNOTATIONS[name].fallback)) as [number, number]
+    if (fitsPing(ping, idle)) return []
+    const [asked, gone] = names.map(name => `${PREFIX}${name}`)
+    return [`${asked} (${ping}) must be above 0 and below ${gone} (${idle})`]
+  })
 }
 
 /** A value as a message shows it, never longer than a line. */

@@ -1,6 +1,7 @@
 import type { Deployment as DeploymentObject } from 'kubernetes-types/apps/v1.d.ts'
 import type { Service } from 'kubernetes-types/core/v1.d.ts'
 import { API_VERSION, BALANCER_KIND, SIDECAR_PORT_NAME, SIDECAR_REVISION_ANNOTATION } from '../../lib/service/names.ts'
+import { annotatedFields } from '../annotations/destinations.ts'
 import { APP_PROTOCOL, targetLabels } from '../apply/object-labels.ts'
 import { renderedPart } from '../apply/revision.ts'
 import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
@@ -69,15 +70,7 @@ export function balancerObject(
   const spec: BalancerSpec = {
     target: name,
     targetUID: uid,
-    ...(settings['headless-service'] && { backend: { service: settings['headless-service'] } }),
-    ...(settings['balancer-replicas'] !== undefined && { replicas: settings['balancer-replicas'] }),
-    ...(settings['routing-key'] && { routing: { key: settings['routing-key'] } }),
-    ...(settings.rehome && { rehome: settings.rehome }),
-    ...(settings['rehome-hello'] && { rehomeHello: settings['rehome-hello'] }),
-    ...(settings.rebalance && { rebalance: { policy: settings.rebalance } }),
-    ...(settings['drain-seconds'] && { drainSeconds: settings['drain-seconds'] }),
-    ...(settings['expose-topology'] && { exposeTopology: settings['expose-topology'] === 'true' }),
-    ...(settings['log-level'] && { logLevel: settings['log-level'] }),
+    ...annotatedFields(settings),
   }
   return {
     apiVersion: API_VERSION,

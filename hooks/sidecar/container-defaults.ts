@@ -70,4 +70,4 @@ export function variables<N extends string>(
 }
 
 /** Text that the kubelet must pass on as it is: it would take `$(NAME)` for a reference and `$$` for `$`. */
-export const literal = (text: string | undefined): string | undefined => text?.replaceAll('$', '$$$$')
+export const literal = (text: string): string => text.replaceAll('$', '$$$$')

@@ -7,18 +7,11 @@ import {
 } from '../../lib/service/names.ts'
 import type { SidecarConfig } from '../../sidecar/config.ts'
 import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations/annotations.ts'
+import { annotatedVariables } from '../annotations/destinations.ts'
 import type { Rendering } from '../config.ts'
 import { tokenVariable } from '../decorator/pod-token.ts'
 import type { Deployment } from '../requests/schemas.ts'
-import {
-  fromPod,
-  literal,
-  nodeBeforeStop,
-  PROGRAM_ARGS,
-  probes,
-  restrictedContainer,
-  variables,
-} from './container-defaults.ts'
+import { fromPod, nodeBeforeStop, PROGRAM_ARGS, probes, restrictedContainer, variables } from './container-defaults.ts'
 import type { Ports } from './ports.ts'
 import { otherContainers, sidecarResources } from './resources.ts'
 
@@ -36,6 +29,7 @@ export function sidecarContainer(
   const { namespace } = deployment.metadata
   const service = headlessService(deployment, settings)
   const discovery = settings.discovery ?? 'dns'
+  const { EXPOSE_TOPOLOGY, LOG_LEVEL, ...annotated } = annotatedVariables(settings)
   const hasToken = MASTER_KEY_FILE.length > 0
   return {
     name: SIDECAR_CONTAINER,
@@ -57,20 +51,12 @@ export function sidecarContainer(
           discovery === 'dns' ? `_${SIDECAR_PORT_NAME}._tcp.${service}.${namespace}.svc.${CLUSTER_DOMAIN}.` : undefined,
         SERVICE: discovery === 'kubernetes' ? `${namespace}/${service}` : undefined,
         TARGET: `${namespace}/${deployment.metadata.name}`,
-        ROUTING_KEY: literal(settings['routing-key']),
-        ROUTE: settings.route,
-        DELIVER: settings.deliver,
-        SENDER_REPLIES: settings['sender-replies'],
-        SENDER_IDLE_SECONDS: settings['sender-idle-seconds'],
-        MAX_SENDER_CONNECTIONS: settings['max-sender-connections'],
-        RECIPIENT_FIELD: literal(settings['recipient-field']),
-        TRANSPORT: settings.transport,
-        RECEIPTS: settings.receipts,
+        ...annotated,
         DRAIN_SECONDS: settings['drain-seconds'] ?? DEFAULTS['drain-seconds'],
         SHUTDOWN_SECONDS,
         TOKEN_REQUIRED: hasToken && !TOKEN_REQUIRED ? 'false' : undefined,
-        EXPOSE_TOPOLOGY: settings['expose-topology'],
-        LOG_LEVEL: settings['log-level'],
+        EXPOSE_TOPOLOGY,
+        LOG_LEVEL,
       }),
       ...(hasToken ? [tokenVariable(deployment)] : []),
     ],

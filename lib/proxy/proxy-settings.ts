@@ -61,7 +61,7 @@ const limits = {
     maximum: 1_000_000,
     default: 100,
     description:
-      'Slowest body of a plain request, on the average of PLAIN_HTTP_TIMEOUT_MS; a slower one gets 408. 0: off.',
+      'Slowest body of a plain request, on the average of the time in which something must come from its upstream; a slower one gets 408. 0: off.',
   }),
   MAX_CONNECTIONS: Type.Integer({
     minimum: 0,
@@ -115,12 +115,15 @@ export type WireConfig = Readonly<
   }
 >
 
-/** Limits that exclude each other, a line for each: who is not asked before it is given up need not be gone. */
+/** Whether a side is asked before it is given up: one that was not asked need not be gone. Both in seconds, 0: off. */
+export const fitsPing = (ping: number, idle: number): boolean => idle === 0 || (ping > 0 && ping < idle)
+
+/** Limits that exclude each other, a line for each. */
 export function checkWire(config: WireConfig): string[] {
   return (['CLIENT', 'UPSTREAM'] as const).flatMap(side => {
     const ping = config[`${side}_PING_SECONDS`]
     const idle = config[`${side}_IDLE_SECONDS`]
-    if (idle === 0 || (ping > 0 && ping < idle)) return []
+    if (fitsPing(ping, idle)) return []
     const name = `${ENV_PREFIX}${side}_PING_SECONDS`
     return [`${name} must be above 0 and below ${ENV_PREFIX}${side}_IDLE_SECONDS, which is ${idle} (it is ${ping})`]
   })

@@ -1,4 +1,6 @@
+import type { Annotation } from '../../hooks/annotations/annotation.ts'
 import { ANNOTATIONS, WRITTEN } from '../../hooks/annotations/annotations.ts'
+import { TUNING } from '../../hooks/annotations/tuning-annotations.ts'
 import { REFUSALS } from '../../hooks/decorator/refusals.ts'
 import { DOMAIN, ENABLE_LABEL } from '../../lib/service/names.ts'
 import { code, table } from './markdown.ts'
@@ -14,7 +16,15 @@ where there is one ([upgrade.md](guides/upgrade.md)).
 
 ## Settings
 
-${settings()}
+${settings(GENERAL)}
+
+## Limits and times
+
+Bounds and defaults are those of the programs ([configuration.md](configuration.md)). An annotation with a field in the last column sets that
+field of the [WebSocketBalancer](balancer.md) which the label makes; \`both\` says that the sidecar gets the same value. With
+\`${DOMAIN}/balancer: none\` the field is yours to set. What a balancer alone has, such as \`limits.maxConnections\`, is a field only.
+
+${tuningTable()}
 
 How the app's port is found is told in [app-port.md](guides/app-port.md). The label's value is \`true\`, in small letters; with another one, or on a
 StatefulSet, nothing happens (the component \`admission-guard\` warns of that).
@@ -44,10 +54,27 @@ ${table(
 `
 }
 
-const settings = (): string =>
+const isTuning = (name: string): boolean => Object.hasOwn(TUNING, name)
+const GENERAL = Object.entries(ANNOTATIONS).filter(([name]) => !isTuning(name))
+
+const tuningTable = (): string =>
+  table(
+    ['annotation', 'values', 'default', 'what it does', 'for'],
+    (Object.entries(TUNING) as [string, Annotation<unknown>][]).map(
+      ([name, { values, fallback, description, sidecar, field }]) => [
+        code(`${DOMAIN}/${name}`),
+        values,
+        fallback,
+        description,
+        field === undefined ? 'sidecar' : `${sidecar === undefined ? 'balancer' : 'both'}, ${code(`spec.${field}`)}`,
+      ],
+    ),
+  )
+
+const settings = (annotations: typeof GENERAL): string =>
   table(
     ['annotation', 'values', 'default', 'what it does'],
-    Object.entries(ANNOTATIONS).map(([name, { values, fallback, description }]) => [
+    annotations.map(([name, { values, fallback, description }]) => [
       code(`${DOMAIN}/${name}`),
       values,
       fallback,
@@ -63,5 +90,5 @@ export function readmeWithAnnotations(current: string): string {
   const begin = current.indexOf(BEGIN)
   const end = current.indexOf(END)
   if (begin < 0 || end < begin) throw new Error(`README.md has lost its marks: ${BEGIN.trim()} and ${END}`)
-  return `${current.slice(0, begin + BEGIN.length)}\n${settings()}\n\n${current.slice(end)}`
+  return `${current.slice(0, begin + BEGIN.length)}\n${settings(GENERAL)}\n\nLimits and times: [docs/annotations.md](docs/annotations.md#limits-and-times).\n\n${current.slice(end)}`
 }

@@ -1,27 +1,73 @@
 import type { TObject } from 'typebox'
 import { balancerSchema } from '../../balancer/config.ts'
+import type { Annotation } from '../../hooks/annotations/annotation.ts'
+import { ANNOTATIONS } from '../../hooks/annotations/annotations.ts'
+import { OTHER_SIDECAR_VARIABLES } from '../../hooks/annotations/destinations.ts'
+import {
+  BALANCER_FIELDS,
+  DECIDING_FIELDS,
+  OTHER_BALANCER_VARIABLES,
+} from '../../hooks/composite/variables/balancer-fields.ts'
 import { hooksSchema } from '../../hooks/config.ts'
 import { documentSettings } from '../../lib/service/config.ts'
+import { DOMAIN, ENV_PREFIX } from '../../lib/service/names.ts'
 import { sidecarSchema } from '../../sidecar/config.ts'
 import { code, table } from './markdown.ts'
 
-const PROGRAMS: readonly (readonly [name: string, schema: TObject])[] = [
-  ['Sidecar', sidecarSchema],
-  ['Balancer', balancerSchema],
-  ['Hooks', hooksSchema],
+/** Tells what sets a variable in a cluster. */
+type SetBy = (variable: string) => string
+
+interface Program {
+  readonly name: string
+  readonly schema: TObject
+  readonly setBy?: SetBy
+}
+
+const ANNOTATED = Object.entries(ANNOTATIONS) as [string, Annotation<unknown>][]
+
+const annotation = (name: string): string => code(`${DOMAIN}/${name}`)
+
+/** What is told where no annotation and no field sets a variable. */
+const OTHERS = { hooks: 'the hooks', environment: 'environment only' } as const
+
+const sidecarSetBy: SetBy = variable =>
+  ANNOTATED.filter(
+    ([, { sidecar, decides }]) =>
+      sidecar === variable || (decides as readonly string[] | undefined)?.includes(variable),
+  )
+    .map(([name]) => annotation(name))
+    .join(', ') || OTHERS[OTHER_SIDECAR_VARIABLES[variable as keyof typeof OTHER_SIDECAR_VARIABLES]]
+
+const balancerSetBy: SetBy = variable => {
+  const fields = [
+    ...Object.entries(BALANCER_FIELDS).filter(([, of]) => of === variable),
+    ...Object.entries(DECIDING_FIELDS).filter(([, of]) => (of as readonly string[]).includes(variable)),
+  ].map(([field]) => field)
+  const names = ANNOTATED.filter(([, { field }]) => field !== undefined && fields.includes(field)).map(([name]) => name)
+  return (
+    [...names.map(annotation), ...fields.map(field => code(`spec.${field}`))].join(', ') ||
+    OTHERS[OTHER_BALANCER_VARIABLES[variable as keyof typeof OTHER_BALANCER_VARIABLES]]
+  )
+}
+
+const PROGRAMS: readonly Program[] = [
+  { name: 'Sidecar', schema: sidecarSchema, setBy: sidecarSetBy },
+  { name: 'Balancer', schema: balancerSchema, setBy: balancerSetBy },
+  { name: 'Hooks', schema: hooksSchema },
 ]
 
 /** docs/configuration.md: the environment of the three programs. */
 export function configurationPage(): string {
   const sections = PROGRAMS.map(
-    ([name, schema]) =>
+    ({ name, schema, setBy }) =>
       `## ${name}\n\n${table(
-        ['variable', 'type', 'default', 'meaning'],
+        ['variable', 'type', 'default', 'meaning', ...(setBy ? ['set in a cluster by'] : [])],
         documentSettings(schema).map(({ name: variable, type, fallback, description }) => [
           code(variable),
           type,
           fallback === 'required' ? 'required' : code(fallback),
           description,
+          ...(setBy ? [setBy(variable.slice(ENV_PREFIX.length))] : []),
         ]),
       )}\n`,
   )
@@ -30,7 +76,9 @@ export function configurationPage(): string {
 
 The three programs are configured by environment variables only. An empty variable counts as not set. A bad value is named at the
 start, all of them at once, and the program ends with exit code 2; \`--help\` prints the same reference. In a cluster the hooks
-write the environment of sidecars and balancers, from the [annotations](annotations.md) of a Deployment.
+write the environment of sidecars and balancers, from the [annotations](annotations.md) of a Deployment and the spec of a
+[WebSocketBalancer](balancer.md): the last column says which. \`the hooks\` is what they derive from other fields of the objects;
+\`environment only\` is what they leave alone: addresses, ports and lists of members, which a cluster decides.
 
 ${sections.join('\n')}`
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { readSettings } from '../../hooks/annotations/read-annotations.ts'
 import { READY_REASONS } from '../../hooks/composite/status/status.ts'
 import { REFUSALS } from '../../hooks/decorator/refusals.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
@@ -31,13 +32,31 @@ t.test('every close code that is sent has its row', async t => {
     t.ok(first.includes(String(code)), String(code))
 })
 
+t.test('a limit that refuses clients is cured by one command, whose value is allowed', async t => {
+  const commands = [...page.matchAll(/`kubectl annotate deployment NAME (ws\.operator\/[a-z-]+)=(\d+)`/g)]
+  for (const [, annotation = '', value = ''] of commands) {
+    t.strictSame(readSettings({ [annotation]: value }), {
+      ok: true,
+      settings: { [annotation.replace('ws.operator/', '')]: Number(value) },
+    })
+  }
+  const cured = commands.map(([, annotation]) => annotation)
+  for (const status of ['431', '504', '1009']) {
+    const row = page.split('\n').find(line => line.startsWith(`| ${status} |`)) ?? ''
+    const [, named = ''] = /`(ws\.operator\/[a-z-]+)`\]\(#raise-a-limit\)/.exec(row) ?? []
+    t.ok(cured.includes(named), `${status}: ${named}`)
+  }
+  t.match(page, /\| 502 \| `WSO_ERR_UPSTREAM_FAILED` .*`ws\.operator\/max-header-bytes`\]\(#raise-a-limit\)/)
+})
+
 t.test('settings, annotations and pages that are named exist', async t => {
   const settings = read('docs/configuration.md')
   for (const [name] of page.matchAll(/WS_OPERATOR_[A-Z_]+[A-Z]/g)) t.match(settings, name)
   const annotations = read('docs/annotations.md')
   for (const [name] of page.matchAll(/ws\.operator\/[a-z-]+/g)) t.match(`${annotations} ws.operator/enable`, name)
   for (const [, target = ''] of page.matchAll(/\]\(([^)]+)\)/g)) {
-    const [path = '', anchor] = target.split('#')
+    const [other = '', anchor] = target.split('#')
+    const path = other || 'troubleshooting.md'
     t.ok(existsSync(join(root, 'docs', path)), target)
     if (anchor === undefined) continue
     const anchors = [...read(join('docs', path)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>

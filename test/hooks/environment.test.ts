@@ -1,8 +1,6 @@
 import t from 'tap'
-import type { TSchema } from 'typebox'
-import { balancerSchema, loadBalancerConfig } from '../../balancer/config.ts'
+import { loadBalancerConfig } from '../../balancer/config.ts'
 import { balancerObjects } from '../../hooks/composite/children/balancer-objects.ts'
-import { balancerSpec } from '../../hooks/composite/spec/balancer-spec.ts'
 import { decide } from '../../hooks/decorator/inject.ts'
 import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { membersAt } from '../../lib/routing/discovery/endpoints.ts'
@@ -128,20 +126,4 @@ t.test('a balancer starts with what it is given', async t => {
   })
   const made = { target: 'chat', targetUID: 'u', backend: { service: 'members' } }
   t.match(loadBalancerConfig(env(made)), { SERVICE: 'team/members', TARGET: 'team/chat' }, 'one that we have made')
-})
-
-t.test('the numbers that a WebSocketBalancer may say are those that a balancer takes', async t => {
-  type Bounds = TSchema & { minimum?: number; maximum?: number; default?: number; description?: string }
-  const { rebalance, drainSeconds } = balancerSpec.properties
-  const pairs: [string, Bounds][] = [
-    ['MAX_MOVES_PER_SECOND', rebalance.properties.maxMovesPerSecond],
-    ['REBALANCE_DELAY_SECONDS', rebalance.properties.delaySeconds],
-    ['SHUTDOWN_SECONDS', drainSeconds],
-  ]
-  const settings = balancerSchema.properties as Record<string, Bounds>
-  for (const [name, { minimum, maximum, description }] of pairs) {
-    t.match(settings[name], { minimum, maximum }, name)
-    // The hooks always say how long a balancer may take.
-    if (name !== 'SHUTDOWN_SECONDS') t.match(description, `; ${settings[name]?.default} if absent.`, name)
-  }
 })

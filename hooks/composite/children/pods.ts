@@ -6,7 +6,6 @@ import { DEFAULTS } from '../../annotations/annotations.ts'
 import type { Rendering } from '../../config.ts'
 import {
   fromPod,
-  literal,
   PROGRAM_ARGS,
   probes,
   restrictedContainer,
@@ -16,6 +15,7 @@ import {
 import type { BalancerSpec } from '../spec/balancer-spec.ts'
 import { backendService } from '../spec/read-spec.ts'
 import { resourcesOf } from '../spec/resources.ts'
+import { fieldVariables } from '../variables/balancer-fields.ts'
 import { type ChildMetadata, CONTAINER, PORT_NAME, selector } from './child-names.ts'
 
 /** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
@@ -99,18 +99,7 @@ function container(
         DISCOVERY: 'kubernetes',
         SERVICE: `${namespace}/${backendService(spec)}`,
         TARGET: targetOf(namespace, spec),
-        ROUTING_KEY: literal(spec.routing?.key),
-        ON_MISSING_KEY: spec.routing?.onMissing,
-        REHOME: spec.rehome,
-        REHOME_HELLO: spec.rehomeHello,
-        REBALANCE: spec.rebalance?.policy,
-        REBALANCE_DELAY_SECONDS: spec.rebalance?.delaySeconds,
-        MAX_MOVES_PER_SECOND: spec.rebalance?.maxMovesPerSecond,
-        MAX_CONNECTIONS: spec.limits?.maxConnections,
-        MAX_PAYLOAD_BYTES: spec.limits?.maxPayloadBytes,
-        SHUTDOWN_SECONDS: drain,
-        EXPOSE_TOPOLOGY: spec.exposeTopology,
-        LOG_LEVEL: spec.logLevel,
+        ...fieldVariables({ ...spec, drainSeconds: drain }),
       }),
     ],
     ...probes(),

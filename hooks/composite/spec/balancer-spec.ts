@@ -1,11 +1,14 @@
 import { type Static, Type } from 'typebox'
+import { PLAIN_HTTP_POLICIES } from '../../../lib/proxy/proxy-settings.ts'
 import { MISSING_KEY_POLICIES } from '../../../lib/routing/routing-settings.ts'
 import { LOG_LEVELS } from '../../../lib/service/log/log.ts'
 import { headlessServiceName, REBALANCES, REHOME_HELLOS, REHOMES } from '../../../lib/service/names.ts'
 import { DEFAULTS } from '../../annotations/annotations.ts'
+import { REBALANCE } from '../variables/balancer-fields.ts'
+import { fieldDescription, integerFields } from '../variables/variable-schema.ts'
 import { affinity } from './affinity-spec.ts'
 import { rules } from './cel.ts'
-import { limits } from './limits-spec.ts'
+import { keepAlive, limits, timeouts } from './limits-spec.ts'
 import { nodeSelector, tolerations } from './nodes-spec.ts'
 import { imagePullSecrets, podLabels, priorityClassName } from './pod-spec.ts'
 import { resources } from './resources-spec.ts'
@@ -94,20 +97,7 @@ export const balancerSpec = Type.Object(
                 'gradual (they are moved, paced), on-reconnect (they go there when they connect again) or "off" (only when they connect again and have no other connection left; in YAML in quotes); gradual if absent.',
             }),
           ),
-          maxMovesPerSecond: Type.Optional(
-            Type.Integer({
-              minimum: 1,
-              maximum: 100_000,
-              description: 'Most clients that one balancer moves in a second for this; 50 if absent.',
-            }),
-          ),
-          delaySeconds: Type.Optional(
-            Type.Integer({
-              minimum: 0,
-              maximum: 3600,
-              description: 'How long the members must stay the same before anybody is moved; 10 if absent.',
-            }),
-          ),
+          ...integerFields(REBALANCE),
         },
         { description: 'Users who belong to another pod although theirs stays, since pods were added.' },
       ),
@@ -128,6 +118,10 @@ export const balancerSpec = Type.Object(
     logLevel: Type.Optional(Type.Enum(LOG_LEVELS, { description: 'Log level of the balancer; info if absent.' })),
     service: Type.Optional(service),
     limits: Type.Optional(limits),
+    timeouts: Type.Optional(timeouts),
+    keepAlive: Type.Optional(keepAlive),
+    plainHttp: Type.Optional(Type.Enum(PLAIN_HTTP_POLICIES, { description: fieldDescription('PLAIN_HTTP') })),
+    ...integerFields({ workers: 'WORKERS' }),
     resources: Type.Optional(resources),
     nodeSelector: Type.Optional(nodeSelector),
     tolerations: Type.Optional(tolerations),

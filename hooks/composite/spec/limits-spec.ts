@@ -1,25 +1,31 @@
 import { Type } from 'typebox'
+import { KEEP_ALIVE, LIMITS, TIMEOUTS } from '../variables/balancer-fields.ts'
+import { KEEP_ALIVE_DEFAULTS } from '../variables/keep-alive.ts'
+import { integerFields } from '../variables/variable-schema.ts'
+import { rules } from './cel.ts'
 
-/** Largest message that the sidecars let through; a balancer that let more through would help nobody. */
-const SIDECAR_MAX_PAYLOAD_BYTES = 16_777_216
+export const limits = Type.Object(integerFields(LIMITS), {
+  description: 'What the balancer refuses. The sidecars have limits of their own, by annotation of the Deployment.',
+})
 
-export const limits = Type.Object(
-  {
-    maxConnections: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 1_000_000,
-        description:
-          'Most connections of one process of a pod; further handshakes get 503. As many as its limit of open files allows if absent. A pod has a process for each core that it may use and has 192 MiB of memory for.',
-      }),
-    ),
-    maxPayloadBytes: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: SIDECAR_MAX_PAYLOAD_BYTES,
-        description: `Largest message in either direction; a larger one closes the connection with 1009. ${SIDECAR_MAX_PAYLOAD_BYTES} if absent, which is also what the sidecars allow.`,
-      }),
-    ),
-  },
-  { description: 'What the balancer refuses.' },
-)
+export const timeouts = Type.Object(integerFields(TIMEOUTS), {
+  description: 'How long the balancer waits. The sidecars have times of their own, by annotation of the Deployment.',
+})
+
+const pingRule = (side: keyof typeof KEEP_ALIVE_DEFAULTS) => {
+  const value = (what: 'Ping' | 'Idle', fallback: number) => {
+    const field = `self.${side}${what}Seconds`
+    return `(has(${field}) ? ${field} : ${fallback})`
+  }
+  const { pingSeconds, idleSeconds } = KEEP_ALIVE_DEFAULTS[side]
+  const [ping, idle] = [value('Ping', pingSeconds), value('Idle', idleSeconds)]
+  return [
+    `${idle} == 0 || (${ping} > 0 && ${ping} < ${idle})`,
+    `${side}PingSeconds (${pingSeconds} if absent) must be above 0 and below ${side}IdleSeconds (${idleSeconds} if absent)`,
+  ] as const
+}
+
+export const keepAlive = Type.Object(integerFields(KEEP_ALIVE), {
+  description: 'When a side that says nothing is asked whether it is there, and when it counts as gone.',
+  ...rules(pingRule('client'), pingRule('upstream')),
+})

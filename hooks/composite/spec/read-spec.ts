@@ -2,6 +2,7 @@ import { Errors } from 'typebox/value'
 import { parseRoutingKey } from '../../../lib/routing/key/routing-key.ts'
 import { balancerChildName, headlessServiceName } from '../../../lib/service/names.ts'
 import { isServiceName } from '../../annotations/values.ts'
+import { keepAliveProblems } from '../variables/keep-alive.ts'
 import { type BalancerSpec, balancerSpec } from './balancer-spec.ts'
 import { resourcesOf } from './resources.ts'
 
@@ -21,6 +22,8 @@ export function readSpec(name: string, given: unknown): SpecResult {
   if (!isServiceName(child)) problems.push(`metadata.name: ${child} is no valid name of a Service`)
   if (problems.length > 0) return { ok: false, message: `${problems.slice(0, MAX_PROBLEMS).join('; ')}.` }
   const spec = given as BalancerSpec
+  const silence = keepAliveProblems(spec.keepAlive)
+  if (silence.length > 0) return { ok: false, message: `${silence.join('; ')}.` }
   try {
     if (spec.routing?.key !== undefined) parseRoutingKey(spec.routing.key)
   } catch (error) {

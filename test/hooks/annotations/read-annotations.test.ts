@@ -1,7 +1,10 @@
 import t from 'tap'
 import { balancerSchema } from '../../../balancer/config.ts'
+import type { Annotation } from '../../../hooks/annotations/annotation.ts'
 import { ANNOTATIONS, WRITTEN } from '../../../hooks/annotations/annotations.ts'
 import { readSettings } from '../../../hooks/annotations/read-annotations.ts'
+import { BALANCER_FIELDS } from '../../../hooks/composite/variables/balancer-fields.ts'
+import { variableSchema } from '../../../hooks/composite/variables/variable-schema.ts'
 import { sidecarSchema } from '../../../sidecar/config.ts'
 
 t.test('reads what is annotated and nothing else', async t => {
@@ -58,26 +61,14 @@ t.test('the table agrees with itself and with the programs', async t => {
   for (const [name, { values, fallback, description }] of Object.entries(ANNOTATIONS)) {
     t.ok(values && fallback && description, name)
   }
-  const sidecar = {
-    route: 'ROUTE',
-    deliver: 'DELIVER',
-    'sender-replies': 'SENDER_REPLIES',
-    'sender-idle-seconds': 'SENDER_IDLE_SECONDS',
-    'max-sender-connections': 'MAX_SENDER_CONNECTIONS',
-    'recipient-field': 'RECIPIENT_FIELD',
-    receipts: 'RECEIPTS',
-    'drain-seconds': 'DRAIN_SECONDS',
-    'expose-topology': 'EXPOSE_TOPOLOGY',
-    'log-level': 'LOG_LEVEL',
-  } as const
-  const balancer = { rehome: 'REHOME', 'rehome-hello': 'REHOME_HELLO', rebalance: 'REBALANCE' } as const
-  for (const [schema, variables] of [
-    [sidecarSchema, sidecar],
-    [balancerSchema, balancer],
-  ] as const) {
-    for (const [name, variable] of Object.entries(variables)) {
-      const { default: fallback } = (schema.properties as Record<string, { default?: unknown }>)[variable] ?? {}
-      t.equal(ANNOTATIONS[name as keyof typeof ANNOTATIONS].fallback, String(fallback), name)
+  for (const [name, { fallback, sidecar, field }] of Object.entries(ANNOTATIONS) as [string, Annotation<unknown>][]) {
+    const variables = [
+      [sidecarSchema, sidecar],
+      // The hooks always say how long a balancer may take.
+      [balancerSchema, field === 'drainSeconds' ? undefined : BALANCER_FIELDS[field as keyof typeof BALANCER_FIELDS]],
+    ] as const
+    for (const [schema, variable] of variables) {
+      if (variable !== undefined) t.equal(fallback, String(variableSchema(schema, variable).default), name)
     }
   }
 })
