@@ -164,10 +164,11 @@ t.test('a setting of the sidecar takes it, one of the balancer alone does not', 
   samples.set('app-port', '8080')
   samples.set('headless-service', 'ws-proxy-headless')
   samples.set('sidecar-memory-request', '32Mi')
+  const plain = settle(fresh())
   for (const name of Object.keys(ANNOTATIONS)) {
     // Where pings are off, an idle time alone is refused.
     const needed = name.replace(/^(app|sidecar-client)-idle-/, '$1-ping-')
-    const before = settle(fresh(needed === name ? {} : { [`ws.operator/${needed}`]: samples.get(needed)! }))
+    const before = needed === name ? plain : settle(fresh({ [`ws.operator/${needed}`]: samples.get(needed)! }))
     const set = change(before, next => {
       annotations(next)[`ws.operator/${name}`] = samples.get(name)!
     })
