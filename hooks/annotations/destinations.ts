@@ -1,10 +1,10 @@
 import { balancerSchema } from '../../balancer/config.ts'
-import { ANNOTATIONS, type AnnotationName, type Settings } from './annotations.ts'
 import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
 import { BALANCER_FIELDS, setField } from '../composite/variables/balancer-fields.ts'
 import { variableSchema } from '../composite/variables/variable-schema.ts'
 import { literal } from '../sidecar/container-defaults.ts'
 import type { AnnotatedField, Annotation, SidecarVariable } from './annotation.ts'
+import { ANNOTATIONS, type AnnotationName, type Settings } from './annotations.ts'
 
 const DECLARED: readonly (readonly [AnnotationName, Annotation<unknown>])[] = Object.entries(ANNOTATIONS) as [
   AnnotationName,
