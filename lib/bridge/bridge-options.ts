@@ -2,6 +2,7 @@ import type { MemoryAccount } from '../service/memory/budget.ts'
 import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
 import type { FirstText } from '../websocket/first-message.ts'
 import type { Direction, Message } from '../websocket/message.ts'
+import type { WholeMessages } from './partial-message.ts'
 import type { Side } from './socket/socket-handler.ts'
 
 /**
@@ -25,6 +26,8 @@ export interface OptionsOf<B> {
   readonly slowAfter: number
   /** Finds addressed messages, in the directions that have any. */
   readonly find?: Readonly<Partial<Record<Direction, AddressFinder>>>
+  /** The directions in which nothing of a message passes before all of it has come, within limits. */
+  readonly whole?: Readonly<Partial<Record<Direction, WholeMessages>>>
   /** Sweeps for which a message may be held, 0 for any number. */
   readonly holdFor?: number
   /** Whether a message to this recipient is taken out of the stream; then it goes to `onAddressed`. */
@@ -80,7 +83,7 @@ export interface BridgeEnd {
 /** How an upstream ended: with this close code, or without a close frame (1006). */
 export interface Loss {
   readonly code: number
-  /** It had sent a part of a message, which no other upstream can complete. */
+  /** The client has a part of a message, which no other upstream can complete. */
   readonly midMessage: boolean
 }
 

@@ -96,9 +96,15 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   }
 
   #pipe(direction: Direction, source: Socket, target: Socket, first?: FirstText): Pipe {
-    const { maxMessageBytes, find } = this.#options
+    const { maxMessageBytes, find, whole } = this.#options
     const secret = this.#extras?.secret?.[FROM[direction]]
-    return new Pipe(direction, source, target, this, { maxMessageBytes, find: find?.[direction], secret, first })
+    return new Pipe(direction, source, target, this, {
+      maxMessageBytes,
+      find: find?.[direction],
+      secret,
+      whole: whole?.[direction],
+      first,
+    })
   }
 
   /** Begins to pass what both sides send, first what they have sent already. */
@@ -296,8 +302,11 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     if (welcome) socket.write(encodeFrame(OPCODE.PING, welcome, nextMask()))
     const hello = this.#extras?.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
-    if (orphaned) depart(outbound.source)
-    else this.#retiring = new Retiring(outbound, this, lingerMs)
+    if (orphaned) {
+      // Nobody can complete what it had begun to say.
+      outbound.abandon()
+      depart(outbound.source)
+    } else this.#retiring = new Retiring(outbound, this, lingerMs)
     if (rest.length > 0) this.receive('upstream', rest)
     this.#go('client')
     this.#regulate('upstream')
@@ -396,7 +405,7 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
   /** Whether a side is read and does not end its message. */
   #holdsTooLong(side: Side): boolean {
     const { holdFor = 0 } = this.#options
-    return !this.#flow.stops(side) && this.#pipes[side].ageOfHeld() > holdFor && holdFor > 0
+    return !this.#flow.stops(side) && this.#pipes[side].age() > holdFor && holdFor > 0
   }
 
   #ping(side: Side): void {

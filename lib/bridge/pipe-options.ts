@@ -1,6 +1,7 @@
 import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
 import type { FirstText } from '../websocket/first-message.ts'
 import type { Message } from '../websocket/message.ts'
+import type { WholeMessages } from './partial-message.ts'
 
 /** What a pipe tells of the stream that goes through it; `P` is the pipe. */
 export interface ListenerOf<P> {
@@ -33,6 +34,8 @@ export interface PipeOptions {
   readonly find?: AddressFinder | undefined
   /** Pings of the source that begin with it are control pings. */
   readonly secret?: Buffer | undefined
+  /** Where nothing of a message passes before all of it has come. Not together with `find`. */
+  readonly whole?: WholeMessages | undefined
   /** Sees the messages until it has what it is for. */
   readonly first?: FirstText | undefined
 }

@@ -7,6 +7,7 @@ import { nextMask } from '../websocket/mask.ts'
 import type { Direction, Message } from '../websocket/message.ts'
 import { Held, mayBeAddressed } from '../websocket/message-buffer.ts'
 import { Insertions } from './injection-queue.ts'
+import { PartialMessage } from './partial-message.ts'
 import type { ListenerOf, PipeOptions } from './pipe-options.ts'
 import { gather } from './socket/batch-writes.ts'
 import { writeLent } from './socket/read-buffer.ts'
@@ -40,6 +41,10 @@ export class Pipe {
   #first: FirstText | undefined
   readonly #insertions = new Insertions()
   #held: Held | undefined
+  /** Of the message that the source is in the middle of, where messages pass only whole. */
+  readonly #partial: PartialMessage | undefined
+  /** Up to where the chunk that is gone through is whole messages. */
+  #boundary = 0
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
   /** The source's close frame, while it may not pass. */
@@ -71,6 +76,7 @@ export class Pipe {
     this.#find = options.find
     this.#controls = new ControlFrames(options.secret)
     this.#first = options.first
+    this.#partial = options.whole && new PartialMessage(options.whole)
   }
 
   /** Bytes that wait to be written to the target, with what it costs that they are in pieces. */
@@ -87,7 +93,7 @@ export class Pipe {
 
   /** Bytes that are in our memory because of this stream. */
   get heldBytes(): number {
-    return this.queuedBytes + this.stashedBytes + (this.#held?.bytes ?? 0)
+    return this.queuedBytes + this.stashedBytes + (this.#held?.bytes ?? 0) + (this.#partial?.bytes ?? 0)
   }
 
   /**
@@ -130,7 +136,7 @@ export class Pipe {
   stop(): void {
     if (this.stopped || this.#stopping || this.#opaque) return
     this.#stopping = true
-    if (this.#betweenMessages && !this.#held) this.#halt(undefined)
+    if (this.#atEnd) this.#halt(undefined)
   }
 
   /**
@@ -166,7 +172,7 @@ export class Pipe {
   }
 
   get #isPausedHere(): boolean {
-    return this.#paused && !this.#opaque && !this.#farewell && !this.#held && this.#betweenMessages
+    return this.#paused && !this.#opaque && !this.#farewell && this.#atEnd
   }
 
   #keepRest(chunk: Buffer): void {
@@ -179,6 +185,7 @@ export class Pipe {
   finish(): void {
     while (this.#stash.length > 0 && !this.stopped) this.resume()
     this.#passHeld()
+    this.#passPartial()
     for (const bytes of this.#controls.take()) this.#write(bytes)
     if (this.#carry) this.#write(this.#carry)
     this.#carry = undefined
@@ -189,6 +196,7 @@ export class Pipe {
   abandon(): void {
     this.#ended = true
     this.#release()
+    this.#partial?.take()
     this.#insertions.dismiss()
   }
 
@@ -232,6 +240,7 @@ export class Pipe {
 
   /** Lets the source's close frame pass, which the listener has kept; {@link go} lets what has come after it. */
   passClose(): void {
+    this.#passPartial()
     for (const bytes of this.#closeFrame ?? []) this.#write(bytes)
     this.#closeFrame = undefined
   }
@@ -247,11 +256,18 @@ export class Pipe {
 
   /** Of a message that is held nothing has passed: only a control frame can be half way. */
   get #betweenFrames(): boolean {
+    if (this.#partial?.any) return true
     return this.#held ? !this.#inControlFrame : this.#reader.betweenFrames
   }
 
   get #betweenMessages(): boolean {
+    if (this.#partial?.any) return true
     return this.#held ? !this.#inControlFrame : this.#reader.betweenMessages
+  }
+
+  /** Whether the source is between two messages, and nothing of the last one waits here. */
+  get #atEnd(): boolean {
+    return this.#held === undefined && this.#reader.betweenMessages
   }
 
   get #inControlFrame(): boolean {
@@ -262,6 +278,7 @@ export class Pipe {
   #skim(chunk: Buffer): void {
     const reader = this.#reader
     let offset = 0
+    this.#boundary = 0
     while (offset < chunk.length) {
       const before = offset
       const step = reader.read(chunk, before)
@@ -270,6 +287,7 @@ export class Pipe {
         return
       }
       offset = reader.position
+      if (this.#partial && reader.betweenMessages) this.#boundary = offset
       if (reader.opcode >= OPCODE.CLOSE && this.#controls.looksAt(reader, step)) {
         this.#pass(chunk, 0, before)
         this.#walk(chunk, this.#keepControl(chunk, before, offset, step), offset)
@@ -277,7 +295,7 @@ export class Pipe {
       }
     }
     if (reader.inHeader) this.#cut(chunk, 0)
-    else this.#write(chunk)
+    else this.#pass(chunk, 0, chunk.length)
   }
 
   /** Keeps back the beginning of a header. */
@@ -298,6 +316,7 @@ export class Pipe {
     const chunk = this.#carry ? Buffer.concat([this.#carry, received]) : received
     this.#carry = undefined
     let offset = start
+    if (start === 0) this.#boundary = 0
     while (offset < chunk.length) {
       // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
       if (this.#closeFrame && !this.#ended) {
@@ -311,6 +330,7 @@ export class Pipe {
         return
       }
       offset = reader.position
+      if (this.#partial && reader.betweenMessages) this.#boundary = offset
       if (reader.inHeader) {
         this.#cut(chunk, passed)
         return
@@ -350,7 +370,7 @@ export class Pipe {
         passed = offset
         this.#settle()
       }
-      if (this.#stopping && this.#betweenMessages && !this.#held) {
+      if (this.#stopping && this.#atEnd) {
         this.#pass(chunk, passed, offset)
         this.#halt(offset < chunk.length ? chunk.subarray(offset) : undefined)
         return
@@ -406,8 +426,9 @@ export class Pipe {
     return verdict === 'too_large' ? start : end
   }
 
-  /** For how many steps of the clock a message has been held; to be asked once for each in which the source is read. */
-  ageOfHeld(): number {
+  /** A step of the clock in which the source is read. @returns for how many of them a message has been held */
+  age(): number {
+    if (this.#partial?.age()) this.#passPartial()
     return this.#held ? ++this.#held.age : 0
   }
 
@@ -423,6 +444,11 @@ export class Pipe {
     if (frames) this.#write(frames)
   }
 
+  #passPartial(): void {
+    const frames = this.#partial?.take()
+    if (frames) this.#write(frames)
+  }
+
   #keepControl(chunk: Buffer, start: number, end: number, step: number): number {
     const frame = this.#controls.keep(this.#reader, chunk, start, end, step)
     if (frame && this.#passes(frame)) for (const bytes of frame.frames) this.#write(bytes)
@@ -434,7 +460,10 @@ export class Pipe {
     switch (kind) {
       case 'close':
         this.closedBySource = true
-        if (this.listener.onCloseFrame(this, payload)) return true
+        if (this.listener.onCloseFrame(this, payload)) {
+          this.#passPartial()
+          return true
+        }
         this.#closeFrame = frames
         return false
       case 'control':
@@ -461,7 +490,8 @@ export class Pipe {
     }
     // Whoever is at the other end answers this, as they would without us (RFC 6455 §7.1.7).
     this.#passHeld()
-    this.#pass(chunk, passed, chunk.length)
+    this.#passPartial()
+    this.#writePart(chunk, passed, chunk.length)
     this.#insertions.dismiss()
   }
 
@@ -481,6 +511,28 @@ export class Pipe {
   }
 
   #pass(chunk: Buffer, start: number, end: number): void {
+    if (this.#partial && !this.#ended) this.#passWhole(this.#partial, chunk, start, end)
+    else this.#writePart(chunk, start, end)
+  }
+
+  /** Passes what is whole messages, and keeps the part of the next one, as long as that can be kept. */
+  #passWhole(partial: PartialMessage, chunk: Buffer, start: number, end: number): void {
+    // What comes after the range was taken out of the stream.
+    const boundary = Math.min(end, Math.max(start, this.#boundary))
+    if (boundary > start) {
+      const before = partial.end()
+      if (before) this.#write(before)
+      this.#writePart(chunk, start, boundary)
+    }
+    if (boundary >= end) return
+    const { fin, opcode, messageBytes, remaining } = this.#reader
+    const missing = fin && opcode < OPCODE.CLOSE ? remaining : undefined
+    if (partial.keep(chunk, boundary, end, { declared: messageBytes, missing })) return
+    this.#passPartial()
+    this.#writePart(chunk, boundary, end)
+  }
+
+  #writePart(chunk: Buffer, start: number, end: number): void {
     if (end > start) this.#write(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end))
   }
 

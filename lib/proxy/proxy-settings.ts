@@ -39,7 +39,7 @@ const limits = {
     maximum: 1_073_741_824,
     default: 262_144,
     description:
-      'Bytes that may wait for a slow reader on one connection before the fast side is no longer read; fewer while memory is short.',
+      'Bytes that may wait for a slow reader on one connection before the fast side is no longer read; fewer while memory is short. In a balancer also the largest message of the app that passes only whole, so that a pod that is killed within it costs no client its connection.',
   }),
   MEMORY_BUDGET_BYTES: Type.Integer({
     minimum: 0,

@@ -16,6 +16,7 @@ import { memoryReader } from '../service/memory/cgroup.ts'
 import { memoryMetrics } from '../service/memory/metrics.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { ERROR_HEADER } from '../service/names.ts'
+import { SharedRoom } from '../websocket/byte-allowance.ts'
 import { CLOSE } from '../websocket/close-codes.ts'
 import { fieldOf, type ResponseHead } from '../websocket/response-head.ts'
 import { answerOf, sayAndEnd } from './error-response.ts'
@@ -61,6 +62,8 @@ export interface ProxyOptions<C>
   readonly memory?: MemoryBudget
   /** Processes that share the memory of the container. */
   readonly processes?: number
+  /** Whether upstreams are replaced: one that is cut off then leaves no part of a message with the client, within limits. */
+  readonly replacesUpstreams?: boolean
   /** Whether a plain request is for routes of the program itself, not for an upstream. */
   readonly isOwn?: (request: IncomingMessage) => boolean
   /** Whether a handshake is for a listener of the program itself, not for an upstream. */
@@ -121,6 +124,9 @@ const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
 /** What a connection takes that does nothing: both its sockets, in the kernel too. */
 const CONNECTION_BYTES = 20_480
+
+/** Part of the memory for messages of upstreams that have not come to their end. */
+const PARTIAL_SHARE = 1 / 8
 
 /** The settings of what a sweep looks at are in seconds. */
 const SWEEP_INTERVAL_MS = 1000
@@ -258,6 +264,14 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     ...(options.onControl && { onControl: options.onControl.bind(options) }),
     ...(options.onLost && { onLost: options.onLost.bind(options) }),
+    ...(options.replacesUpstreams && {
+      whole: {
+        outbound: {
+          maxBytes: config.MAX_QUEUE_BYTES,
+          room: new SharedRoom(memory.bytes * PARTIAL_SHARE, memory.accounts.held),
+        },
+      },
+    }),
     onClosed(bridge, end) {
       bridges.delete(bridge)
       counters.ended(end.cause)

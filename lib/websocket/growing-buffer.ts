@@ -24,14 +24,17 @@ export class GrowingBuffer {
 
   /** Appends a copy of a part of a chunk. @param most as in {@link capacityWith} */
   append(chunk: Buffer, start: number, end: number, most?: number): void {
-    const capacity = this.capacityWith(end - start, most)
-    if (capacity > this.capacity) {
-      // Not from the pool that small buffers share: this may last.
-      const memory = Buffer.allocUnsafeSlow(capacity)
-      this.#memory.copy(memory, 0, 0, this.length)
-      this.#memory = memory
-    }
+    this.reserve(this.capacityWith(end - start, most))
     this.length += chunk.copy(this.#memory, this.length, start, end)
+  }
+
+  /** Takes memory for so many bytes in all, if it has less. */
+  reserve(capacity: number): void {
+    if (capacity <= this.capacity) return
+    // Not from the pool that small buffers share: this may last.
+    const memory = Buffer.allocUnsafeSlow(capacity)
+    this.#memory.copy(memory, 0, 0, this.length)
+    this.#memory = memory
   }
 
   /** All bytes so far; not a copy. */

@@ -1,10 +1,6 @@
 import type { AddressFinder, Unparsed } from './addressing/address-finder.ts'
-import type { Room } from './byte-allowance.ts'
+import { CountedBuffer } from './counted-buffer.ts'
 import { applyMask, FrameReader, STEP } from './frames.ts'
-import { GrowingBuffer } from './growing-buffer.ts'
-
-/** What a held message costs beyond its bytes, for the objects that look after it: an estimate, on the safe side. */
-const OVERHEAD_BYTES = 2048
 
 /** `hold`: go on. `whole`: it has ended. `pass`: it is not addressed. Else why it cannot be held any longer. */
 export type Verdict = 'hold' | 'whole' | 'pass' | 'no_room' | Unparsed
@@ -17,23 +13,21 @@ export class Held {
   /** Steps of the clock for which it has been held. */
   age = 0
   readonly #finder: AddressFinder
-  readonly #room: Room
   readonly #scan
-  readonly #frames = new GrowingBuffer()
+  readonly #frames: CountedBuffer
   #payloadBytes = 0
   /** Of the first header: only those of further frames count towards the size of the message. */
   #headerBytes = 0
-  #taken = 0
 
   constructor(finder: AddressFinder) {
     this.#finder = finder
-    this.#room = finder.room
+    this.#frames = new CountedBuffer(finder.room)
     this.#scan = finder.begin()
   }
 
   /** Memory that it takes. */
   get bytes(): number {
-    return this.#taken
+    return this.#frames.bytes
   }
 
   /**
@@ -46,8 +40,8 @@ export class Held {
     this.#headerBytes ||= end - start
     const size = this.#frames.length + end - start + remaining - this.#headerBytes
     if (size > maxBytes) return 'too_large'
-    if (!this.#reserve(end - start, reader.fin ? size + this.#headerBytes : undefined)) return 'no_room'
-    this.#frames.append(chunk, start, end, reader.fin ? size + this.#headerBytes : undefined)
+    const most = reader.fin ? size + this.#headerBytes : undefined
+    if (!this.#frames.append(chunk, start, end, most)) return 'no_room'
     if (step === STEP.MORE || step === STEP.END) {
       this.#payloadBytes += end - start
       const phase = reader.length - remaining - (end - start)
@@ -55,17 +49,6 @@ export class Held {
         return this.#scan.tooDeep ? 'too_deep' : 'pass'
     }
     return reader.message === 0 ? 'whole' : 'hold'
-  }
-
-  #reserve(more: number, most: number | undefined): boolean {
-    const capacity = this.#frames.capacityWith(more, most)
-    if (this.#taken > 0 && capacity === this.#frames.capacity) return true
-    // The old memory is there until its bytes have been copied, and some time after that.
-    const bytes = this.#taken === 0 ? capacity + OVERHEAD_BYTES : capacity
-    if (!this.#room.take(bytes, this.#taken)) return false
-    this.#room.give(this.#frames.capacity)
-    this.#taken += bytes - this.#frames.capacity
-    return true
   }
 
   /** Its payload, unmasked; a copy. */
@@ -91,9 +74,7 @@ export class Held {
 
   /** Gives up what is held, as it came. To be called once. */
   release(): Buffer {
-    this.#room.give(this.#taken)
-    this.#taken = 0
-    return this.#frames.view()
+    return this.#frames.release()
   }
 }
 

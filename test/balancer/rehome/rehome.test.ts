@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import { type App, startApp } from '../../helpers/app.ts'
@@ -201,4 +202,34 @@ t.test('an app that drops a handshake, or takes its time, is no reason to pass i
   app.http.off('upgrade', drop)
   const client = await connect(t, balancer.port, { user })
   t.equal(client.response.headers['x-ws-operator-upstream-host'], sidecars[0]?.name)
+})
+
+t.test('connections between balancer and sidecar that are cut within a message: no client loses its own', async t => {
+  const large = 'x'.repeat(100_000)
+  const halves = new Map<string, () => void>()
+  const app = await startApp(t, {
+    onConnection(socket, { headers }) {
+      socket.on('message', (data: Buffer) => socket.send(`${data}`))
+      // In pieces: what the cut leaves in the balancer is a part of a message, on whatever machine.
+      halves.set(String(headers['ws-user-id']), () => socket.send(large, { fin: false }))
+    },
+  })
+  const { balancer, sidecars } = await startStack(t, [app])
+  const [sidecar] = sidecars as [Running]
+  const cuttable = new Set<Socket>()
+  sidecar.service.app.server.on('connection', (socket: Socket) => cuttable.add(socket))
+  const users = Array.from({ length: 10 }, (_, n) => `user-${n}`)
+  const clients = await Promise.all(users.map(user => connect(t, balancer.port, { user })))
+  await waitFor(() => halves.size === users.length, 'all are there')
+  const held = () => balancer.metric('memory_used_bytes', { kind: 'held' })
+  for (const send of halves.values()) send()
+  await waitFor(async () => (await held()) >= users.length * large.length, 'the balancer has a part of each message')
+  for (const socket of cuttable) socket.resetAndDestroy()
+  await waitFor(async () => (await moved(balancer, 'crash')) === users.length, 'all have another connection')
+  t.equal(await held(), 0)
+  for (const client of clients) t.equal(await ask(client, 'still there'), 'still there')
+  t.strictSame(
+    clients.map(client => client.texts),
+    users.map(() => ['still there']),
+  )
 })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
-import { OPCODE } from '../../../lib/websocket/frames.ts'
+import { encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { type App, type Connection, connect, dialAgain, handOver, startApp, startChain, TIMES, until } from './chain.ts'
 
@@ -91,7 +91,9 @@ t.test('what the old app still answers comes between the messages of the new one
 
 t.test('a message of ours waits for the end of the one that the old upstream is sending', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  const chain = await startChain(t, a)
+  // Larger than what is kept until it is whole.
+  const rest = 'x'.repeat(2000)
+  const chain = await startChain(t, a, false, { MAX_QUEUE_BYTES: '1024' })
   const { socket, received, closes } = await connect(t, chain.url)
   const { bridge } = chain.connections[0] as Connection
   const pings: string[] = []
@@ -100,19 +102,19 @@ t.test('a message of ours waits for the end of the one that the old upstream is 
   const [old] = a.sockets
   const raw = (old as unknown as { _socket: Socket })._socket
   t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, lingerMs: 20_000 }), 'moved')
-  // The first half of a text frame of ten bytes.
+  const frame = encodeFrame(OPCODE.TEXT, Buffer.from(`first${rest}`))
   const { _socket: end } = socket as unknown as { _socket: Socket }
   const before = end.bytesRead
-  raw.write(Buffer.concat([Buffer.of(0x81, 10), Buffer.from('first')]))
-  await until(() => end.bytesRead === before + 7)
+  raw.write(frame.subarray(0, 9))
+  await until(() => end.bytesRead === before + 9)
   const ours = bridge.send('client', { data: Buffer.from('ours'), binary: false })
   const ping = bridge.control('client', OPCODE.PING, Buffer.from('here'))
   socket.send('x')
-  raw.write('other')
+  raw.write(frame.subarray(9))
   t.equal(await ours, 'sent')
   t.ok(await ping)
   await until(() => received.length === 3 && pings.length === 1)
-  t.strictSame([received, pings, closes], [['firstother', 'ours', 'b x'], ['here'], []])
+  t.strictSame([received, pings, closes], [[`first${rest}`, 'ours', 'b x'], ['here'], []])
 })
 
 t.test('a pong of the client says nothing of what the upstream has read', async t => {
@@ -155,6 +157,34 @@ t.test(
     t.strictSame(closes, [])
   },
 )
+
+t.test('an upstream that is cut off within a message leaves no part of it with the client, which goes on', async t => {
+  const frame = encodeFrame(OPCODE.TEXT, Buffer.from('x'.repeat(2000)))
+  for (const [limit, midMessage] of [
+    [2000, false],
+    [1999, true],
+  ] as const) {
+    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+    const chain = await startChain(t, a, true, { MAX_QUEUE_BYTES: String(limit) })
+    const { socket, received, closes } = await connect(t, chain.url)
+    const connection = chain.connections[0] as Connection
+    await until(() => a.sockets.size === 1)
+    const [raw] = [...a.sockets].map(upstream => (upstream as unknown as { _socket: Socket })._socket)
+    const upstream = connection.bridge.socket('upstream')
+    const before = upstream.bytesRead
+    raw?.write(Buffer.concat([encodeFrame(OPCODE.TEXT, Buffer.from('whole')), frame.subarray(0, 1000)]))
+    await until(() => received.length === 1 && upstream.bytesRead === before + 1007)
+    raw?.resetAndDestroy()
+    await until(() => chain.losses.length === 1)
+    t.strictSame(chain.losses, [{ code: 1006, midMessage }], `${limit} bytes may be kept`)
+    if (midMessage) continue
+    t.equal(await handOver(connection, b), 'moved')
+    t.equal(connection.bridge.heldBytes, 0, 'what was kept is given up')
+    socket.send('next')
+    await until(() => received.length === 2)
+    t.strictSame([received, closes], [['whole', 'b next'], []])
+  }
+})
 
 t.test('a client that floods while it has no upstream is not read: it has to wait, and nothing is lost', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])

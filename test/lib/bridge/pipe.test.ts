@@ -8,7 +8,7 @@ import { type Control, controlSecret, decodeControl, encodeControl } from '../..
 import { AddressFinder } from '../../../lib/websocket/addressing/address-finder.ts'
 import { SharedRoom } from '../../../lib/websocket/byte-allowance.ts'
 import { FirstText } from '../../../lib/websocket/first-message.ts'
-import { encodeClose, encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
+import { encodeClose, encodeFrame, FrameReader, OPCODE } from '../../../lib/websocket/frames.ts'
 import type { Direction, Message } from '../../../lib/websocket/message.ts'
 
 const finderIn = (room: SharedRoom, maxBytes = 1_048_576) =>
@@ -42,6 +42,8 @@ interface Given {
   readonly takes?: (recipient: string) => boolean
   readonly room?: SharedRoom
   readonly maxAddressed?: number
+  /** Bytes up to which a message passes only whole; its memory is of `room`. */
+  readonly whole?: number
   /** Whether the pipe is paused with each message that is taken. */
   readonly pauses?: boolean
 }
@@ -82,7 +84,7 @@ function run(direction: Direction, given: Given = {}): Run {
     replace = false,
     takes = () => true,
   } = given
-  const { room = new SharedRoom(48 << 20), maxAddressed } = given
+  const { room = new SharedRoom(48 << 20), maxAddressed, whole } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -130,7 +132,13 @@ function run(direction: Direction, given: Given = {}): Run {
       onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
       onStopped: () => void run.stops++,
     },
-    { maxMessageBytes: limit, find: find ? finderIn(room, maxAddressed) : undefined, secret, first },
+    {
+      maxMessageBytes: limit,
+      find: find ? finderIn(room, maxAddressed) : undefined,
+      whole: whole === undefined ? undefined : { maxBytes: whole, room },
+      secret,
+      first,
+    },
   )
   const run: Run = Object.assign(result, { pipe })
   return run
@@ -662,12 +670,12 @@ t.test('also where the connection is closed already, nothing of it passes', asyn
 
 t.test('steps of the clock are counted for a message that is held', async t => {
   const { pipe } = run('inbound', { find: true })
-  t.equal(pipe.ageOfHeld(), 0)
+  t.equal(pipe.age(), 0)
   pipe.push(large.subarray(0, 100))
-  t.strictSame([pipe.ageOfHeld(), pipe.ageOfHeld()], [1, 2])
+  t.strictSame([pipe.age(), pipe.age()], [1, 2])
   pipe.push(large.subarray(100))
   pipe.push(large.subarray(0, 100))
-  t.equal(pipe.ageOfHeld(), 1, 'the next one is young')
+  t.equal(pipe.age(), 1, 'the next one is young')
 })
 
 t.test('what is held of a message whose target has gone is given up, and no longer counts', async t => {
@@ -764,4 +772,135 @@ t.test('a pipe that is stopped while it is paused stays stopped when the pause e
   pipe.go()
   t.equal(taken.length, 2, 'and pauses again')
   t.end()
+})
+
+/** Offsets at which no message is under way. */
+function boundariesOf(bytes: Buffer): Set<number> {
+  const reader = new FrameReader(false, Number.POSITIVE_INFINITY)
+  const boundaries = new Set([0])
+  for (let offset = 0; offset < bytes.length; offset = reader.position) {
+    reader.read(bytes, offset)
+    if (reader.betweenMessages) boundaries.add(reader.position)
+  }
+  return boundaries
+}
+
+t.test('where messages pass only whole, no part of one does; all have in the end, as they came', async () => {
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 6 }), cuts, fc.boolean(), (sent, places, waits) => {
+      const bytes = encode(sent, 'outbound')
+      const boundaries = boundariesOf(bytes)
+      const room = new SharedRoom(48 << 20)
+      const { pipe, out } = run('outbound', { whole: 100_000, room })
+      // With something to wait for, frames are gone through one by one.
+      if (waits) pipe.expectPong(Buffer.from('a pong that never comes'))
+      let pushed = 0
+      for (const chunk of cut(bytes, places)) {
+        pipe.push(chunk)
+        pushed += chunk.length
+        const passed = out().length
+        const due = Math.max(...[...boundaries].filter(place => place <= pushed))
+        // The beginning of a header is kept for itself.
+        if (passed > due || !boundaries.has(passed)) throw new Error(`${passed} of ${pushed} bytes have passed`)
+        if (passed !== due) throw new Error(`${due - passed} bytes of whole messages wait`)
+        if (!pipe.betweenMessages) throw new Error('the target is in the middle of a message')
+      }
+      if (!out().equals(bytes)) throw new Error('other bytes')
+      if (room.bytes !== 0) throw new Error(`${room.bytes} bytes stay taken`)
+    }),
+    { seed: 17, numRuns: 300 },
+  )
+})
+
+t.test(
+  'a message that is too large, has no room or takes too long passes as it comes; the next one whole again',
+  async t => {
+    const frame = encodeFrame(OPCODE.BINARY, Buffer.alloc(3000, 'x'))
+    for (const [why, given, steps] of [
+      ['too large', { whole: 2999 }, 0],
+      ['no room', { whole: 9999, room: new SharedRoom(5000) }, 0],
+      ['too slow', { whole: 9999 }, 2],
+    ] as const) {
+      const { pipe, out } = run('outbound', given)
+      pipe.push(frame.subarray(0, 1000))
+      for (let n = 0; n < steps; n++) pipe.age()
+      t.equal(out().length, 1000, why)
+      t.notOk(pipe.betweenMessages)
+      pipe.push(frame.subarray(1000, 2000))
+      t.equal(out().length, 2000, why)
+      pipe.push(frame.subarray(2000))
+      pipe.push(encodeFrame(OPCODE.TEXT, Buffer.from('next')).subarray(0, 4))
+      t.strictSame([out().length, pipe.betweenMessages], [frame.length, true], why)
+    }
+  },
+)
+
+t.test('what is put in while a part is kept comes before it, and at once', async t => {
+  const { pipe, out } = run('outbound', { whole: 1000 })
+  const frame = encodeFrame(OPCODE.TEXT, Buffer.from('theirs'))
+  pipe.push(frame.subarray(0, 4))
+  t.ok(await pipe.control(OPCODE.PING, Buffer.from('ours')))
+  t.ok(await pipe.inject({ data: Buffer.from('ours'), binary: false }))
+  pipe.push(frame.subarray(4))
+  t.strictSame(await decode(out(), 'outbound'), {
+    messages: ['tours', 'ttheirs'],
+    controls: ['ping ours'],
+    error: undefined,
+  })
+})
+
+t.test('a stop waits for the rest of a message of which a part is kept', async t => {
+  const { pipe, out } = run('outbound', { whole: 1000 })
+  const frame = encodeFrame(OPCODE.TEXT, Buffer.from('theirs'))
+  pipe.push(frame.subarray(0, 4))
+  pipe.stop()
+  t.notOk(pipe.stopped)
+  pipe.push(Buffer.concat([frame.subarray(4), frame]))
+  t.ok(pipe.stopped)
+  t.strictSame(out(), frame)
+  pipe.go()
+  t.strictSame(out(), Buffer.concat([frame, frame]))
+})
+
+t.test(
+  'a source that ends within a message: its part passes with its end, before its close frame, or not at all',
+  async t => {
+    const part = encodeFrame(OPCODE.TEXT, Buffer.from('part'))
+    part[0] = OPCODE.TEXT
+    const close = encodeFrame(OPCODE.CLOSE, encodeClose(1001))
+    const ends: [string, boolean, (pipe: Pipe) => void, Buffer][] = [
+      ['its end', false, pipe => pipe.finish(), part],
+      ['its close frame', false, pipe => pipe.push(close), Buffer.concat([part, close])],
+      ['its close frame, kept', true, pipe => pipe.push(close), Buffer.alloc(0)],
+      [
+        'its close frame, kept for a while',
+        true,
+        pipe => {
+          pipe.push(close)
+          pipe.passClose()
+        },
+        Buffer.concat([part, close]),
+      ],
+      ['a close frame of ours', false, pipe => pipe.close(encodeClose(1001)), close],
+      ['nobody', false, pipe => pipe.abandon(), Buffer.alloc(0)],
+    ]
+    for (const [what, keepClose, end, expected] of ends) {
+      const room = new SharedRoom(48 << 20)
+      const { pipe, out } = run('outbound', { whole: 1000, room, keepClose })
+      pipe.push(part)
+      t.equal(out().length, 0, what)
+      end(pipe)
+      t.strictSame(out(), expected, what)
+      pipe.abandon()
+      t.equal(room.bytes, 0, what)
+    }
+  },
+)
+
+t.test('what is kept of a message counts as memory of its connection', async t => {
+  const room = new SharedRoom(48 << 20)
+  const { pipe } = run('outbound', { whole: 100_000, room })
+  pipe.push(encodeFrame(OPCODE.BINARY, Buffer.alloc(50_000)).subarray(0, 40_000))
+  t.ok(pipe.heldBytes >= 40_000)
+  t.equal(pipe.heldBytes, room.bytes)
 })
