@@ -1,14 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { injectPolicyYaml } from './docs/admission-policy.ts'
-import { annotationsPage, readmeWithAnnotations } from './docs/annotations.ts'
+import { annotationsPage } from './docs/annotations.ts'
 import { balancerPage } from './docs/balancer.ts'
 import { configurationPage } from './docs/configuration.ts'
 import { crdYaml } from './docs/crd.ts'
 
-/** Files that are written from code, whole or in part, by path below the root of the repository. */
-const GENERATED: Readonly<Record<string, (current: string) => string>> = {
-  'README.md': readmeWithAnnotations,
+/** Generated files: the text of each, by its path below the root of the repository. */
+const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/annotations.md': annotationsPage,
   'docs/balancer.md': balancerPage,
   'docs/configuration.md': configurationPage,

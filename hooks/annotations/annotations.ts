@@ -119,7 +119,7 @@ export const ANNOTATIONS = {
   deliver: choice(
     DELIVERIES,
     'sender',
-    "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/protocol.md).",
+    "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/messages.md).",
     { sidecar: 'DELIVER' },
   ),
   'sender-replies': choice(

@@ -6,7 +6,7 @@ export interface Message {
   readonly binary: boolean
   /** Its frame as a server writes it, where several connections get the same. */
   readonly frame?: Buffer
-  /** What a client calls it, where it is told what became of it (docs/protocol.md, Receipts). */
+  /** What a client calls it, where it is told what became of it (docs/messages.md, Receipts). */
   readonly id?: string | number | undefined
 }
 

@@ -81,14 +81,3 @@ const settings = (annotations: typeof GENERAL): string =>
       description,
     ]),
   )
-
-const BEGIN = '<!-- annotations: written by npm run docs -->\n'
-const END = '<!-- /annotations -->'
-
-/** README.md with its table of annotations as the code has it; the rest is written by hand. */
-export function readmeWithAnnotations(current: string): string {
-  const begin = current.indexOf(BEGIN)
-  const end = current.indexOf(END)
-  if (begin < 0 || end < begin) throw new Error(`README.md has lost its marks: ${BEGIN.trim()} and ${END}`)
-  return `${current.slice(0, begin + BEGIN.length)}\n${settings(GENERAL)}\n\nLimits and times: [docs/annotations.md](docs/annotations.md#limits-and-times).\n\n${current.slice(end)}`
-}

@@ -1,4 +1,4 @@
-/** What became of a routed message; each ends in exactly one of these (docs/protocol.md). New ones come last: links number them. */
+/** What became of a routed message; each ends in exactly one of these (docs/messages.md). New ones come last: links number them. */
 export const OUTCOMES = [
   'delivered',
   'offline',

@@ -5,9 +5,6 @@ import t from 'tap'
 import { NATIVE_SINCE } from '../../hooks/annotations/annotations.ts'
 import { stale, writeDocs } from '../../scripts/docs.ts'
 
-/** All that a generated part needs to be there already: the README's marks. */
-const README = 'by hand\n<!-- annotations: written by npm run docs -->\n<!-- /annotations -->\nby hand too\n'
-
 const root = join(import.meta.dirname, '../..')
 const script = join(root, 'scripts/docs.ts')
 
@@ -17,24 +14,14 @@ t.test('the generated files are what the code says', async t => {
 })
 
 t.test('a missing or changed file is noticed, and written anew', async t => {
-  const dir = t.testdir({ 'README.md': README })
-  t.equal(stale(dir).length, 6)
-  t.equal(writeDocs(dir).length, 6)
+  const dir = t.testdir()
+  t.equal(stale(dir).length, 5)
+  t.equal(writeDocs(dir).length, 5)
   t.strictSame(stale(dir), [])
   const page = join(dir, 'docs/annotations.md')
   writeFileSync(page, `${readFileSync(page, 'utf8')}by hand\n`)
   t.strictSame(stale(dir), ['docs/annotations.md'])
   t.strictSame(writeDocs(dir), ['docs/annotations.md'])
-})
-
-t.test('of the README only the table is written', async t => {
-  const dir = t.testdir({ 'README.md': README })
-  writeDocs(dir)
-  t.match(
-    readFileSync(join(dir, 'README.md'), 'utf8'),
-    /^by hand\n[\s\S]*ws\.operator\/app-port[\s\S]*\nby hand too\n$/,
-  )
-  t.throws(() => stale(t.testdir({ 'README.md': 'no marks' })), /has lost its marks/)
 })
 
 t.test('what is written by hand names the Kubernetes from which native sidecars are found', async t => {
@@ -54,7 +41,7 @@ t.test('each variable of sidecar and balancer says what sets it in a cluster', a
 })
 
 t.test('tables survive bars in their cells', async t => {
-  const dir = t.testdir({ 'README.md': README })
+  const dir = t.testdir()
   writeDocs(dir)
   for (const page of ['annotations', 'balancer', 'configuration']) {
     const text = readFileSync(join(dir, `docs/${page}.md`), 'utf8')

@@ -26,7 +26,7 @@ export interface AddressFinderOptions {
   readonly room: Room
 }
 
-/** Name of the field by which a client tells its messages apart (docs/protocol.md, Receipts). */
+/** Name of the field by which a client tells its messages apart (docs/messages.md, Receipts). */
 const ID_FIELD = 'id'
 
 /** Masked bytes are looked at in pieces of this size. */

@@ -4,7 +4,7 @@ import { OUTCOMES, type Outcome } from '../outcome.ts'
 import type { Arrival, Letter, Origin } from '../transport.ts'
 
 /**
- * The frames of a link (docs/protocol.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
+ * The frames of a link (docs/wire-format.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
  * big-endian.
  */
 export type LinkFrame =

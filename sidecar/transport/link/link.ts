@@ -68,7 +68,7 @@ export function giveUp(
 
 /**
  * The link transport: one WebSocket connection to each member that there is something to send to, kept open, on which all
- * messages go and their outcomes come back (docs/protocol.md). A link that breaks is made again, and what has no answer is sent
+ * messages go and their outcomes come back (docs/wire-format.md). A link that breaks is made again, and what has no answer is sent
  * again to the same process. A member that takes no links is used over HTTP.
  */
 export function createLinkTransport(

@@ -146,7 +146,7 @@ const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
     .map(({ where, ...frame }) => ({ ...frame, ...where })),
 )
 
-t.test('the bytes of docs/protocol.md', async t => {
+t.test('the bytes of docs/wire-format.md', async t => {
   const hex = (frame: LinkFrame) => encode(frame).toString('hex')
   t.equal(
     hex({ type: 'hello', windowBytes: 262_144, maxMessageBytes: 16_777_216, boot: BOOT }),
