@@ -17,17 +17,14 @@ const GENERATED: Readonly<Record<string, () => string>> = {
 
 /** The generated files below `root` that are missing or are not what the code says now. */
 export const stale = (root: string): string[] =>
-  Object.entries(GENERATED).flatMap(([path, text]) => {
-    const current = read(join(root, path))
-    return current === text(current) ? [] : [path]
-  })
+  Object.entries(GENERATED).flatMap(([path, text]) => (read(join(root, path)) === text() ? [] : [path]))
 
 /** Writes the generated files below `root`; returns the paths of those that changed. */
 export function writeDocs(root: string): string[] {
   const changed = stale(root)
   for (const path of changed) {
     mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), GENERATED[path]!(read(join(root, path))))
+    writeFileSync(join(root, path), GENERATED[path]!())
   }
   return changed
 }
