@@ -2,6 +2,8 @@ import { FrameReader, OPCODE, STEP } from '../../../lib/websocket/frames.ts'
 import { GrowingBuffer } from '../../../lib/websocket/growing-buffer.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 /** What is heard of a server's stream. Payloads are the listener's own. */
 export interface StreamListener {
   onMessage(message: Message): void
@@ -17,6 +19,9 @@ export class MessageReader {
   #data = new GrowingBuffer()
   #control = new GrowingBuffer()
   #binary = false
+  #isPaused = false
+  /** What has come behind the place where it was paused. */
+  #rest = NOTHING
 
   /** @param maxMessageBytes a larger message is an error */
   constructor(maxMessageBytes: number, listener: StreamListener) {
@@ -24,9 +29,27 @@ export class MessageReader {
     this.#listener = listener
   }
 
-  /** Memory of what is not complete. */
+  /** Memory of what is not complete, or waits for {@link resume}. */
   get heldBytes(): number {
-    return this.#data.capacity + this.#control.capacity
+    return this.#data.capacity + this.#control.capacity + this.#rest.length
+  }
+
+  /** Whether anything waits for {@link resume}. */
+  get hasRest(): boolean {
+    return this.#rest.length > 0
+  }
+
+  /** Takes nothing further, also of the chunk that is being read. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  /** Goes on after a pause. @returns as {@link push} */
+  resume(): number {
+    this.#isPaused = false
+    const rest = this.#rest
+    this.#rest = NOTHING
+    return this.push(rest)
   }
 
   /**
@@ -37,6 +60,10 @@ export class MessageReader {
   push(chunk: Buffer): number {
     const reader = this.#reader
     for (let offset = 0; offset < chunk.length; ) {
+      if (this.#isPaused) {
+        this.#rest = Buffer.concat([this.#rest, chunk.subarray(offset)])
+        return 0
+      }
       const before = offset
       const step = reader.read(chunk, before)
       if (step === STEP.ERROR) return reader.error

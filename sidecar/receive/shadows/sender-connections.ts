@@ -8,7 +8,8 @@ import type { Origin } from '../../transport/transport.ts'
 import type { LocalLetter } from '../local-letter.ts'
 import { readIntroduction } from './introduction.ts'
 import { type Fenceable, RecentWriters } from './recent-writers.ts'
-import { SHADOW_BYTES, SHADOW_ENDS, Shadow, type ShadowEnd, type ShadowTarget } from './shadow.ts'
+import { SHADOW_BYTES, Shadow } from './shadow.ts'
+import { SHADOW_ENDS, type ShadowEnd, type ShadowTarget } from './shadow-types.ts'
 
 /** How long a connection that the app does not want is not tried again, in milliseconds. */
 const REFUSED_MS = 1000

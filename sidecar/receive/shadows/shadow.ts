@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import type { SendResult, Side } from '../../../lib/bridge/bridge.ts'
-import { type Answered, type DialLimits, type Dialling, dial } from '../../../lib/bridge/socket/dial.ts'
+import { type Answered, type Dialling, dial } from '../../../lib/bridge/socket/dial.ts'
 import { attach, type SocketOwner } from '../../../lib/bridge/socket/socket-handler.ts'
 import { isAccepted, withField } from '../../../lib/proxy/handshake.ts'
 import { confirmedUser } from '../../../lib/proxy/handshake-user.ts'
 import { serviceError } from '../../../lib/service/http/errors.ts'
-import type { Allotment } from '../../../lib/service/memory/allotment.ts'
 import { SHADOW_HEADER } from '../../../lib/service/names.ts'
 import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
@@ -14,20 +13,7 @@ import type { Message } from '../../../lib/websocket/message.ts'
 import type { Origin } from '../../transport/transport.ts'
 import { MessageReader, type StreamListener } from './message-reader.ts'
 import { PingFences } from './ping-fences.ts'
-
-/** Why a shadow has ended; `failed`: it never was one. */
-export const SHADOW_ENDS = [
-  'sender',
-  'idle',
-  'evicted',
-  'own',
-  'device',
-  'app',
-  'broken',
-  'shutdown',
-  'failed',
-] as const
-export type ShadowEnd = (typeof SHADOW_ENDS)[number]
+import type { ShadowEnd, ShadowTarget } from './shadow-types.ts'
 
 /** Longest time for the app to answer our close frame, in milliseconds: until then it may not have read what came before. */
 const CLOSE_MS = 10_000
@@ -37,15 +23,6 @@ const QUEUES = 2
 
 /** What one takes that carries nothing: its socket, in the kernel too, and the objects that look after it. */
 export const SHADOW_BYTES = 12_288
-
-/** Where shadows lead to, and their limits. */
-export interface ShadowTarget extends DialLimits {
-  readonly host: string
-  readonly port: number
-  readonly maxMessageBytes: number
-  /** Of the memory that all of them take. */
-  readonly memory: Allotment
-}
 
 export interface ShadowListener {
   /** The app has written a message, after the first of the sender's. */
@@ -198,26 +175,41 @@ export class Shadow implements SocketOwner, StreamListener {
     this.#socket?.destroy()
   }
 
-  /** Stops reading what the app writes until `release` was called as often. */
+  /** Takes nothing of what the app writes until `release` was called as often: one chunk can hold thousands of messages. */
   hold(_side: Side = 'upstream'): void {
-    if (this.#holds++ === 0) this.#socket?.pause()
+    if (this.#holds++ > 0) return
+    this.#socket?.pause()
+    this.#reader.pause()
   }
 
   release(_side: Side = 'upstream'): void {
-    if (--this.#holds === 0) this.#socket?.resume()
+    this.#holds--
+    // Later: whoever releases may be in the middle of dealing with the message before.
+    queueMicrotask(() => {
+      if (this.#holds > 0) return
+      this.#account(this.#reader.resume())
+      if (this.#holds === 0) this.#socket?.resume()
+    })
   }
 
   receive(_side: Side, chunk: Buffer): void {
-    const { memory } = this.#limits
-    const problem = this.#reader.push(chunk)
-    // Nobody reads what it holds any more.
-    if (this.state === 'gone') return
-    const partial = this.#reader.heldBytes
-    const fits = partial <= this.#partial || memory.has(partial - this.#partial)
-    this.#take(partial - this.#partial)
-    this.#partial = partial
+    this.#account(this.#reader.push(chunk))
+  }
+
+  /** Counts the memory of what the app has written here, after some of it was read. @param problem the close code for it, if not 0 */
+  #account(problem: number): void {
+    const more = this.#reader.heldBytes - this.#partial
+    const fits = more <= 0 || this.#limits.memory.has(more)
+    this.#take(more)
+    this.#partial += more
     if (problem !== 0) this.#break(problem)
     else if (!fits) this.#break(CLOSE.TRY_AGAIN_LATER)
+    if (this.state === 'gone') this.#giveBack()
+  }
+
+  /** What the app had written before its connection was gone is still taken, and takes its room until then. */
+  #giveBack(): void {
+    this.#take((this.#reader.hasRest ? this.#partial : 0) - this.#taken)
   }
 
   /** Memory for what the app has written here is taken elsewhere, or given back. */
@@ -248,6 +240,7 @@ export class Shadow implements SocketOwner, StreamListener {
   }
 
   onClose(payload: Buffer): void {
+    if (this.state === 'gone') return
     const socket = this.#socket
     if (this.state !== 'closing') {
       this.#end = 'app'
@@ -295,7 +288,7 @@ export class Shadow implements SocketOwner, StreamListener {
     this.state = 'gone'
     clearTimeout(this.#timer)
     this.#fences.cancel()
-    this.#take(-this.#taken)
+    this.#giveBack()
     this.#listener.onGone(this, this.#end)
     this.#resolveGone()
   }

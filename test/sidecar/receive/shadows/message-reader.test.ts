@@ -64,3 +64,30 @@ t.test('control frames are told with their payloads; what is no stream is told b
   t.equal(hear([encodeFrame(OPCODE.TEXT, Buffer.alloc(1001))]).problem, 1009)
   t.equal(hear([encodeFrame(OPCODE.TEXT, Buffer.from('x'), 1)]).problem, 1002, 'a server masks nothing')
 })
+
+t.test('nothing is read after a pause, and nothing is lost', async t => {
+  const heard: string[] = []
+  const reader: MessageReader = new MessageReader(1000, {
+    onMessage({ data }) {
+      heard.push(`${data}`)
+      reader.pause()
+    },
+    onPing: payload => void heard.push(`ping ${payload}`),
+    onPong() {},
+    onClose() {},
+  })
+  const frames = ['a', 'b'].map(text => encodeFrame(OPCODE.TEXT, Buffer.from(text)))
+  const chunk = Buffer.concat([...frames, encodeFrame(OPCODE.PING, Buffer.from('p'))])
+  t.equal(reader.push(chunk), 0)
+  t.equal(reader.heldBytes, chunk.length - (frames[0] as Buffer).length)
+  reader.push(encodeFrame(OPCODE.TEXT, Buffer.from('c')))
+  chunk.fill(0xff)
+  t.strictSame(heard, ['a'])
+  t.equal(reader.resume(), 0)
+  t.strictSame(heard, ['a', 'b'])
+  t.ok(reader.hasRest)
+  reader.resume()
+  t.strictSame(heard, ['a', 'b', 'ping p', 'c'])
+  t.notOk(reader.hasRest)
+  t.equal(reader.heldBytes, 0)
+})

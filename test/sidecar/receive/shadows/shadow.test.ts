@@ -1,10 +1,12 @@
+import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { Allotment } from '../../../../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../../../../lib/service/memory/budget.ts'
 import { applyMask, encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
-import { Shadow, type ShadowEnd } from '../../../../sidecar/receive/shadows/shadow.ts'
+import { Shadow, type ShadowListener } from '../../../../sidecar/receive/shadows/shadow.ts'
+import type { ShadowEnd } from '../../../../sidecar/receive/shadows/shadow-types.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 
 const HANDSHAKE = Buffer.from(
@@ -15,7 +17,7 @@ const ACCEPTED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConn
 const BROKEN = Buffer.of(0xf1, 0x00)
 
 /** An app that accepts each handshake and reads nothing more, and a shadow into it. */
-async function start(t: Test, memory = new Allotment(1 << 20)) {
+async function start(t: Test, memory = new Allotment(1 << 20), onReply: ShadowListener['onReply'] = () => {}) {
   const sockets: Socket[] = []
   const server = createServer(socket => {
     sockets.push(socket.on('error', () => {}))
@@ -39,7 +41,7 @@ async function start(t: Test, memory = new Allotment(1 << 20)) {
       maxQueueBytes: 1 << 16,
       maxHeadBytes: 1 << 14,
     },
-    { onReply() {}, onGone: (_shadow, end) => void ends.push(end) },
+    { onReply, onGone: (_shadow, end) => void ends.push(end) },
     async () => {},
   )
   t.teardown(() => {
@@ -129,4 +131,62 @@ t.test('what it takes of the memory is counted, bounded, and given back with it'
   t.equal(shadow.state, 'gone', 'the app’s message has no room')
   await new Promise(setImmediate)
   t.equal(messages.bytes, 0)
+})
+
+/** Replies in one write, which come as one chunk or few. */
+const REPLIES = 5000
+const flood = Buffer.concat(Array.from({ length: REPLIES }, (_, n) => encodeFrame(OPCODE.TEXT, Buffer.from(`${n}`))))
+
+/** A shadow that is held after each reply, and its app, which has read the first message. */
+async function startHeld(t: Test, memory?: Allotment) {
+  const replies: string[] = []
+  const { shadow, sockets, ends } = await start(t, memory, (_shadow, { data }) => {
+    replies.push(`${data}`)
+    shadow.hold()
+  })
+  t.ok(await shadow.opened)
+  await shadow.send('upstream', { data: Buffer.from('hello'), binary: false })
+  const [app] = sockets as [Socket]
+  const [sent] = (await once(app.resume(), 'data')) as [Buffer]
+  // Of our ping: two bytes, the mask, the payload.
+  const ping = Buffer.from(sent.subarray(6, 6 + ((sent[1] as number) & 0x7f)))
+  applyMask(ping, sent.readUInt32BE(2))
+  app.write(encodeFrame(OPCODE.PONG, ping))
+  return { shadow, app, replies, ends }
+}
+
+const next = () => new Promise(resolve => setImmediate(resolve))
+
+t.test('of thousands of replies in one chunk none is taken while it is held; all are taken in the end', async t => {
+  const { shadow, app, replies, ends } = await startHeld(t)
+  app.end(flood)
+  await waitFor(() => replies.length > 0, 'the first has come')
+  for (let turn = 0; turn < 10; turn++) await next()
+  t.strictSame(replies, ['0'])
+  while (ends.length === 0) {
+    const { length } = replies
+    shadow.release()
+    await next()
+    if (replies.length > length + 1) t.fail(`${replies.length - length} at once`)
+  }
+  t.strictSame(
+    replies,
+    Array.from({ length: REPLIES }, (_, n) => `${n}`),
+    'in order, and then the end',
+  )
+})
+
+t.test('what an app had written before its connection broke is still taken, and takes memory until then', async t => {
+  const { messages } = new MemoryBudget(1).accounts
+  const { shadow, app, replies } = await startHeld(t, new Allotment(1 << 20, messages))
+  app.write(flood)
+  await waitFor(() => replies.length > 0, 'the first has come')
+  const left = () => messages.bytes
+  shadow.terminate()
+  await shadow.whenGone
+  t.ok(left() > 0)
+  for (let { length } = [] as unknown[]; length < replies.length; shadow.release(), await next())
+    length = replies.length
+  t.equal(left(), 0)
+  t.ok(replies.length > 100, `${replies.length} of them`)
 })
