@@ -39,6 +39,7 @@ const READ_MS = 1500
 const LOCATIONS_SHARE = 1 / 4
 const SENDERS_SHARE = 1 / 4
 const ANNOUNCEMENTS_SHARE = 1 / 16
+const DEDUPLICATION_SHARE = 1 / 8
 export const LINKS_SHARE = 1 / 4
 
 const UNLIMITED = () => new MemoryBudget(Number.POSITIVE_INFINITY)
@@ -108,7 +109,7 @@ export function createMessaging(
   }: MessagingDeps,
 ): Messaging {
   const { SELF: self, DELIVER_TIMEOUT_MS: timeoutMs, MAX_QUEUE_BYTES: maxQueueBytes } = config
-  const { messages, locations } = memory.accounts
+  const { messages, locations, deduplication } = memory.accounts
   const part = (share: number, account: MemoryAccount) => new Allotment(memory.bytes * share, account)
   const known = part(LOCATIONS_SHARE, locations)
   const outgoing = () => queueLimit(memory.fill, maxQueueBytes)
@@ -240,6 +241,7 @@ export function createMessaging(
       acquaintances,
       ended: id => senders.close(id, 'sender'),
       windowBytes: maxQueueBytes,
+      memory: part(DEDUPLICATION_SHARE, deduplication),
       metrics,
     }),
     connections,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 import type { Acquaintances } from '../peers/known-peers.ts'
@@ -20,10 +21,11 @@ const SENDER_MS = 120_000
 const MIN_RECENT = 8192
 const MAX_RECENT = 65_536
 
-/** What all that is remembered of all senders may take, about, in bytes. */
-const MAX_BYTES = 67_108_864
-/** It is added up each time that so much of it may have been added. */
-const SUM_EVERY = 1 / 16
+/** Part of what may be remembered that is free again when too much was: so that this does not begin anew with the next message. */
+const FREED_PART = 1 / 16
+
+/** How often what expired is taken off the account, in milliseconds. */
+const RECOUNT_MS = 1000
 
 export interface IntakeOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
@@ -34,8 +36,9 @@ export interface IntakeOptions {
   /** Of a link: bytes that a sender may send before it has heard that they were read. */
   readonly windowBytes: number
   readonly metrics: Metrics
-  /** What all that is remembered may take, and of how many senders. */
-  readonly maxBytes?: number
+  /** Of what all that is remembered takes. */
+  readonly memory: Allotment
+  /** Most senders of whom something is remembered. */
   readonly maxSenders?: number
 }
 
@@ -48,8 +51,8 @@ export class Intake implements Inbox {
   readonly #repeated: () => void
   /** Whether a sender was forgotten: of one that is new, nobody knows then whether it was known before. */
   #forgetful = false
-  /** What may have been added since it was last added up. */
-  #added = 0
+  /** On the clock of `performance.now()`. */
+  #recountAt = 0
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -73,6 +76,7 @@ export class Intake implements Inbox {
     const known = this.#senders.get(sender) ?? (inlet instanceof SenderInlet ? inlet : this.#create())
     // Again, so that it lives on.
     this.#senders.set(sender, known)
+    if (performance.now() >= this.#recountAt) this.#recount()
     return known
   }
 
@@ -106,20 +110,29 @@ export class Intake implements Inbox {
    * nothing is remembered of them at all.
    */
   #grew(bytes: number): void {
-    this.#added += bytes
-    const maxBytes = this.#options.maxBytes ?? MAX_BYTES
-    if (this.#added < maxBytes * SUM_EVERY) return
-    this.#added = 0
-    const senders = [...this.#senders.entries()]
+    const { memory } = this.#options
+    memory.change(bytes)
+    if (memory.has(0)) return
+    this.#recount()
+    if (memory.has(0)) return
+    const inlets = Array.from(this.#senders.entries(), ([, inlet]) => inlet)
+    const hasRoom = () => memory.has(memory.maxBytes * FREED_PART)
+    for (const inlet of inlets) {
+      if (hasRoom()) return
+      memory.change(-inlet.forgetLanes())
+    }
+    for (const inlet of inlets) {
+      if (hasRoom()) return
+      memory.change(-inlet.forget())
+    }
+  }
+
+  /** What senders have forgotten by themselves, and senders that have expired, take nothing any more. */
+  #recount(): void {
     let sum = 0
-    for (const [, inlet] of senders) sum += inlet.bytes
-    for (const [, inlet] of senders) {
-      if (sum <= maxBytes) return
-      sum -= inlet.forgetLanes()
-    }
-    for (const [, inlet] of senders) {
-      if (sum <= maxBytes) return
-      sum -= inlet.forget()
-    }
+    for (const [, inlet] of this.#senders.entries()) sum += inlet.bytes
+    const { memory } = this.#options
+    memory.change(sum - memory.bytes)
+    this.#recountAt = performance.now() + RECOUNT_MS
   }
 }

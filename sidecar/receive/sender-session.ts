@@ -85,8 +85,7 @@ export class SenderInlet implements Inlet {
 
   receive(arrival: Arrival): Answer | Promise<Answer> {
     const { id } = arrival
-    this.#recent ??= new RecentIds(this.#most)
-    const recent = this.#recent
+    const recent = this.#recent ?? this.#remember()
     let slot: number | undefined
     if (arrival.repeated) {
       const known = recent.find(id)
@@ -106,6 +105,13 @@ export class SenderInlet implements Inlet {
     return answer instanceof Promise
       ? this.#later({ id, lane: arrival.lane }, slot, answer)
       : this.#settle(arrival, slot, answer)
+  }
+
+  #remember(): RecentIds {
+    const recent = new RecentIds(this.#most)
+    this.#recent = recent
+    this.#grew(recent.bytes)
+    return recent
   }
 
   receiveLoose(arrival: Arrival): Answer | Promise<Answer> {

@@ -4,6 +4,7 @@ import type { Bridge } from '../../lib/bridge/bridge.ts'
 import { createMember, type Member } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log/log.ts'
+import { Allotment } from '../../lib/service/memory/allotment.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import { Registry } from '../../sidecar/connections/registry.ts'
@@ -58,6 +59,7 @@ function startWorld() {
       whereabouts,
       acquaintances: { met: () => {}, get: () => undefined },
       windowBytes: 262_144,
+      memory: new Allotment(1e9),
       metrics,
     })
     return { self, metrics, registry, whereabouts, delivery, inbox }

@@ -7,18 +7,18 @@ import type { MemoryAccount } from './budget.ts'
 export class Allotment {
   /** Taken now. */
   bytes = 0
-  readonly #maxBytes: number
+  readonly maxBytes: number
   readonly #account: Pick<MemoryAccount, 'change'> | undefined
 
   /** @param account where it counts, together with what is taken for other things */
   constructor(maxBytes: number, account?: Pick<MemoryAccount, 'change'>) {
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
     this.#account = account
   }
 
   /** Whether so many bytes more fit. */
   has(bytes: number): boolean {
-    return this.bytes + bytes <= this.#maxBytes
+    return this.bytes + bytes <= this.maxBytes
   }
 
   /** Takes memory that is used whether it fits or not, or gives some back. */

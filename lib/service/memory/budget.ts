@@ -6,6 +6,7 @@ export const MEMORY_KINDS = [
   'held',
   'messages',
   'locations',
+  'deduplication',
   'unaccounted',
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]

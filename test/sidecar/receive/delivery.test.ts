@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Bridge } from '../../../lib/bridge/bridge.ts'
+import { Allotment } from '../../../lib/service/memory/allotment.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { Registry } from '../../../sidecar/connections/registry.ts'
@@ -42,7 +43,15 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
     return { bridge, received }
   }
   const acquaintances = { met: () => {}, get: () => undefined }
-  const intake = new Intake({ ended: () => {}, delivery, whereabouts, acquaintances, windowBytes: 262_144, metrics })
+  const intake = new Intake({
+    ended: () => {},
+    delivery,
+    whereabouts,
+    acquaintances,
+    windowBytes: 262_144,
+    memory: new Allotment(1e9),
+    metrics,
+  })
   return { delivery, registry, whereabouts, copies, connect, intake }
 }
 

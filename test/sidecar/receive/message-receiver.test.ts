@@ -1,4 +1,7 @@
+import { mock } from 'node:test'
 import t from 'tap'
+import { Allotment } from '../../../lib/service/memory/allotment.ts'
+import { MemoryBudget } from '../../../lib/service/memory/budget.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import { Intake } from '../../../sidecar/receive/message-receiver.ts'
 import { SMALLEST_DELIVER_BYTES } from '../../../sidecar/transport/link/link-frames.ts'
@@ -9,7 +12,7 @@ import type { Arrival } from '../../../sidecar/transport/transport.ts'
 function start(
   answer: (text: string) => Answer | Promise<Answer> = () => 'delivered',
   windowBytes = 262_144,
-  maxBytes = 1e9,
+  memory = new Allotment(1e9),
   maxSenders = 4000,
 ) {
   const delivered: string[] = []
@@ -26,7 +29,7 @@ function start(
     whereabouts: { announced: (member, users) => void announced.push(member, ...users) },
     acquaintances: { met: member => void announced.push(`met ${member}`), get: () => undefined },
     windowBytes,
-    maxBytes,
+    memory,
     maxSenders,
     metrics,
   })
@@ -183,7 +186,7 @@ t.test('all that a window can hold of the smallest messages is remembered when i
 })
 
 t.test('all senders together are remembered in bounded memory: the oldest ones lose their lanes first', async t => {
-  const { from } = start(() => 'delivered', 262_144, 64 * 1000)
+  const { from } = start(() => 'delivered', 262_144, new Allotment(64 * 1000))
   // The lane of each has begun with 2: 1 comes too late, as long as that is known.
   const begin = (sender: string, lanes: number) => {
     for (let lane = 1; lane <= lanes; lane++) void from(sender).receiveLoose(arrival(2, { lane }))
@@ -200,7 +203,7 @@ t.test('all senders together are remembered in bounded memory: the oldest ones l
 })
 
 t.test('where that is not enough, who was not heard of for longest is forgotten', async t => {
-  const { from } = start(() => 'delivered', 262_144, 10_000)
+  const { from } = start(() => 'delivered', 262_144, new Allotment(10_000))
   for (const sender of ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'pod-e'])
     for (let id = 1; id <= 600; id++) await from(sender).receive(arrival(id))
   t.equal(await from('pod-e').receive(arrival(1, { repeated: true })), 'delivered')
@@ -230,4 +233,33 @@ t.test('a sender that was forgotten and comes back: what it sends again may have
   t.equal(await intake.from('pod-a').receive(arrival(1, { repeated: true })), 'timeout')
   t.equal(await intake.from('pod-a').receive(arrival(2)), 'delivered')
   t.equal(delivered.length, 2, 'each once')
+})
+
+t.test('what is remembered is on its account, and stays within its part of the budget', async t => {
+  const { deduplication } = new MemoryBudget(1e6).accounts
+  const { from, delivered } = start(undefined, undefined, new Allotment(100_000, deduplication))
+  await from().receive(arrival(1))
+  const one = deduplication.bytes
+  t.ok(one > 512)
+  await from().receive(arrival(2))
+  t.equal(deduplication.bytes, one, 'it remembers many for that')
+  for (let id = 1; id <= 20_000; id++) {
+    await from(`pod-${id % 50}`).receive(arrival(id, { lane: id }))
+    if (deduplication.bytes > 100_000) t.fail(`${deduplication.bytes} after ${id}`)
+  }
+  t.ok(deduplication.bytes > 50_000, `${deduplication.bytes}`)
+  t.equal(delivered.length, 20_002)
+})
+
+t.test('what was remembered of senders that are gone takes nothing any more', async t => {
+  const clock = { now: performance.now() }
+  const time = mock.method(performance, 'now', () => clock.now)
+  t.teardown(() => time.mock.restore())
+  const { deduplication } = new MemoryBudget(1e6).accounts
+  const { from } = start(undefined, undefined, new Allotment(100_000, deduplication))
+  for (const sender of ['pod-a', 'pod-b', 'pod-c']) await from(sender).receive(arrival(1))
+  const three = deduplication.bytes
+  clock.now += 121_000
+  await from('pod-d').receive(arrival(1))
+  t.equal(deduplication.bytes, three / 3)
 })

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { createMember, type Member } from '../../../lib/routing/members.ts'
+import { Allotment } from '../../../lib/service/memory/allotment.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { MemberAddresses } from '../../../sidecar/peers/member-addresses.ts'
@@ -84,6 +85,7 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
     whereabouts,
     acquaintances: { met: () => {}, get: () => undefined },
     windowBytes,
+    memory: new Allotment(1e9),
     metrics,
   })
   const addresses = new MemberAddresses({ self: createMember('127.0.0.1', 1) })
