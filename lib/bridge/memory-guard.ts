@@ -4,11 +4,14 @@ import type { MemoryAccount, MemoryBudget } from '../service/memory/budget.ts'
 import type { MemoryReader } from '../service/memory/cgroup.ts'
 import { Collector } from '../service/memory/collect.ts'
 import {
+  type Holder,
   isTight,
   isWorthCollecting,
   lookAfterBytes,
+  mostAfter,
   queueLimit,
   unaccountedBytes,
+  usedAfter,
   worstHolders,
 } from '../service/memory/policy.ts'
 import { readSocketQueues, type SocketQueue, socketKey } from '../service/memory/socket-queues.ts'
@@ -37,15 +40,31 @@ export interface MemoryGuardOptions {
   readonly log: Pick<Logger, 'warn'>
 }
 
+/** A connection, and what the kernel has of each of its sides. */
+interface Held {
+  readonly connection: Guarded
+  readonly inKernel: Readonly<Record<Side, number>>
+}
+
 /** How often memory is looked at while there is enough, and at most how often while there is not, in milliseconds. */
 const LOOK_MS = 250
 const TIGHT_LOOK_MS = 20
-/** How many times longer than looking the pause after it is; once the budget is full, no longer. */
+/**
+ * How many times longer than it takes to look at each connection the pause after that is; once the budget is full, no longer. The
+ * longest one, in milliseconds.
+ */
 const PAUSES = 4
+const MOST_PAUSE_MS = 100
+/** Most connections that are closed in one turn of the event loop: hundreds at once would hold up everybody else. */
+const MOST_CLOSED = 64
 /** Shortest time between two lines of the log, in milliseconds. */
 const LOG_MS = 10_000
 
 const NOTHING: Readonly<Record<Side, number>> = { client: 0, upstream: 0 }
+const UNREADABLE: Readonly<Record<Side, number>> = {
+  client: Number.POSITIVE_INFINITY,
+  upstream: Number.POSITIVE_INFINITY,
+}
 const NO_QUEUE: SocketQueue = { unsent: 0, unread: 0 }
 
 /**
@@ -59,12 +78,18 @@ export class MemoryGuard implements FlowMemory {
   readonly queues: MemoryAccount
   readonly messages: MemoryAccount
   readonly #options: MemoryGuardOptions
+  /** Of one connection: less for some time after some were closed, so that not all others go on at once. */
+  #maxQueueBytes: number
   #timer: NodeJS.Timeout | undefined
+  /** While connections are being closed for memory. */
+  #evicting: NodeJS.Immediate | undefined
   /** Bytes that have passed since the last look, and after how many the next one is due. */
   #passed = 0
   #lookAfter: number
-  /** On the clock of `performance.now()`: no look before. */
+  /** On the clock of `performance.now()`: connections are not looked at one by one before. */
   #notBefore = 0
+  /** Whether memory was full when they were: if it is now and was not, they are looked at before that. */
+  #wasFull = false
   /** Resident memory in the beginning. */
   readonly #beginning = process.memoryUsage.rss()
   readonly #collector = new Collector()
@@ -76,12 +101,14 @@ export class MemoryGuard implements FlowMemory {
     this.queues = options.budget.accounts.queues
     this.messages = options.budget.accounts.messages
     this.queueLimit = options.maxQueueBytes
+    this.#maxQueueBytes = options.maxQueueBytes
     this.#lookAfter = lookAfterBytes(0, options.budget.bytes)
     this.#lookIn(LOOK_MS)
   }
 
   stop(): void {
     clearTimeout(this.#timer)
+    clearImmediate(this.#evicting)
   }
 
   get isFull(): boolean {
@@ -90,14 +117,12 @@ export class MemoryGuard implements FlowMemory {
 
   passed(bytes: number): void {
     this.#passed += bytes
-    // The kernel may still have all of it.
-    if (this.tight) this.queueLimit = this.#limitAt(this.#options.budget.used + this.#passed)
-    if (this.#passed >= this.#lookAfter && performance.now() >= this.#notBefore) this.#look()
+    if (this.tight) this.queueLimit = this.#limitAt(usedAfter(this.#options.budget.used, this.#passed))
+    if (this.#passed >= this.#lookAfter) this.#look()
   }
 
   #limitAt(used: number): number {
-    const { budget, maxQueueBytes } = this.#options
-    return queueLimit(used / budget.bytes, maxQueueBytes)
+    return queueLimit(used / this.#options.budget.bytes, this.#maxQueueBytes)
   }
 
   #lookIn(ms: number): void {
@@ -107,26 +132,39 @@ export class MemoryGuard implements FlowMemory {
   }
 
   #look(): void {
-    const began = performance.now()
-    this.#passed = 0
-    const { budget, read, processes } = this.#options
-    const { sockets } = budget.accounts
-    sockets.set(Math.floor((read()?.sockets ?? 0) / processes))
-    if (isWorthCollecting(this.#measure(), budget.bytes) && this.#collector.tryToCollect()) this.#measure()
+    this.#measure()
+    const { budget } = this.#options
     this.queueLimit = this.#limitAt(budget.used)
     this.#lookAfter = lookAfterBytes(budget.used, budget.bytes)
     const wasTight = this.tight
-    this.tight = isTight(budget.used, sockets.bytes, budget.bytes)
-    if (this.tight) this.#tighten()
+    this.tight = isTight(budget.used, budget.accounts.sockets.bytes, budget.bytes)
+    if (this.tight) this.#tryToTighten()
     else if (wasTight) this.#relax()
+    this.#lookIn(this.tight ? Math.max(TIGHT_LOOK_MS, this.#notBefore - performance.now()) : LOOK_MS)
+  }
+
+  /** Not all the time: it takes long where there are many connections. Those that are still to be closed count, too. */
+  #tryToTighten(): void {
+    const began = performance.now()
+    const { isFull } = this
+    if (this.#evicting || (began < this.#notBefore && (this.#wasFull || !isFull))) return
+    this.#wasFull = isFull
+    this.#limitQueues(this.#maxQueueBytes)
+    this.#tighten()
     const ended = performance.now()
-    const pause = Math.max(TIGHT_LOOK_MS, (ended - began) * (this.isFull ? 1 : PAUSES))
-    this.#notBefore = ended + pause
-    this.#lookIn(this.tight ? pause : LOOK_MS)
+    this.#notBefore = ended + Math.min(MOST_PAUSE_MS, (ended - began) * (isFull ? 1 : PAUSES))
+  }
+
+  /** Asks what the kernel holds, and counts what is on no account. */
+  #measure(): void {
+    this.#passed = 0
+    const { budget, read, processes } = this.#options
+    budget.accounts.sockets.set(Math.floor((read()?.sockets ?? 0) / processes))
+    if (isWorthCollecting(this.#countRest(), budget.bytes) && this.#collector.tryToCollect()) this.#countRest()
   }
 
   /** Counts what is on no account; returns it. */
-  #measure(): number {
+  #countRest(): number {
     const { budget } = this.#options
     const { sockets, unaccounted } = budget.accounts
     const accounted = budget.used - sockets.bytes - unaccounted.bytes
@@ -134,7 +172,15 @@ export class MemoryGuard implements FlowMemory {
     return unaccounted.bytes
   }
 
+  /** @param before what each might queue until now; `undefined`: some are closed now */
+  #limitQueues(before?: number): void {
+    const { budget, maxQueueBytes } = this.#options
+    this.#maxQueueBytes = mostAfter(maxQueueBytes, before)
+    this.queueLimit = this.#limitAt(budget.used)
+  }
+
   #relax(): void {
+    this.#limitQueues(Number.POSITIVE_INFINITY)
     for (const connection of this.#options.connections()) connection.restrain(NOTHING)
   }
 
@@ -142,7 +188,7 @@ export class MemoryGuard implements FlowMemory {
   #tighten(): void {
     const { budget, connections, readQueues = readSocketQueues } = this.#options
     const queues = readQueues()
-    const holders = []
+    const holders: Holder<Held>[] = []
     for (const connection of connections()) {
       if (connection.state !== 'open') continue
       const client = queueOf(queues, connection.socket('client'))
@@ -151,14 +197,25 @@ export class MemoryGuard implements FlowMemory {
       connection.restrain(unsent)
       const inKernel = { client: client.unsent + client.unread, upstream: upstream.unsent + upstream.unread }
       const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
-      holders.push({ of: { connection, inKernel }, bytes })
+      holders.push({ of: { connection, inKernel }, bytes, unread: client.unread + upstream.unread })
     }
     const worst = worstHolders(holders, budget.used, budget.bytes)
-    for (const { of } of worst) of.connection.evict(of.inKernel)
     if (worst.length > 0) this.#evicted(worst.length, worst[0]?.bytes ?? 0)
+    // Until their turn comes: whoever is read sends more.
+    for (const { of } of worst) of.connection.restrain(UNREADABLE)
+    this.#evict(worst)
+  }
+
+  /** Closes connections, some in each turn of the event loop. */
+  #evict(worst: Holder<Held>[]): void {
+    for (const { of } of worst.splice(0, MOST_CLOSED)) {
+      if (of.connection.state === 'open') of.connection.evict(of.inKernel)
+    }
+    this.#evicting = worst.length > 0 ? setImmediate(() => this.#evict(worst)) : undefined
   }
 
   #evicted(connections: number, most: number): void {
+    this.#limitQueues()
     this.#evictions += connections
     const now = performance.now()
     if (now < this.#logged + LOG_MS) return

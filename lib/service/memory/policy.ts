@@ -9,6 +9,14 @@ const LEAST_PART = 1 / 8
 const SHRINK_FROM = 0.5
 /** Filling to which the worst holders are closed once the budget is full. */
 const EVICT_TO = 0.75
+/**
+ * Filling with what was received and not read from which, and to which, those who send it are closed before the budget is full: whoever
+ * goes on sends more at once, and the kernel takes it.
+ */
+const UNREAD_FROM = 0.5
+const UNREAD_TO = 0.1
+/** Each connection may queue so much even then: one that nobody slows down has a message in the kernel now and then. */
+const LEAST_QUEUE_BYTES = 2048
 /** A connection that holds less is nobody's trouble, and is not closed for it. */
 export const LEAST_HOLDING_BYTES = 65_536
 
@@ -25,12 +33,26 @@ export function budgetBytes(limit: number, processes = 1): number {
 
 /**
  * Bytes that one connection may queue before its fast side is no longer read: the whole of its own limit while there is room for
- * all, then less and less, and nothing when the budget is full. So a connection that nobody slows down is always read.
+ * all, then less and less, and next to nothing when the budget is full. So a connection that nobody slows down is always read.
  */
 export function queueLimit(fill: number, maxQueueBytes: number): number {
   if (fill <= SHRINK_FROM) return maxQueueBytes
-  return Math.floor(maxQueueBytes * Math.max(0, (1 - fill) / (1 - SHRINK_FROM)))
+  const part = Math.floor((maxQueueBytes * (1 - fill)) / (1 - SHRINK_FROM))
+  return Math.min(maxQueueBytes, Math.max(LEAST_QUEUE_BYTES, part))
 }
+
+/** What each connection may queue at most after some were closed, or where it was restricted so before: it doubles with each look. */
+export const mostAfter = (maxQueueBytes: number, before = LEAST_QUEUE_BYTES / 2): number =>
+  Math.min(maxQueueBytes, 2 * before)
+
+/**
+ * How often a byte that has passed may be in the kernel until that is measured again: as one that waits to be sent, as one that has come
+ * in its place, and as one for which the kernel has made the receive buffer larger, because its reader was fast.
+ */
+const TIMES_IN_KERNEL = 3
+
+/** What may be used after so many bytes have passed. */
+export const usedAfter = (used: number, passed: number): number => used + TIMES_IN_KERNEL * passed
 
 /** What a process may have become larger by since it began without holding more: code, caches, garbage of everyday. */
 const SLACK_BYTES = 32 << 20
@@ -70,23 +92,25 @@ export function lookAfterBytes(used: number, budget: number): number {
 export interface Holder<T> {
   readonly of: T
   readonly bytes: number
+  /** The part of it that the kernel has received for us: it becomes more whatever we do. */
+  readonly unread: number
 }
 
-/** Most connections that are closed in one go: hundreds at once would hold up everybody else. */
-const MOST_CLOSED = 64
-
 /**
- * Which holders are closed: none before the budget is full; then the worst ones, until what is left is well below it, so that this
- * does not begin again with the next byte.
+ * Which holders are closed, the worst ones first: when the budget is full so many that what is left is well below it; and of those who
+ * send more than is taken so many that little of theirs is left, when it is much.
  */
 export function worstHolders<T>(holders: readonly Holder<T>[], used: number, budget: number): Holder<T>[] {
-  if (used < budget) return []
-  const worst: Holder<T>[] = []
+  let unread = holders.reduce((sum, holder) => sum + holder.unread, 0)
+  if (used < budget && unread < budget * UNREAD_FROM) return []
   let left = used
-  for (const holder of holders.toSorted((a, b) => b.bytes - a.bytes)) {
-    if (worst.length >= MOST_CLOSED || left <= budget * EVICT_TO || holder.bytes < LEAST_HOLDING_BYTES) break
-    worst.push(holder)
-    left -= holder.bytes
-  }
-  return worst
+  return holders
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .filter(holder => {
+      const isSender = holder.unread >= LEAST_HOLDING_BYTES && unread > budget * UNREAD_TO
+      if (!isSender && (used < budget || left <= budget * EVICT_TO || holder.bytes < LEAST_HOLDING_BYTES)) return false
+      left -= holder.bytes
+      unread -= holder.unread
+      return true
+    })
 }

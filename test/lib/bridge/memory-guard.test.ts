@@ -107,6 +107,38 @@ t.test('the worst are closed when it is full, once, and it is said', async t => 
   t.equal(budget.used, budget.accounts.unaccounted.bytes)
 })
 
+t.test(
+  'hundreds are closed some in each turn, and are not read until theirs has come; then limits rise slowly',
+  async t => {
+    const { kernel, connections, evicted, guard } = start(t, 300)
+    for (const connection of connections) connection.heldBytes = MIB
+    kernel.sockets = 200 * MIB
+    guard.passed(16 * MIB)
+    t.equal(evicted.length, 64)
+    t.equal(
+      connections.filter(({ restrained }) => restrained.at(-1)?.client === Number.POSITIVE_INFINITY).length,
+      152,
+      'of all that will be, down to three quarters of the budget, nothing is read meanwhile',
+    )
+    guard.passed(16 * MIB)
+    t.equal(evicted.length, 64, 'that is still being done')
+    await new Promise(resolve => setImmediate(resolve))
+    t.equal(evicted.length, 128)
+    kernel.sockets = 0
+    guard.queues.change(40 * MIB)
+    await waitFor(() => evicted.length >= 152, 'all of them')
+    const limits = new Set([guard.queueLimit])
+    await waitFor(() => {
+      limits.add(guard.queueLimit)
+      return limits.size > 3
+    }, 'limits rise')
+    t.strictSame(
+      [...limits],
+      [...limits].sort((a, b) => a - b),
+    )
+  },
+)
+
 t.test('a client that does not read is closed when memory is full; another one has its echo all the while', async t => {
   // One for all: the app's memory is that of this process, and would count as the balancer's.
   const flood = Buffer.alloc(262_144)

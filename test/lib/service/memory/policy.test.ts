@@ -5,8 +5,10 @@ import {
   isTight,
   LEAST_HOLDING_BYTES,
   lookAfterBytes,
+  mostAfter,
   queueLimit,
   unaccountedBytes,
+  usedAfter,
   worstHolders,
 } from '../../../../lib/service/memory/policy.ts'
 
@@ -28,14 +30,31 @@ t.test('what a connection may queue shrinks with what is left', async t => {
   t.equal(queueLimit(0, 262_144), 262_144)
   t.equal(queueLimit(0.5, 262_144), 262_144)
   t.equal(queueLimit(0.75, 262_144), 131_072)
-  t.equal(queueLimit(1, 262_144), 0)
-  t.equal(queueLimit(7, 262_144), 0)
+  t.equal(queueLimit(1, 262_144), 2048, 'whose reader keeps up is always read')
+  t.equal(queueLimit(7, 262_144), 2048)
+  t.equal(queueLimit(7, 1024), 1024)
   fc.assert(
     fc.property(fc.double({ min: 0, max: 2, noNaN: true }), fc.double({ min: 0, max: 2, noNaN: true }), (a, b) => {
       const [less, more] = [Math.min(a, b), Math.max(a, b)]
       if (queueLimit(more, 262_144) > queueLimit(less, 262_144)) throw new Error('it may queue more when less is left')
     }),
   )
+})
+
+t.test('after some were closed, the others may queue more with each look', async t => {
+  let most = mostAfter(262_144)
+  t.equal(most, 2048)
+  for (const expected of [4096, 8192, 16_384]) {
+    most = mostAfter(262_144, most)
+    t.equal(most, expected)
+  }
+  t.equal(mostAfter(262_144, 200_000), 262_144)
+  t.equal(mostAfter(1024), 1024)
+})
+
+t.test('what has passed may be in the kernel more than once', async t => {
+  t.equal(usedAfter(10, 0), 10)
+  t.equal(usedAfter(10, 5), 25)
 })
 
 t.test('connections are looked at one by one when memory is short, or much of it is in the kernel', async t => {
@@ -57,7 +76,9 @@ t.test('what is on no account counts beyond what any process grows by', async t 
   t.equal(unaccountedBytes(100 * MIB, 200 * MIB), 0)
 })
 
-const holders = (...bytes: number[]) => bytes.map((size, n) => ({ of: n, bytes: size }))
+const holders = (...bytes: number[]) => bytes.map((size, n) => ({ of: n, bytes: size, unread: 0 }))
+/** All that the kernel has for them is what they have sent. */
+const senders = (...bytes: number[]) => holders(...bytes).map(holder => ({ ...holder, unread: holder.bytes }))
 const closed = (...args: Parameters<typeof worstHolders<number>>) => worstHolders(...args).map(({ of }) => of)
 
 t.test('who is closed: nobody before the budget is full, then the worst ones until it is well below', async t => {
@@ -66,13 +87,26 @@ t.test('who is closed: nobody before the budget is full, then the worst ones unt
   t.strictSame(closed(all, 20 * MIB, 20 * MIB), [1])
   t.strictSame(closed(all, 24 * MIB, 20 * MIB), [1, 2, 3])
   t.strictSame(closed(holders(LEAST_HOLDING_BYTES - 1), 30 * MIB, 20 * MIB), [], 'who holds little is never closed')
-  const many = holders(...Array.from({ length: 700 }, () => MIB))
-  t.equal(
-    closed(many, 900 * MIB, 100 * MIB).length,
-    64,
-    'some at a time: the others of the process must not wait for all',
-  )
 })
+
+t.test(
+  'those who send more than is taken are closed until little of it is left: it becomes more whatever is done',
+  async t => {
+    const all = [...senders(...Array.from({ length: 60 }, () => MIB)), ...holders(2 * MIB)]
+    t.equal(closed(all, 100 * MIB, 100 * MIB).length, 51, 'the one that holds most, and all but ten senders')
+    t.equal(closed(all, 62 * MIB, 100 * MIB).length, 50, 'also before the budget is full; nobody else')
+    t.notOk(closed(all, 62 * MIB, 100 * MIB).includes(60))
+    t.strictSame(
+      closed(senders(...Array.from({ length: 49 }, () => MIB)), 80 * MIB, 100 * MIB),
+      [],
+      'it is not that much',
+    )
+    t.strictSame(
+      closed(senders(...Array.from({ length: 2000 }, () => LEAST_HOLDING_BYTES - 1)), 130 * MIB, 100 * MIB),
+      [],
+    )
+  },
+)
 
 t.test('who is closed holds at least as much as everybody who is not, and no more are than needed', async () => {
   const sizes = fc.array(fc.integer({ min: 0, max: 4 * MIB }), { maxLength: 50 })
