@@ -41,7 +41,32 @@ const FRAGMENTS = Buffer.concat([
 const addressed = (bytes: number, recipient: string) =>
   clientFrame(TEXT, Buffer.from(JSON.stringify({ recipientId: recipient, filling: 'x'.repeat(bytes - 60) })))
 
-const all = (clients: readonly Client[], what: (client: Client) => unknown) => Promise.all(clients.map(what))
+/** What costs a parser much: each as long as a message may be that is looked at, and as one that may pass. */
+const hostileJson = () =>
+  [MIB - 4096, 16 * MIB - 4096].flatMap(bytes =>
+    [
+      '[{},{},{}]',
+      `${'['.repeat(30)}${']'.repeat(30)}`,
+      '[1e308,-0.1,12345678901234567890]',
+      '{"a":0,"b":1,"c":2}',
+      String.raw`"\u0000\ud83d\ude00\n\\"`,
+    ].map(part => {
+      const parts = Array.from({ length: Math.floor((bytes - 60) / (part.length + 1)) }, () => part)
+      return clientFrame(TEXT, Buffer.from(`{"a":[${parts.join()}],"recipientId":"nobody"}`))
+    }),
+  )
+
+/** Messages that are written at once, each to somebody else. */
+const FLOOD_MESSAGES = 500
+
+const toOthers = (client: number, turn: number) =>
+  Buffer.concat(
+    Array.from({ length: FLOOD_MESSAGES }, (_, n) =>
+      clientFrame(TEXT, Buffer.from(`{"recipientId":"u${client}-${turn}-${n}"}`)),
+    ),
+  )
+
+const all = (clients: readonly Client[], what: (client: Client, n: number) => unknown) => Promise.all(clients.map(what))
 
 /** Sends messages of 64 KiB as fast as the other end takes them. */
 async function pour(client: Client, signal: AbortSignal): Promise<void> {
@@ -85,6 +110,31 @@ export const ATTACKS: readonly Attack[] = [
     clients: { sidecar: 5, balancer: 12 },
     path: '/sink',
     run: clients => all(clients, client => client.write(addressed(16 * MIB - 4096, 'nobody'))),
+  },
+  {
+    name: 'hostile-json',
+    about:
+      'each client sends messages of 1 and 16 MiB of arrays of objects, nesting, numbers, keys and escapes, addressed at their ends',
+    clients: { sidecar: 20, balancer: 20 },
+    path: '/sink',
+    async run(clients, signal) {
+      const messages = hostileJson()
+      await all(clients, async (client, n) => {
+        for (let turn = n; !signal.aborted && !client.closed; turn++)
+          await client.write(messages[turn % messages.length] as Buffer)
+      })
+    },
+  },
+  {
+    name: 'addressed-flood',
+    about: 'each client sends small messages to ever other users, as fast as they are taken',
+    clients: { sidecar: 50, balancer: 50 },
+    path: '/sink',
+    async run(clients, signal) {
+      await all(clients, async (client, n) => {
+        for (let turn = 0; !signal.aborted && !client.closed; turn++) await client.write(toOthers(n, turn))
+      })
+    },
   },
   {
     name: 'no-readers',

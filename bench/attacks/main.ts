@@ -12,7 +12,8 @@ const root = join(import.meta.dirname, '../..')
 const HELP = `node scripts/with-deps.mjs bench/attacks/main.ts [OPTION ...]
 
 Attacks a sidecar and a balancer as their images run them, each in a cgroup with the memory limit that it has by default, and prints a row of
-a table for each: whether it lives, how long a well-behaved client waited for an echo at most, what it cost of CPU time, and how much memory was taken. Needs root.
+a table for each: whether it lives, how long one of twenty well-behaved clients waited for an echo at most (one message every 100 ms each; or somebody for /healthz, which needs no
+app), what it cost of CPU time, and how much memory was taken. Needs root.
 
   --victims NAME,... sidecar, balancer
   --only ATTACK,...  ${ATTACKS.map(({ name }) => name).join(', ')}
@@ -21,7 +22,8 @@ a table for each: whether it lives, how long a well-behaved client waited for an
   --programs DIR     another checkout of this repository whose programs are attacked
   --help             this text
 
-Exit code 1: a program was killed, or a well-behaved client was closed.
+Exit code 1: a program was killed, or a well-behaved client was closed, or more memory was taken than there is: cgroup v2 would have
+killed it, v1 does not where it is that of sockets.
 `
 
 const HEADER = `| program | attack | clients | connected | refused | closed for memory | longest wait, ms | CPU, s | MiB before, at most (of it sockets), after | |
@@ -29,11 +31,14 @@ const HEADER = `| program | attack | clients | connected | refused | closed for 
 
 const mib = (bytes: number) => Math.round(bytes / (1 << 20))
 
+/** What ended it, or would have; `undefined`: nothing. */
+const fateOf = (victim: Victim, { ended, problem, peak }: Result): string | undefined =>
+  ended ?? problem ?? (peak > VICTIMS[victim] ? 'more than its limit' : undefined)
+
 function row(victim: Victim, name: string, clients: number, result: Result): string {
-  const { connected, refused, closed, longestWaitMs, cpuSeconds, before, peak, peakSockets, after, ended, problem } =
-    result
+  const { connected, refused, closed, longestWaitMs, cpuSeconds, before, peak, peakSockets, after } = result
   const memory = `${mib(before)}, ${mib(peak)} (${mib(peakSockets)}), ${mib(after)}`
-  const fate = ended ?? problem ?? 'lives'
+  const fate = fateOf(victim, result) ?? 'lives'
   return `| ${[victim, name, clients, connected, refused, closed['memory'] ?? 0, Math.round(longestWaitMs), cpuSeconds.toFixed(1), memory, fate].join(' | ')} |`
 }
 
@@ -69,7 +74,7 @@ async function run(args: readonly string[]): Promise<boolean> {
         const times = { attackMs: Number(values.seconds) * 1000, recoverMs: 15_000 }
         const result = await attack(item, { victim, cgroup, programs, ...times, clients })
         console.log(row(victim, item.name, clients, result))
-        allLive &&= result.ended === undefined && result.problem === undefined
+        allLive &&= fateOf(victim, result) === undefined
       }
     return allLive
   } finally {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -8,7 +9,7 @@ import { cpuSeconds } from '../machine/proc.ts'
 import type { Job, Said } from './attacker.ts'
 import type { Attack } from './attacks.ts'
 import type { MemoryCgroup } from './cgroup.ts'
-import { Probe } from './probe.ts'
+import { Probes } from './probe.ts'
 
 /** Our programs, with the memory limits that they have by default. */
 export const VICTIMS = { sidecar: 192 << 20, balancer: 512 << 20 } as const
@@ -19,6 +20,11 @@ const LEASH = pathToFileURL(join(import.meta.dirname, '../../local/processes/exi
 
 /** What a program keeps for the next time: its heap, and code that has become hot. */
 const KEPT_BYTES = 48 << 20
+
+/** Well-behaved clients. */
+const WELL_BEHAVED = 20
+/** Of the attacked program and of those who measure: what others do on this machine must not count as its doing (nice(2)). */
+const PRIORITY = -15
 
 const START_MS = 30_000
 const SAMPLE_MS = 50
@@ -39,13 +45,13 @@ export interface Result {
   readonly after: number
   /** Whether it had given back nearly all by then. */
   readonly recovered: boolean
-  /** Longest wait of a well-behaved client for its echo, in milliseconds, where its app was not stopped. */
+  /** Longest wait of a well-behaved client for its echo, in milliseconds, while its app was not stopped, or of who asked for `/healthz`. */
   readonly longestWaitMs: number
   /** CPU time of the program from the first handshake of the attackers to the end, where it lives. */
   readonly cpuSeconds: number
-  /** Echoes that it had while the attack went on, or after it where its app was stopped. */
+  /** Echoes that each of them had at least while the attack went on, or after it where its app was stopped. */
   readonly echoes: number
-  /** What became of that client, if it is not well. */
+  /** What became of one of them, if it is not well. */
   readonly problem: string | undefined
   /** Connections that ended, by cause. */
   readonly closed: Readonly<Record<string, number>>
@@ -118,10 +124,12 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     children.push(child)
     return child
   }
-  let probe: Probe | undefined
+  let probe: Probes | undefined
   let sampling: NodeJS.Timeout | undefined
   try {
     const app = start('app.ts')
+    prefer(app)
+    prefer(process)
     const appPort = await heard<number>(app)
     const own =
       victim === 'sidecar'
@@ -129,11 +137,12 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
         : { MEMBERS: `127.0.0.1:${appPort}`, WORKERS: 1 }
     const { child, port, adminPort } = await startVictim(setting, own)
     children.push(child)
+    prefer(child)
     let ended: string | undefined
     child.once('exit', (code, signal) => {
       ended = signal ?? `exit code ${code}`
     })
-    probe = await Probe.open(port)
+    probe = await Probes.open(port, adminPort, WELL_BEHAVED)
     await sleep(500)
     const before = cgroup.used
     const recoveredAt = before + Math.max(KEPT_BYTES, attack.keptBytes ?? 0)
@@ -155,7 +164,7 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     while (ended === undefined && performance.now() < deadline) await sleep(SAMPLE_MS)
     // Else it waits for an app that stands still, which is nobody's fault here.
     let echoes = probe.echoes - echoesBefore
-    let longestWaitMs = attack.stopsApp ? waitedBefore : probe.longest
+    let longestWaitMs = Math.max(attack.stopsApp ? waitedBefore : probe.longest, probe.longestOfHealth)
     attacker.send('stop')
     const { open } = await heard<Extract<Said, { open: number }>>(attacker)
     if (attack.stopsApp) {
@@ -194,6 +203,13 @@ export async function attack(attack: Attack, setting: Setting): Promise<Result> 
     await Promise.all(children.map(stop))
     cgroup.remove()
   }
+}
+
+/** Only for who may: then neighbours make waits longer. */
+function prefer({ pid }: { readonly pid?: number | undefined }): void {
+  try {
+    if (pid !== undefined) setPriority(pid, PRIORITY)
+  } catch {}
 }
 
 async function stop(child: ChildProcess): Promise<void> {
