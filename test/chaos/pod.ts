@@ -162,7 +162,7 @@ export class Pod {
 
   /** Who is still connected may write until it is gone; the last count that it gives is the best there is. */
   async #scrapeUntilGone(): Promise<void> {
-    let gone = false
+    let gone = this.#sidecar === undefined
     void this.#sidecar?.ended.then(() => {
       gone = true
     })

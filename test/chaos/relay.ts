@@ -69,6 +69,8 @@ export class Relay {
       socket.on('close', () => {
         this.#pairs.delete(pair)
         if (!socket.readableEnded) other.destroy()
+        // It may wait for room that never comes.
+        else other.resume()
       })
     }
   }
@@ -85,8 +87,9 @@ export class Relay {
     from.on('data', chunk => {
       from.pause()
       later(() => {
-        if (to.destroyed) return
-        if (to.write(chunk)) from.resume()
+        // Paused, it would never see its end, and keep this process alive.
+        if (to.destroyed) from.destroy()
+        else if (to.write(chunk)) from.resume()
         else to.once('drain', () => from.resume())
       })
     })

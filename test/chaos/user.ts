@@ -67,7 +67,10 @@ export class Device {
     this.#socket?.close(1000)
   }
 
+  /** Ends at once, whatever it does: nothing of it goes on. */
   terminate(): void {
+    this.#quiet = true
+    this.#end.abort()
     this.#socket?.terminate()
   }
 
@@ -84,6 +87,11 @@ export class Device {
     return new Promise(resolve => {
       socket.on('error', () => resolve(false))
       socket.on('open', () => {
+        if (this.#end.signal.aborted) {
+          socket.terminate()
+          resolve(false)
+          return
+        }
         this.#socket = socket
         this.#c = c
         this.#ups = 0
