@@ -1,5 +1,6 @@
 import { deepStrictEqual } from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 /** Between two looks at a state that is waited for. */
 const LOOK_AGAIN_MS = 200
@@ -27,6 +28,25 @@ export async function waitFor<T>(what: string, look: () => Promise<T>, limitMs =
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}; last seen: ${JSON.stringify(last)}`)
     await delay(LOOK_AGAIN_MS)
   }
+}
+
+/**
+ * Waits until a state is exactly what is expected.
+ *
+ * @throws saying what the last look saw
+ */
+export async function becomes(
+  what: string,
+  look: () => Promise<unknown>,
+  expected: unknown,
+  limitMs?: number,
+): Promise<void> {
+  const isExpected = async () => {
+    const seen = await look()
+    if (!isDeepStrictEqual(seen, expected)) throw new Error(JSON.stringify(seen))
+    return true
+  }
+  await waitFor(what, isExpected, limitMs)
 }
 
 /** How long a state has to stay to count as one that stays. */
