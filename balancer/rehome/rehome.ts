@@ -25,8 +25,19 @@ export interface RehomeOptions {
   readonly log: Logger
 }
 
-/** Longest time for one member to take a handshake, in milliseconds: there are others. */
+/** Least time that one member has to take a handshake, in milliseconds, and its part of the time for all: there are others. */
 const ATTEMPT_MS = 3000
+const ATTEMPT_PART = 0.3
+
+/**
+ * How long one member may take for the handshake of a client that is moved: more where the owner of a slow app has raised both times.
+ *
+ * @param handshakeMs longest time for an upstream to answer a handshake
+ * @param timeoutMs longest time for all attempts together
+ * @returns milliseconds
+ */
+export const attemptMs = (handshakeMs: number, timeoutMs: number): number =>
+  Math.min(handshakeMs, Math.max(ATTEMPT_MS, timeoutMs * ATTEMPT_PART))
 
 /** Longest time for the old upstream to say that it has answered all, in milliseconds. */
 const FENCE_MS = 5000
@@ -85,11 +96,11 @@ export class Rehome {
   }
 
   async #attempt(connection: Connection, target: Member, reason: Reason, left: () => number): Promise<Attempt> {
-    const { members, secret, dialLimits, lingerMs, log } = this.#options
+    const { members, secret, dialLimits, timeoutMs, lingerMs, log } = this.#options
     const { context } = connection
     let answered: Answered
     try {
-      const handshakeTimeoutMs = Math.max(1, Math.min(dialLimits.handshakeTimeoutMs, ATTEMPT_MS, left()))
+      const handshakeTimeoutMs = Math.max(1, Math.min(attemptMs(dialLimits.handshakeTimeoutMs, timeoutMs), left()))
       const limits = { ...dialLimits, handshakeTimeoutMs }
       answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
-import type { WebSocket } from 'ws'
+import type { ServerOptions, WebSocket } from 'ws'
+import { attemptMs } from '../../../balancer/rehome/rehome.ts'
 import { type App, startApp } from '../../helpers/app.ts'
 import { type Client, connect, refusal } from '../../helpers/client.ts'
 import { type Running, type Scope, startStack, userOn } from '../../helpers/stack.ts'
@@ -232,4 +233,34 @@ t.test('connections between balancer and sidecar that are cut within a message: 
     clients.map(client => client.texts),
     users.map(() => ['still there']),
   )
+})
+
+/** Longer than a member has for a handshake by default. */
+const SLOW_MS = 4000
+
+t.test('an app that is slow with handshakes takes clients that are moved, where both times are longer', async t => {
+  const closes: number[][] = [[], []]
+  const slow = {
+    verifyClient: (_info: unknown, answer: (accepted: boolean) => void) => setTimeout(answer, SLOW_MS, true),
+  }
+  const apps = [
+    await startApp(t, { onConnection: named(0, closes) }),
+    await startApp(t, { onConnection: named(1, closes), options: slow as ServerOptions }),
+  ]
+  const { balancer, ownerOf } = await startStack(t, apps, {
+    balancer: { REHOME_TIMEOUT_MS: 30_000 },
+  })
+  const client = await connect(t, balancer.port, { user: userOn(ownerOf, 0) })
+  t.equal(await ask(client, 'one'), '0 one')
+  await kill(apps[0]!)
+  await waitFor(() => apps[1]?.server.clients.size === 1, 'the slow app has it', 40_000)
+  t.equal(await ask(client, 'two'), '1 two', 'it has kept its socket')
+})
+
+t.test('how long one member has for a handshake', async t => {
+  t.equal(attemptMs(10_000, 10_000), 3000, 'by default')
+  t.equal(attemptMs(10_000, 1000), 3000, 'the time for all of them ends it sooner')
+  t.equal(attemptMs(60_000, 60_000), 18_000)
+  t.equal(attemptMs(10_000, 60_000), 10_000, 'never longer than any handshake')
+  t.equal(attemptMs(500, 10_000), 500)
 })
