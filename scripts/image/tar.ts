@@ -1,4 +1,6 @@
 import { createReadStream, statSync } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { type Pack, pack } from 'tar-stream'
 
 /** One entry of a tar archive; a path has no leading slash. */
 export type TarEntry =
@@ -24,49 +26,37 @@ export function diskEntry(path: string, source: string, mode = 0o644): TarEntry 
   return { type: 'file', path, mode, size: statSync(source).size, read }
 }
 
-const BLOCK = 512
+/** Owner, group and time of each entry. */
+const FIXED = { uid: 0, gid: 0, mtime: new Date(0) }
 
 /**
- * Writes entries as a POSIX ustar archive (IEEE Std 1003.1, pax: ustar Interchange Format). Owner and group are root and times
- * are zero, so that equal content gives equal bytes.
+ * Writes entries as a POSIX ustar archive. Owner and group are root and times are zero, so that equal content gives equal bytes.
  *
- * @throws where a path is longer than 100 bytes, or a content is not as long as its entry says
+ * @returns the archive; reading it throws where a content is not as long as its entry says
  */
-export async function* tar(entries: Iterable<TarEntry>): AsyncGenerator<Uint8Array> {
-  for (const entry of entries) {
-    if (entry.type === 'directory') {
-      yield header(`${entry.path}/`, entry.mode, 0, '5')
-      continue
-    }
-    const { size } = entry
-    yield header(entry.path, entry.mode, size, '0')
-    let written = 0
-    for await (const chunk of entry.read()) {
-      written += chunk.byteLength
-      yield chunk
-    }
-    if (written !== size) throw new Error(`${entry.path} changed while it was packed: ${written} bytes, not ${size}`)
-    if (size % BLOCK !== 0) yield new Uint8Array(BLOCK - (size % BLOCK))
-  }
-  yield new Uint8Array(2 * BLOCK)
+export function tar(entries: Iterable<TarEntry>): AsyncIterable<Uint8Array> {
+  const archive = pack()
+  writeAll(archive, entries).then(
+    () => archive.finalize(),
+    (error: Error) => archive.destroy(error),
+  )
+  return archive as AsyncIterable<Uint8Array>
 }
 
-function header(path: string, mode: number, size: number, type: string): Uint8Array {
-  if (Buffer.byteLength(path) > 100) throw new Error(`the path is too long for a tar archive: ${path}`)
-  const block = Buffer.alloc(BLOCK)
-  const octal = (value: number, offset: number, length: number) =>
-    block.write(value.toString(8).padStart(length - 1, '0'), offset)
-  block.write(path, 0)
-  octal(mode, 100, 8)
-  octal(0, 108, 8)
-  octal(0, 116, 8)
-  octal(size, 124, 12)
-  octal(0, 136, 12)
-  block.write(type, 156)
-  block.write('ustar\0' + '00', 257)
-  // The checksum is taken with its own field as spaces.
-  block.fill(' ', 148, 156)
-  const sum = block.reduce((total, byte) => total + byte, 0)
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
-  return block
+async function writeAll(archive: Pack, entries: Iterable<TarEntry>): Promise<void> {
+  for (const entry of entries) {
+    const { path: name, mode, type } = entry
+    if (type === 'directory') archive.entry({ ...FIXED, name: `${name}/`, mode, type })
+    else await pipeline(content(entry), archive.entry({ ...FIXED, name, mode, type, size: entry.size }))
+  }
+}
+
+/** A longer content than announced would be read as the next entry's header. */
+async function* content({ path, size, read }: Extract<TarEntry, { type: 'file' }>): AsyncGenerator<Uint8Array> {
+  let written = 0
+  for await (const chunk of read()) {
+    written += chunk.byteLength
+    yield chunk
+  }
+  if (written !== size) throw new Error(`${path} changed while it was packed: ${written} bytes, not ${size}`)
 }
