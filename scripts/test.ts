@@ -4,8 +4,11 @@ import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
 import { POISON_READS_VARIABLE } from '../lib/service/names.ts'
-import { type Run, readTap } from './read-tap.ts'
+import { readAllowedSkips, unlistedSkips } from './test/allowed-skips.ts'
+import { belowFloor, raised, readFloor, readSummary, writeFloor } from './test/coverage.ts'
+import { type Run, readTap } from './test/read-tap.ts'
 
 const root = dirname(import.meta.dirname)
 const modules = join(root, 'node_modules')
@@ -22,20 +25,35 @@ const FAILURES = join(root, '.tap/failures.txt')
 /** A cluster has to pull, start and stop things. */
 const CLUSTER_TIMEOUT_SECONDS = 600
 
+/** With CI=true, any other skip is a failure. */
+const ALLOWED_SKIPS = join(root, 'test/allowed-skips.json')
+const COVERAGE_FLOOR = join(root, 'test/coverage-floor.json')
+const COVERAGE_OPTIONS = ['--show-full-coverage', '--coverage-report=text', '--coverage-report=json-summary']
+const COVERAGE_SUMMARY = join(root, '.tap/report/coverage-summary.json')
+
 const HELP = `npm test [-- FILTER ...]            type check, lint, docs check and tests; FILTER: only test files whose path contains it
 npm run test:cluster [-- FILTER ...]  tests on the Kubernetes cluster that KUBECONFIG names
+npm run coverage [-- --raise]         the same as npm test, slower: fails where coverage is below test/coverage-floor.json;
+                                      --raise lifts the floor to what was measured
 
-Ends with one line: N passed, N failed.
+Ends with one line: N passed, N failed. It counts tests, and the checks before them, not assertions.
+With CI=true a skip that test/allowed-skips.json does not list is a failure.
 `
 
-const NOTHING: Run = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] }
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  cluster: { type: 'boolean' },
+  coverage: { type: 'boolean' },
+  raise: { type: 'boolean' },
+} as const
+
+const NOTHING: Run = { passed: 0, failed: 0, failures: [], skips: [] }
 const failure = (what: string): Run => ({ ...NOTHING, failed: 1, failures: [what] })
 
 function sum(runs: readonly Run[]): Run {
   return runs.reduce((all, run) => ({
     passed: all.passed + run.passed,
     failed: all.failed + run.failed,
-    skipped: all.skipped + run.skipped,
     failures: [...all.failures, ...run.failures],
     skips: [...all.skips, ...run.skips],
   }))
@@ -58,7 +76,7 @@ function check(what: string, script: string, args: readonly string[]): Run {
 }
 
 /**
- * Runs test files with tap; each assertion counts.
+ * Runs test files with tap.
  *
  * @param shows which lines of what the tests say are shown while they run
  */
@@ -83,7 +101,7 @@ async function runTap(
   }
   const [status] = await closed
   const run = readTap(lines.join('\n'))
-  for (const skip of run.skips) console.log(`skipped: ${skip}`)
+  for (const { test, reason } of run.skips) console.log(`skipped: ${test}: ${reason}`)
   // A run that fails without a failed point (tap itself could not work) is a failure all the same.
   return status !== 0 && run.failed === 0 ? sum([run, failure(`tap ended with exit code ${status}`)]) : run
 }
@@ -127,7 +145,30 @@ async function clusterTests(filters: readonly string[]): Promise<Run[]> {
   }
 }
 
-async function localTests(filters: readonly string[]): Promise<Run[]> {
+/** Compares what tap measured with the floor, which `raise` lifts first. */
+function checkCoverage(raise: boolean): Run {
+  if (!existsSync(COVERAGE_SUMMARY)) return failure('tap wrote no summary of coverage')
+  const measured = readSummary(COVERAGE_SUMMARY)
+  if (raise) writeFloor(COVERAGE_FLOOR, raised(measured, readFloor(COVERAGE_FLOOR)))
+  const problems = belowFloor(measured, readFloor(COVERAGE_FLOOR))
+  console.log(
+    `\ncoverage: ${measured.lines} % of lines, ${measured.branches} % of branches, ${measured.functions} % of functions`,
+  )
+  return problems.length === 0 ? { ...NOTHING, passed: 1 } : failure(problems.join('\n'))
+}
+
+/** Skips that CI does not expect, as failures. */
+function checkSkips({ skips }: Run): Run {
+  const unlisted = process.env['CI'] === 'true' ? unlistedSkips(skips, readAllowedSkips(ALLOWED_SKIPS)) : []
+  return sum([
+    NOTHING,
+    ...unlisted.map(({ test, reason }) =>
+      failure(`${test}: a skip that test/allowed-skips.json does not list: ${reason}`),
+    ),
+  ])
+}
+
+async function localTests(filters: readonly string[], coverage: 'none' | 'check' | 'raise'): Promise<Run[]> {
   if (filters.length > 0) {
     const files = testFiles(false, filters)
     const timeout = files.includes(CHAOS) ? [`--timeout=${CHAOS_TIMEOUT_SECONDS}`] : []
@@ -141,26 +182,31 @@ async function localTests(filters: readonly string[]): Promise<Run[]> {
     await runTap(
       testFiles(false, []).filter(file => file !== CHAOS),
       results(),
-      ['--show-full-coverage'],
+      coverage === 'none' ? ['--disable-coverage'] : COVERAGE_OPTIONS,
     ),
+    ...(coverage === 'none' ? [] : [checkCoverage(coverage === 'raise')]),
     await runTap([CHAOS], results(), ['--disable-coverage', `--timeout=${CHAOS_TIMEOUT_SECONDS}`]),
   ]
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(HELP)
-    return
-  }
-  const filters = args.filter(arg => arg !== '--cluster')
-  rmSync(FAILURES, { force: true })
+async function main(): Promise<void> {
   let runs: Run[]
+  rmSync(FAILURES, { force: true })
+  rmSync(COVERAGE_SUMMARY, { force: true })
   try {
-    runs = await (args.includes('--cluster') ? clusterTests(filters) : localTests(filters))
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS })
+    if (values.help) {
+      process.stdout.write(HELP)
+      return
+    }
+    const coverage = values.raise ? 'raise' : values.coverage ? 'check' : 'none'
+    runs = await (values.cluster ? clusterTests(positionals) : localTests(positionals, coverage))
   } catch (error) {
     runs = [failure((error as Error).message)]
   }
-  const { passed, failed, skipped, failures } = sum(runs)
+  const run = sum(runs)
+  const { passed, failed, failures } = sum([run, checkSkips(run)])
+  const skipped = run.skips.length
   // At the end, and in a file: whatever keeps a log may keep only the last part of it.
   const said = failures.map(text => `\nfailed: ${text}\n`).join('')
   mkdirSync(dirname(FAILURES), { recursive: true })
@@ -169,4 +215,4 @@ async function main(args: readonly string[]): Promise<void> {
   process.exitCode = failed === 0 ? 0 : 1
 }
 
-if (import.meta.main) await main(process.argv.slice(2))
+if (import.meta.main) await main()
