@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mock } from 'node:test'
 import fc from 'fast-check'
 import type { Counter } from 'prom-client'
@@ -272,8 +273,8 @@ t.test('whatever happens, messages begin in their order and never on two ways at
       const look = () => {
         for (; seen < started.length; seen++) {
           const ways = new Set([...open].map(index => started[index]?.at))
-          t.equal(started[seen]?.text, String(seen))
-          t.ok(ways.size === 0 || (ways.size === 1 && ways.has(started[seen]?.at)), 'one way at a time')
+          assert.equal(started[seen]?.text, String(seen))
+          assert.ok(ways.size === 0 || (ways.size === 1 && ways.has(started[seen]?.at)), 'one way at a time')
           open.add(seen)
         }
       }
@@ -296,7 +297,7 @@ t.test('whatever happens, messages begin in their order and never on two ways at
         await end(index)
         look()
       }
-      t.equal(started.length, sent, 'each has begun')
+      assert.equal(started.length, sent, 'each has begun')
     }),
     { numRuns: 100 },
   )

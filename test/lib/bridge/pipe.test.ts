@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
@@ -227,7 +228,7 @@ const shown = ({ text, binary }: { text: string; binary: boolean }) =>
 const both = fc.constantFrom<Direction>('inbound', 'outbound')
 const cuts = fc.array(fc.nat(), { maxLength: 12 })
 
-t.test('bytes pass as they came, whatever they are and however they are cut', async t => {
+t.test('bytes pass as they came, whatever they are and however they are cut', async () => {
   fc.assert(
     fc.property(
       both,
@@ -239,7 +240,7 @@ t.test('bytes pass as they came, whatever they are and however they are cut', as
         const { pipe, out } = run(direction)
         for (const chunk of cut(bytes, places)) pipe.push(chunk)
         pipe.finish()
-        t.ok(out().equals(bytes))
+        assert.ok(out().equals(bytes))
       },
     ),
     { seed: 11, numRuns: 200 },
@@ -276,36 +277,36 @@ t.test('messages are not parsed, and one that nobody takes passes as it came', a
   t.ok(out().equals(Buffer.concat(frames.flatMap(frame => [frame, frame]))))
 })
 
-t.test('addressed messages are taken out; everything else passes, in order, as it came', async t => {
+t.test('addressed messages are taken out; everything else passes, in order, as it came', async () => {
   await fc.assert(
     fc.asyncProperty(both, fc.array(message, { maxLength: 5 }), cuts, async (direction, sent, places) => {
       const { pipe, out, taken } = run(direction, { find: true })
       for (const chunk of cut(encode(sent, direction), places)) pipe.push(chunk)
       const decoded = await decode(out(), direction)
-      t.equal(decoded.error, undefined)
-      t.strictSame(decoded.messages, sent.filter(one => !isAddressed(one)).map(shown))
-      t.strictSame(
+      assert.equal(decoded.error, undefined)
+      assert.deepEqual(decoded.messages, sent.filter(one => !isAddressed(one)).map(shown))
+      assert.deepEqual(
         taken,
         sent.filter(isAddressed).map(({ text }) => text),
       )
       const controls = sent.flatMap(({ control, fragments }) =>
         control ? Array.from({ length: fragments }, (_, n) => `${control} c${n}`) : [],
       )
-      t.strictSame(decoded.controls, controls)
+      assert.deepEqual(decoded.controls, controls)
     }),
     { seed: 12, numRuns: 200 },
   )
 })
 
-t.test('what is written in place of an addressed message comes in its place', async t => {
+t.test('what is written in place of an addressed message comes in its place', async () => {
   await fc.assert(
     fc.asyncProperty(both, fc.array(message, { maxLength: 5 }), cuts, async (direction, sent, places) => {
       const { pipe, out } = run(direction, { find: true, replace: true })
       for (const chunk of cut(encode(sent, direction), places)) pipe.push(chunk)
       const decoded = await decode(out(), direction)
-      t.equal(decoded.error, undefined)
+      assert.equal(decoded.error, undefined)
       let taken = 0
-      t.strictSame(
+      assert.deepEqual(
         decoded.messages,
         sent.map(one => (isAddressed(one) ? `tinstead ${taken++}` : shown(one))),
       )
@@ -314,7 +315,7 @@ t.test('what is written in place of an addressed message comes in its place', as
   )
 })
 
-t.test('without anything addressed, every byte passes in its order', async t => {
+t.test('without anything addressed, every byte passes in its order', async () => {
   fc.assert(
     fc.property(both, fc.array(message, { maxLength: 5 }), cuts, (direction, sent, places) => {
       const bytes = encode(
@@ -323,13 +324,13 @@ t.test('without anything addressed, every byte passes in its order', async t => 
       )
       const { pipe, out } = run(direction, { find: true })
       for (const chunk of cut(bytes, places)) pipe.push(chunk)
-      t.ok(out().equals(bytes))
+      assert.ok(out().equals(bytes))
     }),
     { seed: 13, numRuns: 200 },
   )
 })
 
-t.test('messages of others go in between messages, each once and in their order', async t => {
+t.test('messages of others go in between messages, each once and in their order', async () => {
   await fc.assert(
     fc.asyncProperty(
       both,
@@ -352,14 +353,14 @@ t.test('messages of others go in between messages, each once and in their order'
           pipe.push(chunk)
         }
         const decoded = await decode(out(), direction)
-        t.equal(decoded.error, undefined)
-        t.strictSame(
+        assert.equal(decoded.error, undefined)
+        assert.deepEqual(
           await Promise.all(results),
           results.map(() => true),
         )
         const theirs = decoded.messages.filter(text => text.slice(1).startsWith('injected'))
-        t.strictSame(theirs, injected.map(shown))
-        t.strictSame(
+        assert.deepEqual(theirs, injected.map(shown))
+        assert.deepEqual(
           decoded.messages.filter(text => !theirs.includes(text)),
           sent.filter(one => !find || !isAddressed(one)).map(shown),
         )
@@ -369,7 +370,7 @@ t.test('messages of others go in between messages, each once and in their order'
   )
 })
 
-t.test('our close frame comes between two frames, and is the last', async t => {
+t.test('our close frame comes between two frames, and is the last', async () => {
   await fc.assert(
     fc.asyncProperty(
       both,
@@ -386,12 +387,12 @@ t.test('our close frame comes between two frames, and is the last', async t => {
         }
         pipe.close(encodeClose(1012, 'bye'))
         const decoded = await decode(out(), direction)
-        t.equal(decoded.error, undefined)
-        t.equal(decoded.controls.at(-1), 'close 1012 bye')
-        t.equal(decoded.controls.filter(control => control.startsWith('close')).length, 1)
+        assert.equal(decoded.error, undefined)
+        assert.equal(decoded.controls.at(-1), 'close 1012 bye')
+        assert.equal(decoded.controls.filter(control => control.startsWith('close')).length, 1)
         const passed = sent.filter(one => !find || !isAddressed(one)).map(shown)
-        t.strictSame(decoded.messages, passed.slice(0, decoded.messages.length), 'what passed before it is whole')
-        t.equal(await pipe.inject({ data: Buffer.from('late'), binary: false }), false)
+        assert.deepEqual(decoded.messages, passed.slice(0, decoded.messages.length), 'what passed before it is whole')
+        assert.equal(await pipe.inject({ data: Buffer.from('late'), binary: false }), false)
       },
     ),
     { seed: 15, numRuns: 200 },
@@ -512,7 +513,7 @@ t.test('what turns out not to be addressed passes at once, not at its end', asyn
   }
 })
 
-t.test('a stop comes between two messages, and what follows passes when it goes on, to another target', async t => {
+t.test('a stop comes between two messages, and what follows passes when it goes on, to another target', async () => {
   await fc.assert(
     fc.asyncProperty(
       both,
@@ -544,11 +545,11 @@ t.test('a stop comes between two messages, and what follows passes when it goes 
           pipe.target = other
           pipe.go()
         }
-        t.equal(result.stops, when < chunks.length ? 1 : 0)
+        assert.equal(result.stops, when < chunks.length ? 1 : 0)
         const [before, after] = await Promise.all([decode(out(), direction), decode(Buffer.concat(second), direction)])
-        t.equal(before.error, undefined)
-        t.equal(after.error, undefined)
-        t.strictSame([...before.messages, ...after.messages], sent.map(shown), 'each whole, on one side')
+        assert.equal(before.error, undefined)
+        assert.equal(after.error, undefined)
+        assert.deepEqual([...before.messages, ...after.messages], sent.map(shown), 'each whole, on one side')
       },
     ),
     { seed: 16, numRuns: 300 },
@@ -612,7 +613,7 @@ t.test('the pong to a ping of ours does not pass, other pongs do', async t => {
   t.ok(out().equals(Buffer.concat([theirs, ours])), 'only the first of them is the answer')
 })
 
-t.test('the first text message is recorded, whole, within its limit, and everything passes', async t => {
+t.test('the first text message is recorded, whole, within its limit, and everything passes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(message, { maxLength: 4 }), cuts, async (sent, places) => {
       const first = new FirstText(1000)
@@ -621,8 +622,8 @@ t.test('the first text message is recorded, whole, within its limit, and everyth
       for (const chunk of cut(bytes, places)) pipe.push(chunk)
       const text = sent.find(({ binary }) => !binary)?.text
       const fits = text !== undefined && Buffer.byteLength(text) <= 1000
-      t.equal(first.payload?.toString(), fits ? text : undefined)
-      t.ok(out().equals(bytes))
+      assert.equal(first.payload?.toString(), fits ? text : undefined)
+      assert.ok(out().equals(bytes))
     }),
     { seed: 17, numRuns: 200 },
   )

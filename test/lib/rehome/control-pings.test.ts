@@ -39,7 +39,7 @@ t.test('what is said is understood by who knows the secret, and fits a ping', as
 t.test('pings of others are never taken for ours', async t => {
   const secret = controlSecret()
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 125 }), bytes => t.notOk(hasSecret(secret, Buffer.from(bytes)))),
+    fc.property(fc.uint8Array({ maxLength: 125 }), bytes => !hasSecret(secret, Buffer.from(bytes))),
     { seed: 23, numRuns: 300 },
   )
   t.notOk(hasSecret(secret, secret), 'the secret alone says nothing')

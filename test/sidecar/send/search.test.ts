@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { createMember, type Member } from '../../../lib/routing/members.ts'
@@ -159,8 +160,8 @@ t.test('whatever the lists are, a connected user is found, if those who hold use
         )
         asked++
         followed += result.log.length
-        t.equal(result.end, 'delivered', JSON.stringify({ ...result, holder: holder.name }))
-        t.ok(result.log.length <= 40, 'within bounds')
+        assert.equal(result.end, 'delivered', JSON.stringify({ ...result, holder: holder.name }))
+        assert.ok(result.log.length <= 40, 'within bounds')
       },
     ),
     { numRuns: 2000 },
