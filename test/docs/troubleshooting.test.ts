@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { readSettings } from '../../hooks/annotations/read-annotations.ts'
 import { READY_REASONS } from '../../hooks/composite/status/status.ts'
@@ -49,22 +49,9 @@ t.test('a limit that refuses clients is cured by one command, whose value is all
   t.match(page, /\| 502 \| `WSO_ERR_UPSTREAM_FAILED` .*`ws\.operator\/max-header-bytes`\]\(#raise-a-limit\)/)
 })
 
-t.test('settings, annotations and pages that are named exist', async t => {
+t.test('settings and annotations that are named exist', async t => {
   const settings = read('docs/configuration.md')
   for (const [name] of page.matchAll(/WS_OPERATOR_[A-Z_]+[A-Z]/g)) t.match(settings, name)
   const annotations = read('docs/annotations.md')
   for (const [name] of page.matchAll(/ws\.operator\/[a-z-]+/g)) t.match(`${annotations} ws.operator/enable`, name)
-  for (const [, target = ''] of page.matchAll(/\]\(([^)]+)\)/g)) {
-    const [other = '', anchor] = target.split('#')
-    const path = other || 'troubleshooting.md'
-    t.ok(existsSync(join(root, 'docs', path)), target)
-    if (anchor === undefined) continue
-    const anchors = [...read(join('docs', path)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replace(/[^a-z0-9 -]/g, '')
-        .replaceAll(' ', '-'),
-    )
-    t.ok(anchors.includes(anchor), `${target} in ${dirname(path)}`)
-  }
 })
