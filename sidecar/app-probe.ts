@@ -32,7 +32,7 @@ export class AppProbe {
     const absent = `the app does not accept connections on ${at}`
     if (this.#known) return (await accepts(this.#host, this.#port)) ? undefined : absent
     const answer = await firstAnswer(this.#host, this.#port)
-    if (answer === undefined) return absent
+    if (answer === undefined) return `${absent}: if this stays, is ws.operator/app-port right?`
     if (answer === '') {
       // Some servers close, or wait, where nobody asks for a WebSocket: that is no proof of another protocol.
       this.#known = ++this.#silent >= MAX_SILENT

@@ -1,6 +1,6 @@
 import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/names.ts'
 import type { Container, PodSpec } from '../requests/schemas.ts'
-import { appContainers } from './helper-containers.ts'
+import { appContainers, gatekeeperOf } from './helper-containers.ts'
 import { meaningOf, meaningOfPort } from './port-words.ts'
 import { type ProbeKind, probePorts } from './probe-ports.ts'
 
@@ -14,6 +14,8 @@ export interface Candidate {
   readonly reasons: readonly string[]
   /** Why it cannot be the one; goes on after "it is". */
   readonly excluded: string | undefined
+  /** Whether users come to it through another container of the pod, where they have to log in. */
+  readonly guarded: boolean
 }
 
 export type AppPort =
@@ -35,6 +37,8 @@ const PROBED: Readonly<Record<ProbeKind, { declared: number; alone: number }>> =
   https: { declared: 0, alone: 0 },
   grpc: { declared: 0, alone: 0 },
 }
+/** The strongest reason: all other containers are out where one lets in only who is logged in. */
+const BEFORE_THE_APP = 200
 /** What the name of a container says counts half: all its ports share it. */
 const CONTAINER_SHARE = 0.5
 
@@ -60,7 +64,9 @@ export function findAppPort(pod: PodSpec, current?: number): AppPort {
 /** Every port that the app's containers declare, and every one that their probes ask; a port number once. */
 export function candidatesOf(pod: PodSpec): Candidate[] {
   const found = new Map<number, Candidate>()
-  for (const container of appContainers(pod, SIDECAR_CONTAINER)) {
+  const apps = appContainers(pod, SIDECAR_CONTAINER)
+  const gatekeeper = gatekeeperOf(apps)
+  for (const container of apps) {
     const declared = (container.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
     const ports = new Set([
       ...declared.map(({ containerPort }) => containerPort),
@@ -71,6 +77,7 @@ export function candidatesOf(pod: PodSpec): Candidate[] {
         container,
         port,
         declared.find(({ containerPort }) => containerPort === port),
+        gatekeeper,
       )
       if (candidate.score >= (found.get(port)?.score ?? Number.NEGATIVE_INFINITY)) found.set(port, candidate)
     }
@@ -78,7 +85,13 @@ export function candidatesOf(pod: PodSpec): Candidate[] {
   return [...found.values()].sort((a, b) => a.port - b.port)
 }
 
-function judge(container: Container, port: number, declared: { readonly name?: string } | undefined): Candidate {
+function judge(
+  container: Container,
+  port: number,
+  declared: { readonly name?: string } | undefined,
+  gatekeeper: Container | undefined,
+): Candidate {
+  const guarded = gatekeeper !== undefined && gatekeeper !== container
   const said = meaningOfPort(port, declared?.name)
   const ofContainer = meaningOf(container.name)
   const probes = probePorts(container).filter(one => one.port === port)
@@ -86,7 +99,8 @@ function judge(container: Container, port: number, declared: { readonly name?: s
   const weight = ({ kind }: { kind: ProbeKind }) => PROBED[kind][declared ? 'declared' : 'alone']
   const probe = probes.toSorted((a, b) => weight(b) - weight(a))[0]
   const evidence: [number, string][] = [
-    [said.score, `it is named ${declared?.name}`],
+    [said.score, said.reason ?? `it is named ${declared?.name}`],
+    [container === gatekeeper ? BEFORE_THE_APP : 0, `container ${container.name} stands before the others`],
     // What is wrong with the name of a container, such as "metrics", need not be true of each of its ports.
     [Math.max(0, ofContainer.score * CONTAINER_SHARE), `it is a port of container ${container.name}`],
     [probe ? weight(probe) : 0, `the ${probe?.probe} asks it`],
@@ -99,14 +113,17 @@ function judge(container: Container, port: number, declared: { readonly name?: s
       .filter(([score]) => score > 0)
       .sort(([a], [b]) => b - a)
       .map(([, reason]) => reason),
+    guarded,
     excluded:
-      said.excluded ?? (secured && `asked by the ${secured.probe} with ${secured.kind === 'grpc' ? 'gRPC' : 'HTTPS'}`),
+      (guarded ? `behind container ${gatekeeper.name}, which would be passed by` : undefined) ??
+      said.excluded ??
+      (secured && `asked by the ${secured.probe} with ${secured.kind === 'grpc' ? 'gRPC' : 'HTTPS'}`),
   }
 }
 
 /** Nothing is said where a pod has one port, or where the names of all others rule them out. */
 const hadChoice = (usable: readonly Candidate[], all: readonly Candidate[], chosen: Candidate): boolean =>
-  usable.length > 1 || (all.length > 1 && chosen.reasons.length === 0)
+  usable.length > 1 || (all.length > 1 && (chosen.reasons.length === 0 || all.some(({ guarded }) => guarded)))
 
 const labels = (candidates: readonly Candidate[]): string => {
   const names = candidates.map(({ label }) => label)

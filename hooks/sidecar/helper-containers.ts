@@ -52,6 +52,10 @@ const HELPERS = new Set([
 
 const EXPORTER = /(^|[-_])exporter$/
 
+/** Proxies that let in only who is logged in, by their names: `oauth2-proxy`, `ose-oauth-proxy-rhel9`, `keycloak-gatekeeper`. */
+const GATEKEEPER =
+  /(^|[-_])((oauth2?|oidc|auth|sso|keycloak|louketo|vouch)[-_](proxy|gatekeeper)|gogatekeeper|pomerium)($|[-_])/
+
 /** Name of an image without registry, path, tag and digest. */
 function imageName(container: Container): string {
   const { image } = record(container)
@@ -70,3 +74,9 @@ export function appContainers({ containers }: PodSpec, sidecar: string): Contain
   const apps = own.filter(container => !isHelper(container))
   return apps.length > 0 ? apps : own
 }
+
+/** The container through which users come to the other ones of their pod, as they have to log in there. */
+export const gatekeeperOf = (containers: readonly Container[]): Container | undefined =>
+  containers.length < 2
+    ? undefined
+    : containers.find(container => [container.name, imageName(container)].some(name => GATEKEEPER.test(name)))

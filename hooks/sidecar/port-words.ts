@@ -2,6 +2,8 @@
 export interface Meaning {
   /** The higher, the likelier that WebSockets are taken there; 0: nothing is said. */
   readonly score: number
+  /** What speaks for it, where that is not the name; goes on after "because". */
+  readonly reason?: string
   /** Why it cannot be the port of the app's WebSockets; goes on after "it is". */
   readonly excluded?: string
 }
@@ -9,14 +11,32 @@ export interface Meaning {
 /** Words for what takes WebSockets, then for what speaks HTTP, then for an app as such. */
 const SCORES: readonly (readonly [score: number, words: readonly string[]])[] = [
   [100, ['ws', 'websocket', 'websockets', 'wsport', 'wsserver', 'wsapi']],
-  [80, ['socket', 'sockets', 'socketio', 'sockjs', 'realtime', 'signalr']],
+  [80, ['socket', 'sockets', 'socketio', 'sockjs', 'realtime', 'signalr', 'novnc', 'websockify']],
   [40, ['http', 'web', 'www', 'webserver', 'webapp']],
   [
     10,
-    ['api', 'app', 'backend', 'chat', 'game', 'gateway', 'main', 'public', 'server', 'service', 'signal', 'signaling'],
+    [
+      'api',
+      'app',
+      'backend',
+      'chat',
+      'external',
+      'game',
+      'gateway',
+      'main',
+      'public',
+      'server',
+      'service',
+      'signal',
+      'signaling',
+    ],
   ],
-  [-20, ['admin', 'actuator', 'console', 'dashboard', 'internal', 'management', 'mgmt', 'private']],
 ]
+
+/** Words for what is not for users, whatever stands beside: probes ask it often, and it must not win by that. */
+const NOT_FOR_USERS = ['admin', 'actuator', 'console', 'dashboard', 'internal', 'management', 'mgmt', 'private']
+
+const NOT_FOR_USERS_SCORE = -60
 
 /** Words for what is never the app's WebSockets, even beside a word for these. */
 const NEVER: readonly (readonly [excluded: string, words: readonly string[]])[] = [
@@ -32,7 +52,7 @@ const NEVER: readonly (readonly [excluded: string, words: readonly string[]])[] 
   ['for debugging', ['debug', 'debugger', 'pprof', 'profiling', 'inspect', 'inspector', 'jmx', 'delve']],
 ]
 
-/** Words for another protocol, unless a word for WebSockets stands beside: `mqtt-ws`. */
+/** Words for another protocol, unless a word or a number for WebSockets stands beside: `mqtt-ws`, `web-mqtt` on 15675. */
 const OTHER_PROTOCOLS = [
   ...[
     'amqp',
@@ -42,6 +62,7 @@ const OTHER_PROTOCOLS = [
     'gossip',
     'grpc',
     'imap',
+    'jms',
     'kafka',
     'ldap',
     'mongo',
@@ -49,12 +70,16 @@ const OTHER_PROTOCOLS = [
     'mqtt',
     'mysql',
     'nats',
+    'openwire',
+    'p2p',
   ],
   ...[
     'postgres',
     'postgresql',
     'raft',
+    'rdp',
     'redis',
+    'rfb',
     'rpc',
     'rtmp',
     'rtp',
@@ -66,6 +91,7 @@ const OTHER_PROTOCOLS = [
     'ssh',
     'stun',
     'turn',
+    'vnc',
     'xmpp',
   ],
 ]
@@ -80,27 +106,59 @@ const KNOWN_PORTS: Readonly<Record<number, string>> = {
   1935: 'RTMP',
   2222: 'SSH',
   3306: 'MySQL',
+  3389: 'RDP',
   3478: 'STUN',
   4369: 'the Erlang port mapper',
+  4822: 'guacd',
   5005: 'Java debugging',
+  5060: 'SIP',
   5432: 'PostgreSQL',
   5672: 'AMQP',
+  5900: 'VNC',
+  5901: 'VNC',
   6379: 'Redis',
   8443: 'HTTPS',
+  8554: 'RTSP',
   8883: 'MQTT over TLS',
   9100: 'metrics',
   9229: 'Node debugging',
   27017: 'MongoDB',
+  30303: 'peers of Ethereum',
+  30333: 'peers of Substrate',
   50051: 'gRPC',
+  61613: 'STOMP',
+  61616: 'OpenWire',
 }
 
-/** Ports that are more often for metrics, but not only. */
+/** Ports that are those of WebSockets in a server that many run, and of hardly anything else. */
+const WEBSOCKET_PORTS: Readonly<Record<number, string>> = {
+  6080: 'noVNC',
+  6901: 'noVNC',
+  8188: 'Janus',
+  8546: 'Ethereum',
+  9944: 'Substrate',
+  15674: 'RabbitMQ (STOMP)',
+  15675: 'RabbitMQ (MQTT)',
+  61614: 'ActiveMQ',
+}
+
+/** More than a probe by HTTP weighs (these servers have theirs elsewhere), less than a name and a probe that agree. */
+const WEBSOCKET_PORT_SCORE = 50
+
+/** Ports that are more often for metrics, but not only: a probe by HTTP that asks one weighs as much. */
 const DOUBTFUL_PORTS: ReadonlySet<number> = new Set([9090, 9091])
 
-const DOUBTFUL = -20
+const DOUBTFUL = -30
+
+/** Ports that are more often for TLS: of two that are equal but for that, the other one. */
+const OFTEN_TLS: ReadonlySet<number> = new Set([443, 8084, 8443, 9443])
+
+const OFTEN_TLS_SCORE = -5
 
 /** Lowest score of a word that says by itself that HTTP is spoken there. */
 const SPEAKS_HTTP = 40
+
+const ANOTHER_PROTOCOL = 'for another protocol'
 
 /** Reads a name such as `relay-ws`, `http2` or `gameSocket` word by word. */
 export function meaningOf(name: string): Meaning {
@@ -113,15 +171,22 @@ export function meaningOf(name: string): Meaning {
   const never = NEVER.find(([, list]) => has(list))
   if (never) return { score: 0, excluded: never[0] }
   const score = SCORES.find(([, list]) => has(list))?.[0] ?? (/socket/i.test(name) ? 80 : 0)
-  if (score < 80 && has(OTHER_PROTOCOLS)) return { score: 0, excluded: 'for another protocol' }
-  return { score }
+  if (score < 80 && has(OTHER_PROTOCOLS)) return { score: 0, excluded: ANOTHER_PROTOCOL }
+  return { score: score + (has(NOT_FOR_USERS) ? NOT_FOR_USERS_SCORE : 0) }
 }
 
 /** What a port says by its name, or by its number where the name says nothing. */
 export function meaningOfPort(port: number, name: string | undefined): Meaning {
   const said = meaningOf(name ?? '')
+  const websockets = WEBSOCKET_PORTS[port]
+  if (websockets !== undefined && said.score >= 0 && (said.excluded ?? ANOTHER_PROTOCOL) === ANOTHER_PROTOCOL) {
+    if (said.score >= WEBSOCKET_PORT_SCORE) return said
+    return { score: WEBSOCKET_PORT_SCORE, reason: `${port} is the port of ${websockets} for WebSockets` }
+  }
+  if (said.excluded !== undefined) return said
+  if (said.score >= SPEAKS_HTTP) return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
   const known = KNOWN_PORTS[port]
-  if (said.excluded !== undefined || said.score >= SPEAKS_HTTP) return said
   if (known !== undefined) return { score: 0, excluded: `usually for ${known}` }
-  return DOUBTFUL_PORTS.has(port) ? { score: Math.min(said.score, DOUBTFUL) } : said
+  if (DOUBTFUL_PORTS.has(port)) return { score: Math.min(said.score, DOUBTFUL) }
+  return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
 }

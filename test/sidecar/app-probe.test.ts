@@ -35,6 +35,20 @@ t.test('an app that answers anything in HTTP is ready, and is asked once', async
   }
 })
 
+t.test('an app that is not there: where its port is set is named, until it was there once', async t => {
+  const server = createHttp((_, response) => response.end())
+  const probe = await listen(t, server)
+  const { port } = server.address() as AddressInfo
+  const absent = `the app does not accept connections on 127.0.0.1:${port}`
+  await new Promise(closed => server.close(closed))
+  t.equal(await probe.notReady(), `${absent}: if this stays, is ws.operator/app-port right?`)
+  await once(server.listen(port, '127.0.0.1'), 'listening')
+  t.equal(await probe.notReady(), undefined)
+  server.close()
+  server.closeAllConnections()
+  t.equal(await probe.notReady(), absent)
+})
+
 t.test('what speaks something else is not, and says where that is set', async t => {
   const others: [string, Server, RegExp][] = [
     [

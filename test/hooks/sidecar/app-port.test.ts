@@ -59,6 +59,10 @@ const SILENT: [port: number, ...containers: string[]][] = [
   [9000, 'app: 9000/http 9000U/quic'],
   [443, 'app: 443/ws'],
   [9090, 'app: 9090'],
+  [9944, 'node: 9944/rpc 30333/peers 9615/prometheus'],
+  [15_675, 'broker: 5672/amqp 15675/web-mqtt 15692/prometheus'],
+  [6901, 'desktop: 5901/vnc 6901/novnc readiness=tcp:5901'],
+  [3000, 'room: 3000/http 30303/p2p'],
 ]
 
 /** What is decided, said and explained. */
@@ -84,6 +88,26 @@ const SAID: [port: number, because: RegExp, ...containers: string[]][] = [
   [8888, /readinessProbe asks/, 'app: 7777 8888 readiness=8888 live=tcp:7777'],
   [8080, /something else/, 'app: 8080 9090'],
   [2000, /container chat-web/, 'worker: 1000', 'chat-web: 2000'],
+  // Probes ask what is not for users where that is a port of its own.
+  [8000, /something else/, 'edge: 8000/edge-proxy 8001/edge-admin readiness=8001 live=8001'],
+  [8000, /named external/, 'push: 8000/external 9000/internal readiness=9000 live=9000'],
+  [8080, /named http/, 'app: 8080/http 9000/http-internal readiness=9000'],
+  [8080, /named http/, 'app: 8080/http 8081/admin-api readiness=8081'],
+  [7000, /named player-ws/, 'game: 7000/player-ws 7001/admin-ws readiness=7001'],
+  // Numbers that are known for WebSockets.
+  [8188, /port of Janus for WebSockets/, 'media: 8088 8188 readiness=8088'],
+  [8546, /port of Ethereum for WebSockets/, 'node: 8545 8546 readiness=8545'],
+  [15_674, /port of RabbitMQ/, 'broker: 5672 15672/management 15674 readiness=tcp:5672'],
+  [8088, /named http/, 'media: 8088/http 8188 readiness=8088'],
+  [8083, /named websocket/, 'broker: 8083/websocket 8084/websockets 18083/dashboard readiness=18083'],
+  // Users log in at another container of the pod.
+  [4180, /container oauth2-proxy stands before/, 'notebook: 8888/http readiness=8888', 'oauth2-proxy: 4180'],
+  [
+    4180,
+    /container login stands before/,
+    'chat: 8080/ws',
+    'login[quay.example/oauth2-proxy:v7]: 4180/http 44180/metrics',
+  ],
 ]
 
 /** What is left to the user. */
@@ -100,6 +124,15 @@ const REFUSED: [says: RegExp, ...containers: string[]][] = [
   [/9443 \(app\) is asked by the readinessProbe with HTTPS/, 'app: 9443/app readiness=https:app'],
   [/7000 is asked by the livenessProbe with gRPC/, 'app: 7000 live=grpc:7000'],
   [/8086 \(http-metrics\) is for metrics/, 'app: 8086/http-metrics'],
+  [/^Each of ports 8080 and 9090 could be/, 'app: 8080 9090 readiness=9090'],
+  [/5900 \(vnc\) is for another protocol/, 'desktop: 5900/vnc'],
+  [/^Each of ports 15674 \(web-stomp\) and 15675 \(web-mqtt\) could be/, 'broker: 15674/web-stomp 15675/web-mqtt'],
+  [
+    /8322 \(http\) is behind container oauth-proxy, which would be passed by; 8443 \(public\) is usually for HTTPS/,
+    'oauth-proxy: 8443/public',
+    'playground: 8322/http readiness=8322',
+  ],
+  [/8888 is behind container auth, which/, 'notebook: 8888', 'auth[example/keycloak-gatekeeper]'],
 ]
 
 t.test('a pod with one port that it can be: nothing is said', async t => {
@@ -143,6 +176,7 @@ t.test('native sidecars and init containers are no app; a pod of helpers only is
   const spec = { ...pod('app: 9000'), initContainers: [native, container('migrate: 7000/ws')] }
   t.match(findAppPort(spec), { port: 9000 })
   t.match(findAppPort(pod('envoy: 10000/http')), { port: 10_000 })
+  t.strictSame(findAppPort(pod('oauth2-proxy: 4180/http')), { ok: true, port: 4180, guessed: false })
 })
 
 t.test('among ports that nothing tells apart, the one that runs already stays', async t => {
