@@ -2,7 +2,7 @@ import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/n
 import type { Container, PodSpec } from '../requests/schemas.ts'
 import { appContainers, gatekeeperOf } from './helper-containers.ts'
 import { meaningOf, meaningOfPort } from './port-words.ts'
-import { type ProbeKind, probePorts } from './probe-ports.ts'
+import { ownPorts, type ProbeKind, probePorts } from './probe-ports.ts'
 
 /** A port on which the app might take WebSockets. */
 export interface Candidate {
@@ -37,6 +37,8 @@ const PROBED: Readonly<Record<ProbeKind, { declared: number; alone: number }>> =
   https: { declared: 0, alone: 0 },
   grpc: { declared: 0, alone: 0 },
 }
+/** What `PORT` says counts about as much as a probe by TCP: many programs listen there, some only know of it. */
+const OWN_PORT = 20
 /** The strongest reason: all other containers are out where one lets in only who is logged in. */
 const BEFORE_THE_APP = 200
 /** What the name of a container says counts half: all its ports share it. */
@@ -71,6 +73,7 @@ export function candidatesOf(pod: PodSpec): Candidate[] {
     const ports = new Set([
       ...declared.map(({ containerPort }) => containerPort),
       ...probePorts(container).map(({ port }) => port),
+      ...ownPorts(container),
     ])
     for (const port of ports) {
       const candidate = judge(
@@ -92,9 +95,13 @@ function judge(
   gatekeeper: Container | undefined,
 ): Candidate {
   const guarded = gatekeeper !== undefined && gatekeeper !== container
-  const said = meaningOfPort(port, declared?.name)
   const ofContainer = meaningOf(container.name)
   const probes = probePorts(container).filter(one => one.port === port)
+  const said = meaningOfPort(
+    port,
+    declared?.name,
+    probes.some(({ kind }) => kind === 'http'),
+  )
   const secured = probes.find(({ kind }) => kind === 'https' || kind === 'grpc')
   const weight = ({ kind }: { kind: ProbeKind }) => PROBED[kind][declared ? 'declared' : 'alone']
   const probe = probes.toSorted((a, b) => weight(b) - weight(a))[0]
@@ -104,6 +111,7 @@ function judge(
     // What is wrong with the name of a container, such as "metrics", need not be true of each of its ports.
     [Math.max(0, ofContainer.score * CONTAINER_SHARE), `it is a port of container ${container.name}`],
     [probe ? weight(probe) : 0, `the ${probe?.probe} asks it`],
+    [ownPorts(container).includes(port) ? OWN_PORT : 0, `variable PORT of container ${container.name} names it`],
   ]
   return {
     port,
@@ -121,9 +129,12 @@ function judge(
   }
 }
 
-/** Nothing is said where a pod has one port, or where the names of all others rule them out. */
+/** Score of a port for which more speaks than a word such as "api": a probe, or a name for HTTP. */
+const PLAIN = DECLARED + 20
+
+/** Nothing is said where a pod has one port, or where the names of all others rule them out and this one is plain. */
 const hadChoice = (usable: readonly Candidate[], all: readonly Candidate[], chosen: Candidate): boolean =>
-  usable.length > 1 || (all.length > 1 && (chosen.reasons.length === 0 || all.some(({ guarded }) => guarded)))
+  usable.length > 1 || (all.length > 1 && (chosen.score < PLAIN || all.some(({ guarded }) => guarded)))
 
 const labels = (candidates: readonly Candidate[]): string => {
   const names = candidates.map(({ label }) => label)

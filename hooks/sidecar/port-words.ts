@@ -130,6 +130,9 @@ const KNOWN_PORTS: Readonly<Record<number, string>> = {
   61616: 'OpenWire',
 }
 
+/** Those of them that speak HTTP, and still are not the app's. */
+const OF_HTTP: ReadonlySet<number> = new Set([9100, 9229])
+
 /** Ports that are those of WebSockets in a server that many run, and of hardly anything else. */
 const WEBSOCKET_PORTS: Readonly<Record<number, string>> = {
   6080: 'noVNC',
@@ -139,6 +142,7 @@ const WEBSOCKET_PORTS: Readonly<Record<number, string>> = {
   9944: 'Substrate',
   15674: 'RabbitMQ (STOMP)',
   15675: 'RabbitMQ (MQTT)',
+  26657: 'CometBFT',
   61614: 'ActiveMQ',
 }
 
@@ -175,18 +179,22 @@ export function meaningOf(name: string): Meaning {
   return { score: score + (has(NOT_FOR_USERS) ? NOT_FOR_USERS_SCORE : 0) }
 }
 
-/** What a port says by its name, or by its number where the name says nothing. */
-export function meaningOfPort(port: number, name: string | undefined): Meaning {
+/**
+ * What a port says by its name, or by its number where the name says nothing.
+ *
+ * @param http whether a probe asks it by HTTP, so that it is not for another protocol: `rpc`, 8443
+ */
+export function meaningOfPort(port: number, name: string | undefined, http = false): Meaning {
   const said = meaningOf(name ?? '')
   const websockets = WEBSOCKET_PORTS[port]
   if (websockets !== undefined && said.score >= 0 && (said.excluded ?? ANOTHER_PROTOCOL) === ANOTHER_PROTOCOL) {
     if (said.score >= WEBSOCKET_PORT_SCORE) return said
     return { score: WEBSOCKET_PORT_SCORE, reason: `${port} is the port of ${websockets} for WebSockets` }
   }
-  if (said.excluded !== undefined) return said
+  if (said.excluded !== undefined) return http && said.excluded === ANOTHER_PROTOCOL ? { score: 0 } : said
   if (said.score >= SPEAKS_HTTP) return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
   const known = KNOWN_PORTS[port]
-  if (known !== undefined) return { score: 0, excluded: `usually for ${known}` }
+  if (known !== undefined && !(http && !OF_HTTP.has(port))) return { score: 0, excluded: `usually for ${known}` }
   if (DOUBTFUL_PORTS.has(port)) return { score: Math.min(said.score, DOUBTFUL) }
   return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
 }

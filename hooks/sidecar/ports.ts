@@ -10,7 +10,7 @@ import {
 import type { Settings } from '../annotations/annotations.ts'
 import type { Container, PodSpec } from '../requests/schemas.ts'
 import { type AppPort, findAppPort } from './app-port.ts'
-import { probePorts } from './probe-ports.ts'
+import { ownPorts, probePorts } from './probe-ports.ts'
 
 export interface Ports {
   readonly app: number
@@ -55,8 +55,9 @@ export function choosePorts(pod: PodSpec, settings: Settings, current?: number):
   const taken = new Set([
     app,
     ...declared.map(({ containerPort }) => containerPort),
-    // What is asked is listened on, declared or not.
+    // What is asked, or named by PORT, is listened on, declared or not.
     ...probed.map(({ port }) => port),
+    ...neighbours(pod).flatMap(ownPorts),
   ])
   const candidates = settings['sidecar-port'] ? [settings['sidecar-port']] : [DEFAULT_PORT, ALTERNATIVE_SIDECAR_PORT]
   const sidecar = candidates.find(port => !taken.has(port))

@@ -1,5 +1,5 @@
 import type { Container } from '../requests/schemas.ts'
-import { record } from '../requests/untyped.ts'
+import { list, record } from '../requests/untyped.ts'
 
 /** How a probe asks: what speaks HTTP, HTTPS or gRPC there, or just takes connections. */
 export type ProbeKind = 'http' | 'https' | 'grpc' | 'tcp'
@@ -30,4 +30,14 @@ export function probePorts(container: Container): ProbePort[] {
 function portNumber({ ports = [] }: Container, port: unknown): number | undefined {
   if (typeof port === 'number' || /^\d{1,5}$/.test(String(port))) return Number(port)
   return ports.find(({ name }) => name !== undefined && name === port)?.containerPort
+}
+
+/** The port on which a container is told to listen, by the variable `PORT`: the one that programs and platforms agree on. */
+export function ownPorts(container: Container): number[] {
+  const { env } = record(container)
+  const { value } =
+    list(env)
+      .map(record)
+      .find(({ name }) => name === 'PORT') ?? {}
+  return typeof value === 'string' && /^[1-9]\d{0,4}$/.test(value) && Number(value) <= 65_535 ? [Number(value)] : []
 }

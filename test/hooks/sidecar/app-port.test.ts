@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Container, PodSpec } from '../../../hooks/requests/schemas.ts'
 import { candidatesOf, findAppPort } from '../../../hooks/sidecar/app-port.ts'
 
-/** A container in short: `name[image]: 8080/http 9000 53U readiness=8080 live=tcp:9000 startup=https:8443 live=grpc:50051`. */
+/** A container in short: `name[image]: 8080/http 9000 53U readiness=8080 live=tcp:9000 startup=https:8443 live=grpc:50051 PORT=8080`. */
 function container(text: string): Container {
   const [, name = '', image, rest = ''] = /^([\w-]+)(?:\[([^\]]+)\])?:?(.*)$/.exec(text) ?? []
   const words = rest.split(' ').filter(Boolean)
@@ -30,6 +30,7 @@ function container(text: string): Container {
     ...(image && { image }),
     ...(ports.length > 0 && { ports }),
     ...Object.fromEntries(probes),
+    env: words.flatMap(word => (word.startsWith('PORT=') ? [{ name: 'PORT', value: word.slice(5) }] : [])),
   } as Container
 }
 
@@ -63,6 +64,11 @@ const SILENT: [port: number, ...containers: string[]][] = [
   [15_675, 'broker: 5672/amqp 15675/web-mqtt 15692/prometheus'],
   [6901, 'desktop: 5901/vnc 6901/novnc readiness=tcp:5901'],
   [3000, 'room: 3000/http 30303/p2p'],
+  [4000, 'phoenix: PORT=4000'],
+  [8080, 'app: 8080 9100 readiness=9100 PORT=8080'],
+  // A probe by HTTP says more than a word for a protocol, or a number.
+  [7545, 'node: 7545/rpc 30303/p2p readiness=7545'],
+  [8443, 'app: 8443 readiness=8443'],
 ]
 
 /** What is decided, said and explained. */
@@ -99,6 +105,10 @@ const SAID: [port: number, because: RegExp, ...containers: string[]][] = [
   [8546, /port of Ethereum for WebSockets/, 'node: 8545 8546 readiness=8545'],
   [15_674, /port of RabbitMQ/, 'broker: 5672 15672/management 15674 readiness=tcp:5672'],
   [8088, /named http/, 'media: 8088/http 8188 readiness=8088'],
+  [26_657, /port of CometBFT/, 'node: 26656/p2p 26657/rpc 1317/api 9091/grpc-web readiness=26657'],
+  [8545, /readinessProbe asks/, 'node: 8545/rpc 1317/api 30303/p2p readiness=8545'],
+  [1317, /named api/, 'node: 26656/p2p 8545/rpc 1317/api'],
+  [5000, /variable PORT/, 'app: 5000 6000 PORT=5000'],
   [8083, /named websocket/, 'broker: 8083/websocket 8084/websockets 18083/dashboard readiness=18083'],
   // Users log in at another container of the pod.
   [4180, /container oauth2-proxy stands before/, 'notebook: 8888/http readiness=8888', 'oauth2-proxy: 4180'],
@@ -166,6 +176,8 @@ t.test('a pod without any port, or with those of helpers only: guessed', async t
     ['app', 'istio-proxy: 15090/http-envoy-prom'],
     ['app', 'anything[registry.example:5000/team/postgres-exporter@sha256:00]: 9187'],
     ['app: live=grpc:'],
+    ['app: PORT=http'],
+    ['app: PORT=0', 'redis: PORT=6379'],
   ]) {
     t.strictSame(findAppPort(pod(...containers)), { ok: true, port: 3001, guessed: true }, containers.join(' + '))
   }
