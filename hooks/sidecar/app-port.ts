@@ -2,7 +2,7 @@ import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/n
 import type { Container, PodSpec } from '../requests/schemas.ts'
 import { appContainers, gatekeeperOf } from './helper-containers.ts'
 import { meaningOf, meaningOfPort } from './port-words.ts'
-import { ownPorts, type ProbeKind, probePorts } from './probe-ports.ts'
+import { ownPorts, type ProbeKind, type ProbePort, probePorts } from './probe-ports.ts'
 
 /** A port on which the app might take WebSockets. */
 export interface Candidate {
@@ -69,34 +69,44 @@ export function candidatesOf(pod: PodSpec): Candidate[] {
   const apps = appContainers(pod, SIDECAR_CONTAINER)
   const gatekeeper = gatekeeperOf(apps)
   for (const container of apps) {
-    const declared = (container.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
-    const ports = new Set([
-      ...declared.map(({ containerPort }) => containerPort),
-      ...probePorts(container).map(({ port }) => port),
-      ...ownPorts(container),
-    ])
-    for (const port of ports) {
-      const candidate = judge(
+    // Once for each container: there may be many ports and variables.
+    const probes = probePorts(container)
+    const own = ownPorts(container)
+    const declared = new Map(
+      (container.ports ?? [])
+        .filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+        .map(port => [port.containerPort, port] as const)
+        .reverse(),
+    )
+    for (const port of new Set([...declared.keys(), ...probes.map(({ port }) => port), ...own])) {
+      const facts = {
         container,
-        port,
-        declared.find(({ containerPort }) => containerPort === port),
         gatekeeper,
-      )
+        declared: declared.get(port),
+        probes: probes.filter(one => one.port === port),
+        own: own.includes(port),
+      }
+      const candidate = judge(port, facts)
       if (candidate.score >= (found.get(port)?.score ?? Number.NEGATIVE_INFINITY)) found.set(port, candidate)
     }
   }
   return [...found.values()].sort((a, b) => a.port - b.port)
 }
 
-function judge(
-  container: Container,
-  port: number,
-  declared: { readonly name?: string } | undefined,
-  gatekeeper: Container | undefined,
-): Candidate {
+/** What is written of a port of a container. */
+interface Facts {
+  readonly container: Container
+  /** The container of the pod that lets in only who is logged in. */
+  readonly gatekeeper: Container | undefined
+  readonly declared: { readonly name?: string } | undefined
+  readonly probes: readonly ProbePort[]
+  /** Whether the variable `PORT` of the container names it. */
+  readonly own: boolean
+}
+
+function judge(port: number, { container, gatekeeper, declared, probes, own }: Facts): Candidate {
   const guarded = gatekeeper !== undefined && gatekeeper !== container
   const ofContainer = meaningOf(container.name)
-  const probes = probePorts(container).filter(one => one.port === port)
   const said = meaningOfPort(
     port,
     declared?.name,
@@ -111,7 +121,7 @@ function judge(
     // What is wrong with the name of a container, such as "metrics", need not be true of each of its ports.
     [Math.max(0, ofContainer.score * CONTAINER_SHARE), `it is a port of container ${container.name}`],
     [probe ? weight(probe) : 0, `the ${probe?.probe} asks it`],
-    [ownPorts(container).includes(port) ? OWN_PORT : 0, `variable PORT of container ${container.name} names it`],
+    [own ? OWN_PORT : 0, `variable PORT of container ${container.name} names it`],
   ]
   return {
     port,
