@@ -1,7 +1,8 @@
 import { runProgram } from '../lib/service/program.ts'
 import { workerCount } from '../lib/service/workers/count.ts'
+import { balancerSchema } from '../lib/settings/balancer-settings.ts'
 import { buildApp } from './app.ts'
-import { balancerSchema, loadBalancerConfig } from './config.ts'
+import { loadBalancerConfig } from './config.ts'
 
 if (import.meta.main) {
   await runProgram({

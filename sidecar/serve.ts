@@ -1,6 +1,7 @@
 import { runProgram } from '../lib/service/program.ts'
+import { sidecarSchema } from '../lib/settings/sidecar-settings.ts'
 import { buildApp } from './app.ts'
-import { loadSidecarConfig, sidecarSchema } from './config.ts'
+import { loadSidecarConfig } from './config.ts'
 
 /** Runs the sidecar as a process. */
 export const run = (): Promise<void> =>

@@ -14,9 +14,8 @@ const LEVELS = [
   ['lib/websocket'],
   ['lib/bridge'],
   ['lib/proxy', 'lib/rehome', 'lib/session'],
+  ['lib/settings'],
 ]
-/** The hooks write the environment of the other programs, whose settings are declared there. */
-const SETTINGS = /^(sidecar|balancer)\/config\.ts$/
 
 /** What runs our programs, and is no part of them. */
 const TOOLS = new Set(['bench', 'local', 'scripts'])
@@ -84,12 +83,7 @@ t.test('imports are found', async t => {
 
 t.test('imports point one way', async t => {
   const wrong = [...imports].flatMap(([file, all]) =>
-    all
-      .filter(
-        to =>
-          imports.has(to) && !(file.startsWith('hooks/') && SETTINGS.test(to)) && !mayImport(roomOf(file), roomOf(to)),
-      )
-      .map(to => `${file} → ${to}`),
+    all.filter(to => imports.has(to) && !mayImport(roomOf(file), roomOf(to))).map(to => `${file} → ${to}`),
   )
   t.strictSame(wrong, [])
 })

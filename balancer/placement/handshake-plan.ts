@@ -18,9 +18,10 @@ import {
   UPSTREAM_HOST_HEADER,
   USER_HEADER,
 } from '../../lib/service/names.ts'
+import { MAX_HELLO_BYTES } from '../../lib/settings/balancer-settings.ts'
 import { FirstText } from '../../lib/websocket/first-message.ts'
 import type { ResponseHead } from '../../lib/websocket/response-head.ts'
-import { type BalancerConfig, MAX_HELLO_BYTES } from '../config.ts'
+import type { BalancerConfig } from '../config.ts'
 import { newPlacement, type Placement } from './placement.ts'
 
 /** A client's own claim of these never passes. */

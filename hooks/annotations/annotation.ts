@@ -1,5 +1,5 @@
-import { balancerSchema } from '../../balancer/config.ts'
-import { sidecarSchema } from '../../sidecar/config.ts'
+import { balancerSchema } from '../../lib/settings/balancer-settings.ts'
+import { sidecarSchema } from '../../lib/settings/sidecar-settings.ts'
 import { integer, oneOf, type Parse } from '../annotations/values.ts'
 import { BALANCER_FIELDS, type BalancerField } from '../composite/variables/balancer-fields.ts'
 import { variableSchema } from '../composite/variables/variable-schema.ts'

@@ -15,7 +15,7 @@ import {
   REHOME_HELLOS,
   REHOMES,
 } from '../../lib/service/names.ts'
-import { DELIVERIES, ROUTES, SENDER_REPLIES, TRANSPORTS } from '../../sidecar/config.ts'
+import { DELIVERIES, ROUTES, SENDER_REPLIES, TRANSPORTS } from '../../lib/settings/sidecar-settings.ts'
 import { type Annotation, choice, tuning } from './annotation.ts'
 import { BALANCER_TUNING, TUNING } from './tuning-annotations.ts'
 import { cpu, imageReference, integer, matching, memory, type Parse, port, serviceName } from './values.ts'

@@ -1,4 +1,4 @@
-import { balancerSchema } from '../../balancer/config.ts'
+import { balancerSchema } from '../../lib/settings/balancer-settings.ts'
 import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
 import { BALANCER_FIELDS, setField } from '../composite/variables/balancer-fields.ts'
 import { variableSchema } from '../composite/variables/variable-schema.ts'

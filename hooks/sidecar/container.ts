@@ -5,7 +5,7 @@ import {
   SIDECAR_CONTAINER,
   SIDECAR_PORT_NAME,
 } from '../../lib/service/names.ts'
-import type { SidecarConfig } from '../../sidecar/config.ts'
+import type { SidecarVariable } from '../annotations/annotation.ts'
 import { DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations/annotations.ts'
 import { annotatedVariables } from '../annotations/destinations.ts'
 import type { Rendering } from '../config.ts'
@@ -41,7 +41,7 @@ export function sidecarContainer(
     env: [
       fromPod('POD_IP', 'status.podIP'),
       fromPod('WS_OPERATOR_INSTANCE', 'metadata.name'),
-      ...variables<keyof SidecarConfig>({
+      ...variables<SidecarVariable>({
         PORT: ports.sidecar,
         ADMIN_PORT: ports.admin === DEFAULT_ADMIN_PORT ? undefined : ports.admin,
         APP_PORT: ports.app,

@@ -1,6 +1,5 @@
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
 import type { Affinity, Container, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
-import type { BalancerConfig } from '../../../balancer/config.ts'
 import { DEFAULT_ADMIN_PORT, DEFAULT_PORT } from '../../../lib/service/names.ts'
 import { DEFAULTS } from '../../annotations/annotations.ts'
 import type { Rendering } from '../../config.ts'
@@ -16,6 +15,7 @@ import type { BalancerSpec } from '../spec/balancer-spec.ts'
 import { backendService } from '../spec/read-spec.ts'
 import { resourcesOf } from '../spec/resources.ts'
 import { fieldVariables } from '../variables/balancer-fields.ts'
+import type { BalancerVariable } from '../variables/variable-schema.ts'
 import { type ChildMetadata, CONTAINER, PORT_NAME, selector } from './child-names.ts'
 
 /** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
@@ -95,7 +95,7 @@ function container(
     ],
     env: [
       fromPod('WS_OPERATOR_INSTANCE', 'metadata.name'),
-      ...variables<keyof BalancerConfig>({
+      ...variables<BalancerVariable>({
         DISCOVERY: 'kubernetes',
         SERVICE: `${namespace}/${backendService(spec)}`,
         TARGET: targetOf(namespace, spec),

@@ -1,5 +1,5 @@
-import { balancerSchema } from '../../../balancer/config.ts'
 import { fitsPing } from '../../../lib/proxy/proxy-settings.ts'
+import { balancerSchema } from '../../../lib/settings/balancer-settings.ts'
 import { KEEP_ALIVE } from './balancer-fields.ts'
 import { variableSchema } from './variable-schema.ts'
 

@@ -1,5 +1,5 @@
 import { type TInteger, type TObject, type TOptional, Type } from 'typebox'
-import { balancerSchema } from '../../../balancer/config.ts'
+import { balancerSchema } from '../../../lib/settings/balancer-settings.ts'
 
 /** A setting of a program, as its schema declares it. */
 export interface VariableSchema {

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { balancerSchema } from '../../../balancer/config.ts'
 import type { Annotation } from '../../../hooks/annotations/annotation.ts'
 import { ANNOTATIONS, WRITTEN } from '../../../hooks/annotations/annotations.ts'
 import { readSettings } from '../../../hooks/annotations/read-annotations.ts'
 import { BALANCER_FIELDS } from '../../../hooks/composite/variables/balancer-fields.ts'
 import { variableSchema } from '../../../hooks/composite/variables/variable-schema.ts'
-import { sidecarSchema } from '../../../sidecar/config.ts'
+import { balancerSchema } from '../../../lib/settings/balancer-settings.ts'
+import { sidecarSchema } from '../../../lib/settings/sidecar-settings.ts'
 
 t.test('reads what is annotated and nothing else', async t => {
   t.same(readSettings(), { ok: true, settings: {} })

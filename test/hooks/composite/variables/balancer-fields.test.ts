@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { balancerSchema } from '../../../../balancer/config.ts'
 import {
   BALANCER_FIELDS,
   DECIDING_FIELDS,
@@ -9,6 +8,7 @@ import {
   setField,
 } from '../../../../hooks/composite/variables/balancer-fields.ts'
 import type { VariableSchema } from '../../../../hooks/composite/variables/variable-schema.ts'
+import { balancerSchema } from '../../../../lib/settings/balancer-settings.ts'
 
 interface Schema extends VariableSchema {
   readonly properties?: Readonly<Record<string, Schema>>
