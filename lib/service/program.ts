@@ -7,7 +7,7 @@ import type { TObject } from 'typebox'
 import { ConfigError, helpText } from './config.ts'
 import type { Readiness } from './http/health.ts'
 import { createLogger, type Logger } from './log/log.ts'
-import { openLogOutput } from './log/log-output.ts'
+import { type LogOutput, openLogOutput } from './log/log-output.ts'
 import { Metrics } from './metrics.ts'
 import { type Served, serve } from './serve.ts'
 import { WorkerPool } from './workers/pool.ts'
@@ -92,16 +92,7 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
   const output = openLogOutput(process.stdout.fd)
   const log = createLogger(name, instance, config.LOG_LEVEL, output)
   const metrics = new Metrics()
-  metrics.counter(
-    'log_lines_dropped_total',
-    'Log lines that could not be written: nobody reads them, or the disk is full.',
-    {
-      collect() {
-        this.reset()
-        this.inc(output.dropped)
-      },
-    },
-  )
+  countDroppedLines(metrics, output)
   const flushLog = () => output.flush(LAST_LINES_MS)
   const limitMs = config.SHUTDOWN_SECONDS * 1000
   const admin = { host: config.ADMIN_HOST, port: config.ADMIN_PORT }
@@ -116,6 +107,20 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
     return serve({ served: pool, log, flushLog, metrics: pool, admin, limitMs })
   }
   return serve({ served: alone(program, config, { log, metrics, instance }), log, flushLog, metrics, admin, limitMs })
+}
+
+/** Registers the counter of log lines that found no reader. */
+export function countDroppedLines(metrics: Metrics, output: Pick<LogOutput, 'dropped'>): void {
+  metrics.counter(
+    'log_lines_dropped_total',
+    'Log lines that could not be written: nobody reads them, or the disk is full.',
+    {
+      collect() {
+        this.reset()
+        this.inc(output.dropped)
+      },
+    },
+  )
 }
 
 /** A program's own server in this process. */

@@ -4,7 +4,6 @@ import t from 'tap'
 import { readSettings } from '../../hooks/annotations/read-annotations.ts'
 import { READY_REASONS } from '../../hooks/composite/status/status.ts'
 import { REFUSALS } from '../../hooks/decorator/refusals.ts'
-import { ERRORS } from '../../lib/service/http/errors.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -12,12 +11,6 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const page = read('docs/troubleshooting.md')
 /** First cells of the tables. */
 const first = page.split('\n').flatMap(line => /^\| ([^|]*) \|/.exec(line)?.[1] ?? [])
-
-t.test('every error has its row, with its status', async t => {
-  for (const { code, status } of Object.values(ERRORS)) t.match(page, `| ${status} | \`${code}\` |`, code)
-  const codes = new Set(Object.values(ERRORS).map(({ code }) => code as string))
-  for (const [code] of page.matchAll(/WSO_ERR_[A-Z_]+/g)) t.ok(codes.has(code), `${code} exists`)
-})
 
 t.test('every refusal, reason and status has its row', async t => {
   const said = first.join(' ')

@@ -15,13 +15,13 @@ t.test('the generated files are what the code says', async t => {
 
 t.test('a missing or changed file is noticed, and written anew', async t => {
   const dir = t.testdir()
-  t.equal(stale(dir).length, 5)
-  t.equal(writeDocs(dir).length, 5)
-  t.strictSame(stale(dir), [])
+  t.equal((await stale(dir)).length, 8)
+  t.equal((await writeDocs(dir)).length, 8)
+  t.strictSame(await stale(dir), [])
   const page = join(dir, 'docs/annotations.md')
   writeFileSync(page, `${readFileSync(page, 'utf8')}by hand\n`)
-  t.strictSame(stale(dir), ['docs/annotations.md'])
-  t.strictSame(writeDocs(dir), ['docs/annotations.md'])
+  t.strictSame(await stale(dir), ['docs/annotations.md'])
+  t.strictSame(await writeDocs(dir), ['docs/annotations.md'])
 })
 
 t.test('what is written by hand names the Kubernetes from which native sidecars are found', async t => {
@@ -42,8 +42,8 @@ t.test('each variable of sidecar and balancer says what sets it in a cluster', a
 
 t.test('tables survive bars in their cells', async t => {
   const dir = t.testdir()
-  writeDocs(dir)
-  for (const page of ['annotations', 'balancer', 'configuration']) {
+  await writeDocs(dir)
+  for (const page of ['annotations', 'balancer', 'configuration', 'errors', 'logs', 'metrics']) {
     const text = readFileSync(join(dir, `docs/${page}.md`), 'utf8')
     const widths = text.split('\n').flatMap(line => (line.startsWith('|') ? [line.split(/(?<!\\)\|/).length] : []))
     t.ok(widths.length > 20)

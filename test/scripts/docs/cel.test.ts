@@ -1,5 +1,5 @@
 import t from 'tap'
-import { celText, celValue } from '../../scripts/docs/cel.ts'
+import { celText, celValue } from '../../../scripts/docs/cel.ts'
 
 t.test('a value becomes the expression that makes it', async t => {
   const container = {
