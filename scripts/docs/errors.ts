@@ -145,21 +145,29 @@ const HELP: Readonly<Record<ErrorName, Help>> = {
   },
 }
 
-const errorTable = (to: Help['to']): string =>
-  table(
-    ['status', 'code', 'meaning', 'what to do', 'retry'],
-    (Object.keys(HELP) as ErrorName[])
-      .filter(name => HELP[name].to === to)
-      .map(name => ({ ...HELP[name], ...ERRORS[name] }))
-      .sort((a, b) => a.status - b.status)
-      .map(({ status, code: name, meaning, action, retryable }) => [
-        String(status),
-        code(name),
-        meaning,
-        action,
-        retryable ? 'yes' : 'no',
-      ]),
-  )
+/** Node answers it before any code of ours sees the request. */
+const LONG_HEAD = [
+  '431',
+  'none',
+  'The head of the request exceeds 16 KiB.',
+  `Use smaller cookies, or raise [\`ws.operator/max-header-bytes\`](${LIMIT}); then check the app’s own limit, which is 16 KiB in Node too.`,
+  'no',
+]
+
+function errorTable(to: Help['to'], more: readonly (readonly string[])[] = []): string {
+  const rows = (Object.keys(HELP) as ErrorName[])
+    .filter(name => HELP[name].to === to)
+    .map(name => ({ ...HELP[name], ...ERRORS[name] }))
+    .map(({ status, code: name, meaning, action, retryable }) => [
+      String(status),
+      code(name),
+      meaning,
+      action,
+      retryable ? 'yes' : 'no',
+    ])
+  const sorted = [...rows, ...more].sort(([a], [b]) => Number(a) - Number(b))
+  return table(['status', 'code', 'meaning', 'what to do', 'retry'], sorted)
+}
 
 /** docs/errors.md: each error code, what it means, and what to do. */
 export const errorsPage =
@@ -172,10 +180,7 @@ same request can succeed later without a change by the caller. [Troubleshooting]
 
 ## To clients
 
-${errorTable('clients')}
-
-A status 431 has no code: the head of the request exceeds 16 KiB. Use smaller cookies, or raise [\`ws.operator/max-header-bytes\`](${LIMIT}); then
-check the app's own limit, which is 16 KiB in Node too.
+${errorTable('clients', [LONG_HEAD])}
 
 ## Between sidecars
 

@@ -34,12 +34,17 @@ t.test('a limit that refuses clients is cured by one command, whose value is all
     })
   }
   const cured = commands.map(([, annotation]) => annotation)
-  for (const status of ['431', '504', '1009']) {
-    const row = page.split('\n').find(line => line.startsWith(`| ${status} |`)) ?? ''
-    const [, named = ''] = /`(ws\.operator\/[a-z-]+)`\]\(#raise-a-limit\)/.exec(row) ?? []
+  const errors = read('docs/errors.md')
+  for (const [status, of] of [
+    ['431', errors],
+    ['504', errors],
+    ['1009', page],
+  ] as const) {
+    const row = of.split('\n').find(line => line.startsWith(`| ${status} |`)) ?? ''
+    const [, named = ''] = /`(ws\.operator\/[a-z-]+)`\]\([a-z.]*#raise-a-limit\)/.exec(row) ?? []
     t.ok(cured.includes(named), `${status}: ${named}`)
   }
-  t.match(page, /\| 502 \| `WSO_ERR_UPSTREAM_FAILED` .*`ws\.operator\/max-header-bytes`\]\(#raise-a-limit\)/)
+  t.match(errors, /\| 502 \| `WSO_ERR_UPSTREAM_FAILED` .*`ws\.operator\/max-header-bytes`\]\([a-z.]*#raise-a-limit\)/)
 })
 
 t.test('settings and annotations that are named exist', async t => {
