@@ -56,8 +56,8 @@ const MAX_INTRODUCTIONS = 3
 /** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
 const LANE_SHARE = 1 / 8
 
-/** What a parcel costs beyond its payload, so that empty messages are not free. */
-const PARCEL_OVERHEAD_BYTES = 256
+/** What a parcel costs beyond its payload, about: itself, its lane and what waits for its answer. */
+const PARCEL_OVERHEAD_BYTES = 1024
 
 /** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
 export class Router {
