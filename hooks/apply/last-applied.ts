@@ -13,11 +13,13 @@ export interface DesiredObject {
  * What was last applied for `owner`, as it is in the cluster now: applying it again changes nothing. It is read from what
  * `managedFields` says was applied, so it needs no rendering, which may be impossible at that moment.
  */
-export function keep(observed: ObservedObjects, owner: string): DesiredObject[] {
-  return Object.values(observed).flatMap(byName => Object.values(byName).map(object => keepObject(object, owner)))
+export function lastApplied(observed: ObservedObjects, owner: string): DesiredObject[] {
+  return Object.values(observed).flatMap(byName =>
+    Object.values(byName).map(object => lastAppliedObject(object, owner)),
+  )
 }
 
-function keepObject(object: ObservedObject, owner: string): DesiredObject {
+function lastAppliedObject(object: ObservedObject, owner: string): DesiredObject {
   const fields = appliedByUs(object, owner)
   const { apiVersion, kind, metadata, ...rest } = object as ObservedObject & { status?: unknown }
   const { name, namespace, labels, annotations } = metadata

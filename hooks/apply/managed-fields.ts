@@ -1,3 +1,4 @@
+import type { Container as SidecarContainer } from 'kubernetes-types/core/v1.d.ts'
 import { SIDECAR_CONTAINER, STATUS_ANNOTATION } from '../../lib/service/names.ts'
 import type { Container, Deployment, ObservedObject } from '../requests/schemas.ts'
 
@@ -10,6 +11,12 @@ export type ContainerList = 'initContainers' | 'containers'
 export interface FoundSidecar {
   readonly list: ContainerList
   readonly container: Container
+}
+
+/** The sidecar that a pod template shall have, and in which list. */
+export interface DesiredSidecar {
+  readonly list: ContainerList
+  readonly sidecar: SidecarContainer
 }
 
 /** The environment variable that only a sidecar of ours has. */

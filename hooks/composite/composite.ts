@@ -1,5 +1,5 @@
 import { balancerChildName } from '../../lib/service/names.ts'
-import { type DesiredObject, keep } from '../apply/last-applied.ts'
+import { type DesiredObject, lastApplied } from '../apply/last-applied.ts'
 import type { Rendering } from '../config.ts'
 import type { CompositeRequest, ObservedObject, ObservedObjects } from '../requests/schemas.ts'
 import { balancerObjects } from './children/balancer-objects.ts'
@@ -35,7 +35,7 @@ export function syncBalancer(request: CompositeRequest, rendering: Rendering): C
   const shown = [children, related].flatMap(Object.values).flatMap(Object.values) as ObservedObject[]
   const refuse = (obstacle: Obstacle): CompositeResult => {
     const status = statusOf(parent, { obstacle, pods, shown })
-    return { outcome: 'refused', response: { status, children: keep(children, metadata.uid) } }
+    return { outcome: 'refused', response: { status, children: lastApplied(children, metadata.uid) } }
   }
   const read = readSpec(metadata.name, parent.spec)
   if (!read.ok) return refuse({ reason: 'Refused', message: read.message })

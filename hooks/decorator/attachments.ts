@@ -2,27 +2,28 @@ import type { Deployment as DeploymentObject } from 'kubernetes-types/apps/v1.d.
 import type { Service } from 'kubernetes-types/core/v1.d.ts'
 import { API_VERSION, BALANCER_KIND, SIDECAR_PORT_NAME, SIDECAR_REVISION_ANNOTATION } from '../../lib/service/names.ts'
 import { annotatedFields } from '../annotations/destinations.ts'
+import type { DesiredSidecar } from '../apply/managed-fields.ts'
 import { APP_PROTOCOL, targetLabels } from '../apply/object-labels.ts'
 import { renderedPart } from '../apply/revision.ts'
 import type { BalancerSpec } from '../composite/spec/balancer-spec.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { headlessService } from '../sidecar/container.ts'
-import type { Injection } from './inject.ts'
+import type { SidecarPlan } from './plan-sidecar.ts'
 
 /**
- * The Deployment itself as an attachment: with an injection, exactly the sidecar; without one, nothing of the spec, so that
+ * The Deployment itself as an attachment: with a sidecar, exactly that; without one, nothing of the spec, so that
  * server-side apply takes away what was there. The only place that makes one, because the ownerReference must never be left
  * out: Metacontroller would add one that makes the Deployment its own controller, and block its deletion.
  */
 export function selfAttachment(
   { metadata: { name, namespace, uid } }: Deployment,
-  injection?: Pick<Injection, 'list' | 'sidecar'>,
+  desired?: DesiredSidecar,
 ): DeploymentObject | PartialDeployment {
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name, namespace, ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name, uid }] },
-    ...(injection && { spec: { template: { spec: { [injection.list]: [injection.sidecar] } } } }),
+    ...(desired && { spec: { template: { spec: { [desired.list]: [desired.sidecar] } } } }),
   }
 }
 
@@ -35,7 +36,7 @@ interface PartialDeployment {
 }
 
 /** The headless Service of the sidecars. The named target port leaves out pods that have no sidecar yet. */
-export function headlessServiceObject(deployment: Deployment, { settings, ports }: Injection): Service {
+export function headlessServiceObject(deployment: Deployment, { settings, ports }: SidecarPlan): Service {
   const { name, namespace } = deployment.metadata
   return {
     apiVersion: 'v1',
@@ -64,7 +65,7 @@ export function headlessServiceObject(deployment: Deployment, { settings, ports 
  */
 export function balancerObject(
   { metadata: { name, namespace, uid } }: Deployment,
-  { settings }: Injection,
+  { settings }: Pick<SidecarPlan, 'settings'>,
   revision: string,
 ) {
   const spec: BalancerSpec = {

@@ -1,6 +1,5 @@
 import { SIDECAR_REVISION_ANNOTATION, STATUS_ANNOTATION, STATUS_MESSAGE_ANNOTATION } from '../../lib/service/names.ts'
-import { refuseCoOwned } from '../apply/field-conflicts.ts'
-import { type DesiredObject, keep } from '../apply/last-applied.ts'
+import { type DesiredObject, lastApplied } from '../apply/last-applied.ts'
 import {
   type FoundSidecar,
   findSidecar,
@@ -9,17 +8,15 @@ import {
   ownsTemplate,
   wasInjected,
 } from '../apply/managed-fields.ts'
-import type { Pin } from '../apply/revision.ts'
 import { describeMetacontrollers } from '../composite/status/rivals.ts'
 import type { Rendering } from '../config.ts'
 import type { DecoratorRequest, Deployment, ObservedObjects } from '../requests/schemas.ts'
 import { headlessService } from '../sidecar/container.ts'
 import { portsOf } from '../sidecar/ports.ts'
-import { pinSidecar } from '../sidecar/sidecar-pin.ts'
 import { balancerObject, headlessServiceObject, selfAttachment } from './attachments.ts'
+import { type Decision, decide } from './decide.ts'
 import { describeEntry } from './entry-point.ts'
-import { missingService, refuseServiceName } from './headless-service.ts'
-import { decide, type Injection } from './inject.ts'
+import { missingService } from './headless-service.ts'
 import { tokenSecret } from './pod-token.ts'
 import { isRollingOut, rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 
@@ -41,6 +38,9 @@ export type DecoratorOutcome =
   | 'removing'
   | 'removal_blocked'
   | 'removed'
+
+/** A decision by which the Deployment has a sidecar. */
+type Wanted = Exclude<Decision, { readonly kind: 'refuse' }>
 
 export interface DecoratorResult {
   readonly outcome: DecoratorOutcome
@@ -66,48 +66,48 @@ const PENDING =
   'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply. Or the API server refuses the change: see Events (SyncError).'
 
 /** Sync hook of the decorator: what a labelled Deployment shall have. Pure. */
-export function syncDeployment({ object, attachments }: DecoratorRequest, rendering: Rendering): DecoratorResult {
+export function syncDeployment(request: DecoratorRequest, rendering: Rendering): DecoratorResult {
+  const { object, attachments } = request
   // Applying anything to a Deployment that goes could bring it back, or hit its successor of the same name.
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: 'deleting', response: { attachments: [] } }
-  const found = findSidecar(object)
-  const present = found !== undefined && isOurs(object, found)
-  // Everything stays as it is, also where the sidecar is missing at this moment, as after kubectl replace: its pods go on, and clients
-  // come through what is kept. A Deployment that never had one has nothing that could be kept.
-  const refuse = (message: string): DecoratorResult => ({
-    outcome: 'refused',
-    response: { ...say(object, 'Refused', message), attachments: keep(attachments, object.metadata.uid) },
-  })
-  const decision = decide(object, rendering)
-  if (!decision.inject) return refuse(decision.message)
-  const takesOver = refuseServiceName(decision.settings, attachments)
-  if (takesOver) return refuse(takesOver.message)
-  const pin = pinSidecar(object, present ? found : undefined, decision, rendering)
-  const inTheWay = present && !pin.kept ? refuseCoOwned(object, found, decision) : undefined
-  if (inTheWay) return refuse(inTheWay.message)
-  const desired = [
+  const decision = decide(request, rendering)
+  if (decision.kind === 'refuse') return refused(request, decision.message)
+  const desired = desiredAttachments(object, decision, rendering)
+  if (decision.kind === 'apply' && !decision.present) {
+    const status = statusAnnotations(object, 'Pending', PENDING, decision.revision)
+    return { outcome: 'pending', response: { resyncAfterSeconds: PENDING_SECONDS, ...status, attachments: desired } }
+  }
+  const message = describe(object, decision, attachments)
+  return {
+    outcome: decision.kind === 'keep' ? 'pinned' : 'injected',
+    response: {
+      ...(isRollingOut(object) ? { resyncAfterSeconds: ROLLOUT_SECONDS } : {}),
+      ...statusAnnotations(object, 'Injected', message, decision.revision),
+      attachments: desired,
+    },
+  }
+}
+
+/**
+ * Everything stays as it is, also where the sidecar is missing at this moment, as after kubectl replace: its pods go on, and clients
+ * come through what is kept. A Deployment that never had one has nothing that could be kept.
+ */
+const refused = ({ object, attachments }: DecoratorRequest, message: string): DecoratorResult => ({
+  outcome: 'refused',
+  response: {
+    ...statusAnnotations(object, 'Refused', message),
+    attachments: lastApplied(attachments, object.metadata.uid),
+  },
+})
+
+function desiredAttachments(object: Deployment, { kind, plan, revision }: Wanted, rendering: Rendering) {
+  return [
     // What is not applied again stays as it is, with everything that is on record about it.
-    ...(pin.kept ? [] : [selfAttachment(object, decision)]),
-    headlessServiceObject(object, decision),
-    ...(decision.settings.balancer === 'none' ? [] : [balancerObject(object, decision, pin.revision)]),
+    ...(kind === 'keep' ? [] : [selfAttachment(object, plan)]),
+    headlessServiceObject(object, plan),
+    ...(plan.settings.balancer === 'none' ? [] : [balancerObject(object, plan, revision)]),
     ...(rendering.MASTER_KEY_FILE.length === 0 ? [] : [tokenSecret(object, rendering.MASTER_KEY_FILE)]),
   ]
-  return present
-    ? {
-        outcome: pin.kept ? 'pinned' : 'injected',
-        response: {
-          ...(isRollingOut(object) ? { resyncAfterSeconds: ROLLOUT_SECONDS } : {}),
-          ...say(object, 'Injected', describe(object, decision, pin.kept ? found : undefined, attachments), pin),
-          attachments: desired,
-        },
-      }
-    : {
-        outcome: 'pending',
-        response: {
-          resyncAfterSeconds: PENDING_SECONDS,
-          ...say(object, 'Pending', PENDING, pin),
-          attachments: desired,
-        },
-      }
 }
 
 /**
@@ -152,40 +152,35 @@ function blocked(object: Deployment, found: FoundSidecar, owners: readonly strin
   const message = `Container ${found.container.name} stays because it is also owned by ${owners.join(', ')}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
   return {
     outcome: 'removal_blocked',
-    response: { ...say(object, 'RemovalBlocked', message), attachments: [], finalized: false },
+    response: { ...statusAnnotations(object, 'RemovalBlocked', message), attachments: [], finalized: false },
   }
 }
 
-/** @param kept the sidecar that stays, where today's is not applied */
-function describe(
-  deployment: Deployment,
-  { settings, ports: todays, sidecar, advice }: Injection,
-  kept: FoundSidecar | undefined,
-  attachments: ObservedObjects,
-): string {
-  const ports = kept ? portsOf(kept.container) : todays
+function describe(deployment: Deployment, decision: Wanted, attachments: ObservedObjects): string {
+  const { settings, sidecar, advice } = decision.plan
+  const ports = decision.kind === 'keep' ? portsOf(decision.current.container) : decision.plan.ports
   return [
     ...rolloutAdvice(deployment),
     ...(ports ? [`Sidecar on port ${ports.sidecar}, app on port ${ports.app}.`] : []),
     describeEntry(deployment, settings, attachments),
     ...missingService(headlessService(deployment, settings), attachments),
     ...describeMetacontrollers([deployment], deployment.metadata.uid),
-    ...(kept ? [upgradeAdvice(deployment, sidecar)] : []),
+    ...(decision.kind === 'keep' ? [upgradeAdvice(deployment, sidecar)] : []),
     ...advice,
   ].join(' ')
 }
 
 /** Status annotations, and what of the sidecar is to be remembered, with a second look when they change: that update is what may be dropped. */
-function say(
+function statusAnnotations(
   { metadata }: Deployment,
   status: 'Pending' | 'Injected' | 'Refused' | 'RemovalBlocked',
   message: string,
-  pin?: Pin,
+  revision?: string,
 ): Pick<DecoratorResponse, 'annotations' | 'resyncAfterSeconds'> {
   const annotations = {
     [STATUS_ANNOTATION]: status,
     [STATUS_MESSAGE_ANNOTATION]: message,
-    ...(pin && { [SIDECAR_REVISION_ANNOTATION]: pin.revision }),
+    ...(revision !== undefined && { [SIDECAR_REVISION_ANNOTATION]: revision }),
   }
   const same = Object.entries(annotations).every(([name, value]) => metadata.annotations?.[name] === value)
   return { annotations, ...(same ? {} : { resyncAfterSeconds: AGAIN_SECONDS }) }

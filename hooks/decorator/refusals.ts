@@ -22,7 +22,7 @@ export const REFUSALS = {
   'no-account-token':
     '`ws.operator/discovery: kubernetes` needs a token that `automountServiceAccountToken: false` keeps away.',
   'pod-resources': "The pod's own resources (`spec.template.spec.resources`) are too small for the sidecar.",
-  'co-owned':
+  'field-conflict':
     'Another field manager also owns the sidecar, which is to get another port or mode; the API server would refuse that. The message names the manager.',
 } as const
 

@@ -1,10 +1,9 @@
 import { DOMAIN, SIDECAR_CONTAINER, SIDECAR_REVISION_ANNOTATION } from '../../lib/service/names.ts'
-import { NOT_FOR_THE_SIDECAR } from '../annotations/annotations.ts'
+import { NOT_FOR_THE_SIDECAR, type Settings } from '../annotations/annotations.ts'
 import { pick } from '../apply/last-applied.ts'
-import { appliedContainer, type FoundSidecar } from '../apply/managed-fields.ts'
+import { appliedContainer, type DesiredSidecar, type FoundSidecar } from '../apply/managed-fields.ts'
 import { type Pin, pin } from '../apply/revision.ts'
 import { OPERATOR_VERSION, type Rendering } from '../config.ts'
-import type { Injection } from '../decorator/inject.ts'
 import type { Deployment, PodSpec } from '../requests/schemas.ts'
 import { inWave } from './rollout-waves.ts'
 
@@ -17,7 +16,7 @@ import { inWave } from './rollout-waves.ts'
 export function pinSidecar(
   deployment: Deployment,
   found: FoundSidecar | undefined,
-  { settings, list, sidecar }: Injection,
+  { settings, list, sidecar }: DesiredSidecar & { readonly settings: Settings },
   { SIDECAR_UPGRADE_PERCENT }: Pick<Rendering, 'SIDECAR_UPGRADE_PERCENT'>,
 ): Pin {
   const { namespace, name, annotations } = deployment.metadata

@@ -1,13 +1,13 @@
 import t from 'tap'
-import { decide } from '../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { config, recorded } from './helper.ts'
 
 function advice(annotations: Record<string, string>): string {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   object.metadata.annotations = annotations
-  const decision = decide(object, config)
-  return decision.inject ? decision.advice.join(' ') : decision.message
+  const planned = planSidecar(object, config)
+  return planned.ok ? planned.plan.advice.join(' ') : planned.message
 }
 
 const WARNING = "lets any client speak in another's name"

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { loadBalancerConfig } from '../../balancer/config.ts'
 import { balancerObjects } from '../../hooks/composite/children/balancer-objects.ts'
-import { decide } from '../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { membersAt } from '../../lib/routing/discovery/endpoints.ts'
 import { loadSidecarConfig } from '../../sidecar/config.ts'
@@ -26,9 +26,9 @@ function environment(variables: readonly Variable[], address = POD['status.podIP
 function sidecarEnv(annotations: Record<string, string>, address?: string) {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   object.metadata.annotations = annotations
-  const decision = decide(object, config)
-  if (!decision.inject) throw new Error(decision.message)
-  return environment(decision.sidecar.env as Variable[], address)
+  const planned = planSidecar(object, config)
+  if (!planned.ok) throw new Error(planned.message)
+  return environment(planned.plan.sidecar.env as Variable[], address)
 }
 
 t.test('a sidecar knows its own name as others know it, or says at once that it cannot', async t => {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { balancerObjects } from '../../hooks/composite/children/balancer-objects.ts'
 import type { BalancerSpec } from '../../hooks/composite/spec/balancer-spec.ts'
 import { headlessServiceObject } from '../../hooks/decorator/attachments.ts'
-import { decide, type Injection } from '../../hooks/decorator/inject.ts'
+import { planSidecar, type SidecarPlan } from '../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { readStage } from '../../scripts/image/dockerfile.ts'
 import { rootfs } from '../../scripts/image/rootfs.ts'
@@ -25,13 +25,13 @@ t.test('a program has the time to start where it gets a hundredth of a core', as
   }
 })
 
-function injection(annotations: Record<string, string> = {}, pod: object = {}): Injection {
+function injection(annotations: Record<string, string> = {}, pod: object = {}): SidecarPlan {
   const { object } = recorded<DecoratorRequest>('decorator-sync-first')
   object.metadata.annotations = annotations
   Object.assign(object.spec.template.spec, pod)
-  const decision = decide(object, config)
-  if (!decision.inject) throw new Error(decision.message)
-  return decision
+  const planned = planSidecar(object, config)
+  if (!planned.ok) throw new Error(planned.message)
+  return planned.plan
 }
 
 function balancer(spec: Partial<BalancerSpec> = {}) {

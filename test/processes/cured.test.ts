@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import type { ServerOptions } from 'ws'
 import { balancerObjects } from '../../hooks/composite/children/balancer-objects.ts'
 import { balancerObject } from '../../hooks/decorator/attachments.ts'
-import { decide } from '../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../hooks/requests/schemas.ts'
 import { containerEnv } from '../../local/processes/environment.ts'
 import { type App, startApp } from '../helpers/app.ts'
@@ -28,9 +28,9 @@ function environments(annotations: Readonly<Record<string, string>>) {
   object.metadata.annotations = Object.fromEntries(
     Object.entries(annotations).map(([name, text]) => [`ws.operator/${name}`, text]),
   )
-  const decision = decide(object, config)
-  if (!decision.inject) throw new Error(decision.message)
-  const { metadata, spec } = balancerObject(object, decision, 'v-a-b')
+  const planned = planSidecar(object, config)
+  if (!planned.ok) throw new Error(planned.message)
+  const { metadata, spec } = balancerObject(object, planned.plan, 'v-a-b')
   const deployment = balancerObjects(metadata, spec, config).find(({ kind }) => kind === 'Deployment')
   const { containers } = (deployment as unknown as { spec: { template: { spec: { containers: Containers } } } }).spec
     .template.spec
@@ -41,7 +41,7 @@ function environments(annotations: Readonly<Record<string, string>>) {
         .filter(([name]) => name.startsWith('WS_OPERATOR_') && !HERE.test(name))
         .map(([name, value]) => [name.replace('WS_OPERATOR_', ''), value]),
     )
-  return { sidecar: read(decision.sidecar), balancer: read(containers[0]!) }
+  return { sidecar: read(planned.plan.sidecar), balancer: read(containers[0]!) }
 }
 
 /** The app behind sidecar and balancer of a Deployment with these annotations. @returns the balancer's port */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { DEFAULT_IMAGE, loadHooksConfig } from '../../../hooks/config.ts'
-import { decide } from '../../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../../hooks/decorator/plan-sidecar.ts'
 import { ENABLE_LABEL, SIDECAR_CONTAINER, STATUS_ANNOTATION } from '../../../lib/service/names.ts'
 import type { Manifest } from '../../helpers/kustomize.ts'
 import { connect } from '../cluster.ts'
@@ -129,10 +129,10 @@ t.test('on Kubernetes 1.36: one rollout, no owner reference, removal in one requ
         0,
         initContainers.length,
       )
-      const decision = decide(before, rendering)
-      t.ok(decision.inject)
-      if (decision.inject)
-        t.match(sidecars(created), JSON.parse(JSON.stringify([decision.sidecar])), 'as the hooks would')
+      const planned = planSidecar(before, rendering)
+      t.ok(planned.ok)
+      if (planned.ok)
+        t.match(sidecars(created), JSON.parse(JSON.stringify([planned.plan.sidecar])), 'as the hooks would')
       t.equal(created.spec.template.spec.initContainers.length, initContainers.length + 1)
       t.equal(created.spec.template.spec.initContainers.at(-1).name, SIDECAR_CONTAINER, 'in the hooks’ place')
     })

@@ -11,7 +11,7 @@ import { PING_AND_IDLE, TUNING } from '../../../hooks/annotations/tuning-annotat
 import { balancerObjects } from '../../../hooks/composite/children/balancer-objects.ts'
 import { BALANCER_FIELDS, OTHER_BALANCER_VARIABLES } from '../../../hooks/composite/variables/balancer-fields.ts'
 import { balancerObject } from '../../../hooks/decorator/attachments.ts'
-import { decide } from '../../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../../hooks/requests/schemas.ts'
 import { loadSidecarConfig } from '../../../sidecar/config.ts'
 import { config, recorded } from '../helper.ts'
@@ -24,14 +24,14 @@ function rendered(annotations: Readonly<Record<string, string>>, rendering = con
   object.metadata.annotations = Object.fromEntries(
     Object.entries(annotations).map(([name, text]) => [`ws.operator/${name}`, text]),
   )
-  const decision = decide(object, rendering)
-  if (!decision.inject) throw new Error(decision.message)
-  const { metadata, spec } = balancerObject(object, decision, 'v-a-b')
+  const planned = planSidecar(object, rendering)
+  if (!planned.ok) throw new Error(planned.message)
+  const { metadata, spec } = balancerObject(object, planned.plan, 'v-a-b')
   const deployment = balancerObjects(metadata, spec, config).find(({ kind }) => kind === 'Deployment')
   const { containers } = (deployment as unknown as DecoratorRequest['object']).spec.template.spec
   const read = (env: unknown) =>
     Object.fromEntries((env as Variable[]).map(({ name, value = '127.0.0.1' }) => [name, value]))
-  const sidecar = { ...read(decision.sidecar.env), WS_OPERATOR_SELF: '127.0.0.1:3000' }
+  const sidecar = { ...read(planned.plan.sidecar.env), WS_OPERATOR_SELF: '127.0.0.1:3000' }
   return { sidecar, balancer: read(containers[0]?.env), spec }
 }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { keep } from '../../../hooks/apply/last-applied.ts'
+import { lastApplied } from '../../../hooks/apply/last-applied.ts'
 import type { ObservedObject } from '../../../hooks/requests/schemas.ts'
 
 const OWNER = 'the-owner'
@@ -32,7 +32,7 @@ const observed = (fieldsV1: Record<string, unknown> | undefined): ObservedObject
     status: { loadBalancer: {} },
   }) as unknown as ObservedObject
 
-const one = (object: ObservedObject) => keep({ 'Service.v1': { chat: object } }, OWNER)
+const one = (object: ObservedObject) => lastApplied({ 'Service.v1': { chat: object } }, OWNER)
 
 t.test('keeps exactly the fields that were applied', async t => {
   const fields = {

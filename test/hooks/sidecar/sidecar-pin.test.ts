@@ -4,7 +4,7 @@ import t from 'tap'
 import { ANNOTATIONS, NOT_FOR_THE_SIDECAR } from '../../../hooks/annotations/annotations.ts'
 import { loadHooksConfig } from '../../../hooks/config.ts'
 import { finalizeDeployment, syncDeployment } from '../../../hooks/decorator/decorator.ts'
-import { decide } from '../../../hooks/decorator/inject.ts'
+import { planSidecar } from '../../../hooks/decorator/plan-sidecar.ts'
 import type { DecoratorRequest } from '../../../hooks/requests/schemas.ts'
 import manifest from '../../../package.json' with { type: 'json' }
 import { applyAnswer } from '../apply-model.ts'
@@ -173,9 +173,9 @@ t.test('a setting of the sidecar takes it, one of the balancer alone does not', 
       annotations(next)[`ws.operator/${name}`] = samples.get(name)!
     })
     const [old, now] = [before, set].map(({ object }) => {
-      const decision = decide(object, A)
-      if (!decision.inject) throw new Error(`${name}: ${decision.message}`)
-      return JSON.stringify([decision.list, decision.sidecar])
+      const planned = planSidecar(object, A)
+      if (!planned.ok) throw new Error(`${name}: ${planned.message}`)
+      return JSON.stringify([planned.plan.list, planned.plan.sidecar])
     })
     const forSidecar = !(NOT_FOR_THE_SIDECAR as readonly string[]).includes(name)
     t.equal(old !== now, forSidecar, `${name}: ${samples.get(name)}`)

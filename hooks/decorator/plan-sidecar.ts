@@ -1,4 +1,3 @@
-import type { Container as SidecarContainer } from 'kubernetes-types/core/v1.d.ts'
 import {
   balancerChildName,
   ENABLE_LABEL,
@@ -10,7 +9,7 @@ import {
 import type { Settings } from '../annotations/annotations.ts'
 import { readSettings } from '../annotations/read-annotations.ts'
 import { isServiceName } from '../annotations/values.ts'
-import { type ContainerList, findSidecar, isOurs } from '../apply/managed-fields.ts'
+import { type DesiredSidecar, findSidecar, isOurs } from '../apply/managed-fields.ts'
 import type { Rendering } from '../config.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { headlessService, sidecarContainer } from '../sidecar/container.ts'
@@ -19,41 +18,34 @@ import { advise } from './advice.ts'
 import type { Refusal } from './refusals.ts'
 import { refuseSystem, refuseUnsupported } from './unsupported.ts'
 
-export interface Injection {
-  readonly inject: true
+/** Today's sidecar of a Deployment, with what it was derived from. */
+export interface SidecarPlan extends DesiredSidecar {
   readonly settings: Settings
   readonly ports: Ports
-  readonly list: ContainerList
-  readonly sidecar: SidecarContainer
   /** What the user may want to change; whole sentences. */
   readonly advice: readonly string[]
 }
 
-export type Decision = Injection | ({ readonly inject: false } & Refusal)
+export type PlanResult = { readonly ok: true; readonly plan: SidecarPlan } | ({ readonly ok: false } & Refusal)
 
 /** Problems that one message names; the rest is counted. */
 const MAX_PROBLEMS = 30
 
-/** Decides whether a Deployment gets the sidecar, and which. Depends on nothing but its arguments. */
-export function decide(deployment: Deployment, rendering: Rendering): Decision {
+/** Today's sidecar of a Deployment, or why it can have none. Pure. */
+export function planSidecar(deployment: Deployment, rendering: Rendering): PlanResult {
   const read = readSettings(deployment.metadata.annotations)
-  if (!read.ok) return { inject: false, reason: 'annotations', message: listProblems(read.problems) }
+  if (!read.ok) return { ok: false, reason: 'annotations', message: listProblems(read.problems) }
   const { settings } = read
   const refusal = refuse(deployment, settings)
-  if (refusal) return { inject: false, ...refusal }
+  if (refusal) return { ok: false, ...refusal }
   const chosen = choosePorts(deployment.spec.template.spec, settings, currentAppPort(deployment))
-  if (!chosen.ok) return { inject: false, reason: chosen.reason, message: chosen.message }
+  if (!chosen.ok) return chosen
   const sidecar = sidecarContainer(deployment, settings, chosen.ports, rendering)
   const unsupported = refuseUnsupported(deployment, settings, sidecar)
-  if (unsupported) return { inject: false, ...unsupported }
-  return {
-    inject: true,
-    settings,
-    ports: chosen.ports,
-    list: settings['sidecar-mode'] === 'classic' ? 'containers' : 'initContainers',
-    sidecar,
-    advice: advise(deployment, settings, chosen),
-  }
+  if (unsupported) return { ok: false, ...unsupported }
+  const list = settings['sidecar-mode'] === 'classic' ? 'containers' : 'initContainers'
+  const advice = advise(deployment, settings, chosen)
+  return { ok: true, plan: { settings, ports: chosen.ports, list, sidecar, advice } }
 }
 
 function currentAppPort(deployment: Deployment): number | undefined {
