@@ -99,7 +99,7 @@ const HELP: Readonly<Record<ErrorName, Help>> = {
     to: 'peers',
     meaning: 'The request is not a message of another sidecar.',
     action:
-      'Keep other programs off the sidecars’ port ([network policy](guides/install.md#5-what-your-cluster-wants-besides)).',
+      'Keep other programs off the sidecars’ port ([network policy](guides/install.md#5-optional-components)).',
   },
   UNAUTHORIZED: {
     to: 'peers',
