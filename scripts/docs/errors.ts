@@ -98,8 +98,7 @@ const HELP: Readonly<Record<ErrorName, Help>> = {
   BAD_MESSAGE: {
     to: 'peers',
     meaning: 'The request is not a message of another sidecar.',
-    action:
-      'Keep other programs off the sidecars’ port ([network policy](guides/install.md#5-optional-components)).',
+    action: 'Keep other programs off the sidecars’ port ([network policy](guides/install.md#5-optional-components)).',
   },
   UNAUTHORIZED: {
     to: 'peers',
