@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util'
 import { buildAll } from '../../scripts/build.ts'
 import { ATTACKS } from './attacks.ts'
 import { MemoryCgroup } from './cgroup.ts'
-import { attack, type Result, VICTIMS, type Victim } from './stage.ts'
+import { VICTIMS, type Victim } from './processes.ts'
+import { attack, type Result } from './stage.ts'
 
 const root = join(import.meta.dirname, '../..')
 

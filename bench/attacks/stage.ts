@@ -1,32 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { setPriority } from 'node:os'
-import { join } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
-import { NODE_FLAGS } from '../machine/node-flags.ts'
 import { cpuSeconds } from '../machine/proc.ts'
 import type { Job, Said } from './attacker.ts'
 import type { Attack } from './attacks.ts'
 import type { MemoryCgroup } from './cgroup.ts'
 import { Probes } from './probe.ts'
-
-/** Our programs, with the memory limits that they have by default. */
-export const VICTIMS = { sidecar: 192 << 20, balancer: 512 << 20 } as const
-export type Victim = keyof typeof VICTIMS
-
-/** So that it ends with this process, however that ends. */
-const LEASH = pathToFileURL(join(import.meta.dirname, '../../local/processes/exit-with-parent.mjs')).href
+import { fork, heard, prefer, type RunningVictim, startVictim, stop, type Victim } from './processes.ts'
 
 /** What a program keeps for the next time: its heap, and code that has become hot. */
 const KEPT_BYTES = 48 << 20
 
 /** Well-behaved clients. */
 const WELL_BEHAVED = 20
-/** Of the attacked program and of those who measure: what others do on this machine must not count as its doing (nice(2)). */
-const PRIORITY = -15
 
-const START_MS = 30_000
 const SAMPLE_MS = 50
 
 /** What became of a program that was attacked. Bytes are those of its cgroup. */
@@ -68,155 +54,153 @@ export interface Setting {
   readonly clients?: number
 }
 
-/** A child of ours that says where it listens, or what it does. */
-function fork(program: string, args: readonly string[] = []): ChildProcess {
-  return spawn(process.execPath, [join(import.meta.dirname, program), ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
-}
-
-async function heard<T>(child: ChildProcess): Promise<T> {
-  const [message] = await once(child, 'message', { signal: AbortSignal.timeout(120_000) })
-  return message as T
-}
-
-interface Listening {
-  readonly port: number
-  readonly adminPort: number
-}
-
-/** Starts the program in its cgroup, as its image does. */
-async function startVictim({ victim, cgroup, programs }: Setting, settings: Record<string, string | number>) {
-  const all = { HOST: '127.0.0.1', PORT: 0, ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, LOG_LEVEL: 'info', ...settings }
-  const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`WS_OPERATOR_${key}`, String(value)]))
-  const [command, args] = cgroup.around([
-    process.execPath,
-    ...NODE_FLAGS,
-    '--import',
-    LEASH,
-    join(programs, `${victim}.js`),
-  ])
-  const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  })
-  let log = ''
-  const listening = new Promise<Listening>((resolve, reject) => {
-    child.stdout?.on('data', chunk => {
-      if (log.length < 100_000) log += chunk
-      const line = log.split('\n').find(text => text.includes('"msg":"listening"'))
-      if (!line) return
-      const { address, admin } = JSON.parse(line)
-      resolve({ port: address.port, adminPort: admin.port })
-    })
-    child.once('exit', () => reject(new Error(`it did not start: ${log}`)))
-    setTimeout(() => reject(new Error(`it does not listen: ${log}`)), START_MS).unref()
-  })
-  return { child, ...(await listening) }
-}
-
 /** Attacks a program in a cgroup, and measures it and a well-behaved client of it. */
 export async function attack(attack: Attack, setting: Setting): Promise<Result> {
-  const { victim, cgroup } = setting
-  const children: ChildProcess[] = []
-  const start = (program: string, args?: readonly string[]) => {
-    const child = fork(program, args)
-    children.push(child)
-    return child
-  }
-  let probe: Probes | undefined
-  let sampling: NodeJS.Timeout | undefined
+  const stage = new Stage(attack, setting)
   try {
-    const app = start('app.ts')
-    prefer(app)
+    await stage.start()
+    return await stage.play()
+  } finally {
+    await stage.close()
+  }
+}
+
+/** The processes of one attack, and what is measured of them. */
+class Stage {
+  readonly #attack: Attack
+  readonly #setting: Setting
+  readonly #children: ChildProcess[] = []
+  #app!: ChildProcess
+  #victim!: RunningVictim
+  #probes!: Probes
+  #sampling: NodeJS.Timeout | undefined
+  /** How the attacked program ended, if it has. */
+  #ended: string | undefined
+  #peak = 0
+  #peakSockets = 0
+
+  constructor(attack: Attack, setting: Setting) {
+    this.#attack = attack
+    this.#setting = setting
+  }
+
+  /** Starts the app, the program and its well-behaved clients. */
+  async start(): Promise<void> {
+    const { victim } = this.#setting
+    this.#app = this.#fork('app.ts')
+    prefer(this.#app)
     prefer(process)
-    const appPort = await heard<number>(app)
-    const own =
+    const appPort = await heard<number>(this.#app)
+    const settings =
       victim === 'sidecar'
-        ? { APP_PORT: appPort, SELF: '127.0.0.1:1', MEMBERS: '127.0.0.1:1', ...attack.settings }
+        ? { APP_PORT: appPort, SELF: '127.0.0.1:1', MEMBERS: '127.0.0.1:1', ...this.#attack.settings }
         : { MEMBERS: `127.0.0.1:${appPort}`, WORKERS: 1 }
-    const { child, port, adminPort } = await startVictim(setting, own)
-    children.push(child)
+    this.#victim = await startVictim(this.#setting, settings)
+    const { child, port, adminPort } = this.#victim
+    this.#children.push(child)
     prefer(child)
-    let ended: string | undefined
     child.once('exit', (code, signal) => {
-      ended = signal ?? `exit code ${code}`
+      this.#ended = signal ?? `exit code ${code}`
     })
-    probe = await Probes.open(port, adminPort, WELL_BEHAVED)
+    this.#probes = await Probes.open(port, adminPort, WELL_BEHAVED)
     await sleep(500)
+  }
+
+  /** Attacks for a while, and gives the program time to recover. */
+  async play(): Promise<Result> {
+    const { cgroup } = this.#setting
     const before = cgroup.used
-    const recoveredAt = before + Math.max(KEPT_BYTES, attack.keptBytes ?? 0)
-    let [peak, peakSockets] = [0, 0]
-    sampling = setInterval(() => {
-      peak = Math.max(peak, cgroup.used)
-      peakSockets = Math.max(peakSockets, cgroup.sockets)
-    }, SAMPLE_MS)
-    const job: Job = { attack: attack.name, port, clients: setting.clients ?? attack.clients[victim] }
-    const cpuBefore = cpuSeconds([child.pid as number])
-    probe.reset()
-    const attacker = start('attacker.ts', [JSON.stringify(job)])
-    const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
-    if (attack.stopsApp) app.kill('SIGSTOP')
-    const waitedBefore = probe.longest
-    const echoesBefore = probe.echoes
-    attacker.send('go')
-    const deadline = performance.now() + setting.attackMs
-    while (ended === undefined && performance.now() < deadline) await sleep(SAMPLE_MS)
-    // Else it waits for an app that stands still, which is nobody's fault here.
-    let echoes = probe.echoes - echoesBefore
-    let longestWaitMs = Math.max(attack.stopsApp ? waitedBefore : probe.longest, probe.longestOfHealth)
-    attacker.send('stop')
-    const { open } = await heard<Extract<Said, { open: number }>>(attacker)
-    if (attack.stopsApp) {
-      app.kill('SIGCONT')
-      probe.reset()
-    }
-    const closed = ended === undefined ? await closes(adminPort) : {}
-    const recovered = performance.now() + setting.recoverMs
-    if (attack.stopsApp) {
-      const since = probe.echoes
-      while (ended === undefined && performance.now() < recovered && probe.echoes < since + 2) await sleep(SAMPLE_MS)
-      echoes = probe.echoes - since
-    }
-    while (ended === undefined && performance.now() < recovered && cgroup.used > recoveredAt) await sleep(SAMPLE_MS)
-    longestWaitMs = Math.max(longestWaitMs, probe.longest)
-    const { problem } = probe
+    const recoveredAt = before + Math.max(KEPT_BYTES, this.#attack.keptBytes ?? 0)
+    this.#sample()
+    const cpuBefore = this.#cpuSeconds()
+    const during = await this.#attackFor()
+    const closed = this.#ended === undefined ? await closes(this.#victim.adminPort) : {}
+    const echoesAfter = await this.#recover(recoveredAt)
+    const after = cgroup.used
     return {
-      ended,
-      connected,
-      refused,
-      open,
+      ended: this.#ended,
+      connected: during.connected,
+      refused: during.refused,
+      open: during.open,
       before,
-      peak,
-      peakSockets,
-      after: cgroup.used,
-      recovered: cgroup.used <= recoveredAt,
-      longestWaitMs,
-      cpuSeconds: ended === undefined ? cpuSeconds([child.pid as number]) - cpuBefore : Number.NaN,
-      echoes,
-      problem,
+      peak: this.#peak,
+      peakSockets: this.#peakSockets,
+      after,
+      recovered: after <= recoveredAt,
+      longestWaitMs: Math.max(during.longestWaitMs, this.#probes.longest),
+      cpuSeconds: this.#ended === undefined ? this.#cpuSeconds() - cpuBefore : Number.NaN,
+      echoes: echoesAfter ?? during.echoes,
+      problem: this.#probes.problem,
       closed,
     }
-  } finally {
-    clearInterval(sampling)
-    probe?.close()
-    await Promise.all(children.map(stop))
-    cgroup.remove()
   }
-}
 
-/** Only for who may: then neighbours make waits longer. */
-function prefer({ pid }: { readonly pid?: number | undefined }): void {
-  try {
-    if (pid !== undefined) setPriority(pid, PRIORITY)
-  } catch {}
-}
+  async close(): Promise<void> {
+    clearInterval(this.#sampling)
+    this.#probes?.close()
+    await Promise.all(this.#children.map(stop))
+    this.#setting.cgroup.remove()
+  }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exited
+  #fork(program: string, args?: readonly string[]): ChildProcess {
+    const child = fork(program, args)
+    this.#children.push(child)
+    return child
+  }
+
+  #cpuSeconds(): number {
+    return cpuSeconds([this.#victim.child.pid as number])
+  }
+
+  #sample(): void {
+    const { cgroup } = this.#setting
+    this.#sampling = setInterval(() => {
+      this.#peak = Math.max(this.#peak, cgroup.used)
+      this.#peakSockets = Math.max(this.#peakSockets, cgroup.sockets)
+    }, SAMPLE_MS)
+  }
+
+  /** Looks until a time, the end of the program, or the condition. @param deadline as of performance.now() */
+  async #watch(deadline: number, done: () => boolean): Promise<void> {
+    while (this.#ended === undefined && performance.now() < deadline && !done()) await sleep(SAMPLE_MS)
+  }
+
+  async #attackFor() {
+    const { name, clients, stopsApp } = this.#attack
+    const { victim, attackMs, clients: count } = this.#setting
+    const job: Job = { attack: name, port: this.#victim.port, clients: count ?? clients[victim] }
+    const probes = this.#probes
+    probes.reset()
+    const attacker = this.#fork('attacker.ts', [JSON.stringify(job)])
+    const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
+    if (stopsApp) this.#app.kill('SIGSTOP')
+    const [waitedBefore, echoesBefore] = [probes.longest, probes.echoes]
+    attacker.send('go')
+    await this.#watch(performance.now() + attackMs, () => false)
+    const echoes = probes.echoes - echoesBefore
+    // While the app is stopped, clients wait for it and not for the attacked program.
+    const longestWaitMs = Math.max(stopsApp ? waitedBefore : probes.longest, probes.longestOfHealth)
+    attacker.send('stop')
+    const { open } = await heard<Extract<Said, { open: number }>>(attacker)
+    if (stopsApp) {
+      this.#app.kill('SIGCONT')
+      probes.reset()
+    }
+    return { connected, refused, open, echoes, longestWaitMs }
+  }
+
+  /** @returns echoes since the app goes on, where it was stopped */
+  async #recover(recoveredAt: number): Promise<number | undefined> {
+    const deadline = performance.now() + this.#setting.recoverMs
+    const since = this.#probes.echoes
+    let echoes: number | undefined
+    if (this.#attack.stopsApp) {
+      await this.#watch(deadline, () => this.#probes.echoes >= since + 2)
+      echoes = this.#probes.echoes - since
+    }
+    await this.#watch(deadline, () => this.#setting.cgroup.used <= recoveredAt)
+    return echoes
+  }
 }
 
 /** Connections that have ended, by cause. */

@@ -33,13 +33,16 @@ export function mergeApplied(live: Fields, applied: Readonly<Fields>): void {
     const keys = Array.isArray(value) ? listKeys(name, value) : undefined
     if (keys) {
       live[name] ??= []
-      const items = live[name] as Fields[]
-      for (const item of value as Fields[]) {
-        const match = items.find(candidate => keys.every(key => isDeepStrictEqual(candidate[key], item[key])))
-        if (match) mergeApplied(match, item)
-        else items.push(structuredClone(item))
-      }
+      mergeList(live[name] as Fields[], value as Fields[], keys)
     } else if (isFields(value) && isFields(live[name])) mergeApplied(live[name], value)
     else live[name] = structuredClone(value)
+  }
+}
+
+function mergeList(live: Fields[], applied: readonly Fields[], keys: readonly string[]): void {
+  for (const item of applied) {
+    const match = live.find(candidate => keys.every(key => isDeepStrictEqual(candidate[key], item[key])))
+    if (match) mergeApplied(match, item)
+    else live.push(structuredClone(item))
   }
 }

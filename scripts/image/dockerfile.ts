@@ -14,48 +14,80 @@ export interface Stage {
 /** Folder of the build stage that holds the repository. */
 const BUILD_FOLDER = '/src/'
 
+type Draft = { -readonly [K in keyof Omit<Stage, 'files'>]: Stage[K] } & {
+  readonly files: Map<string, string>
+  readonly env: string[]
+  readonly labels: Record<string, string>
+}
+
+/** What an instruction says about the image; `rest` is its line without its name. */
+const INSTRUCTIONS: Readonly<Record<string, (stage: Draft, rest: string) => void>> = {
+  'COPY --from=build': ({ files }, rest) => copy(files, rest.split(/\s+/)),
+  ENV: ({ env }, rest) => void env.push(rest),
+  LABEL: ({ labels }, rest) => {
+    const [name, value] = split(rest)
+    labels[name] = value
+  },
+  USER: (stage, rest) => {
+    stage.user = rest
+  },
+  WORKDIR: (stage, rest) => {
+    stage.workdir = rest
+  },
+  ENTRYPOINT: (stage, rest) => {
+    stage.entrypoint = JSON.parse(rest)
+  },
+  CMD: (stage, rest) => {
+    stage.cmd = JSON.parse(rest)
+  },
+}
+
 /**
- * Reads one stage of a Dockerfile, as far as an image can be put together without running anything in it: `COPY --from=build`,
+ * Reads one stage of a Dockerfile, as far as an image can be put together without running anything in it: `COPY --from=build` and
+ * what says how the image is run.
  *
  * @param name the stage's name (`FROM … AS name`)
  * @param args build arguments, by name, instead of their defaults
  * @throws naming the instruction that needs a container engine
  */
 export function readStage(dockerfile: string, name: string, args: Readonly<Record<string, string>> = {}): Stage {
-  const stage = {
-    base: '',
-    files: new Map<string, string>(),
-    env: [] as string[],
-    labels: {} as Record<string, string>,
+  const { base, lines } = findStage(logicalLines(dockerfile), name, args)
+  const stage: Draft = {
+    base,
+    files: new Map(),
+    env: [],
+    labels: {},
     user: '',
     workdir: '/',
-    entrypoint: [] as string[],
-    cmd: [] as string[],
+    entrypoint: [],
+    cmd: [],
   }
-  const defaults = new Map<string, string>()
-  let inside = false
-  for (const line of logicalLines(dockerfile)) {
-    const [instruction = '', ...words] = line.split(/\s+/)
-    const rest = line.slice(instruction.length).trim()
-    if (instruction === 'ARG') defaults.set(...split(rest))
-    if (instruction === 'FROM') {
-      inside = words[2] === name
-      if (inside)
-        stage.base = (words[0] ?? '').replace(/\$\{?(\w+)\}?/, (_, arg) => args[arg] ?? defaults.get(arg) ?? '')
-      continue
-    }
-    if (!inside) continue
-    if (instruction === 'COPY' && words[0] === '--from=build') copy(stage.files, words.slice(1))
-    else if (instruction === 'ENV') stage.env.push(rest)
-    else if (instruction === 'LABEL') Object.assign(stage.labels, Object.fromEntries([split(rest)]))
-    else if (instruction === 'USER') stage.user = rest
-    else if (instruction === 'WORKDIR') stage.workdir = rest
-    else if (instruction === 'ENTRYPOINT') stage.entrypoint = JSON.parse(rest)
-    else if (instruction === 'CMD') stage.cmd = JSON.parse(rest)
-    else throw new Error(`stage ${name} of the Dockerfile needs a container engine: ${line}`)
+  for (const line of lines) {
+    const [, instruction = '', rest = ''] = /^(COPY --from=build|\S+)\s*(.*)$/.exec(line) ?? []
+    const read = INSTRUCTIONS[instruction]
+    if (!read) throw new Error(`stage ${name} of the Dockerfile needs a container engine: ${line}`)
+    read(stage, rest)
   }
-  if (!stage.base) throw new Error(`the Dockerfile has no stage named ${name}`)
   return stage
+}
+
+/** The image that a stage is based on, and its instructions. @throws where the Dockerfile has no such stage */
+function findStage(lines: readonly string[], name: string, args: Readonly<Record<string, string>>) {
+  const start = lines.findIndex(line => {
+    const [instruction, , , as] = line.split(/\s+/)
+    return instruction === 'FROM' && as === name
+  })
+  const after = lines.slice(start + 1)
+  const next = after.findIndex(line => /^FROM\s/.test(line))
+  const defaults = new Map(
+    lines
+      .slice(0, Math.max(0, start))
+      .flatMap(line => (/^ARG\s/.test(line) ? [split(line.replace(/^ARG\s+/, ''))] : [])),
+  )
+  const [, image = ''] = (lines[start] ?? '').split(/\s+/)
+  const base = image.replace(/\$\{?(\w+)\}?/, (_, arg) => args[arg] ?? defaults.get(arg) ?? '')
+  if (!base) throw new Error(`the Dockerfile has no stage named ${name}`)
+  return { base, lines: next < 0 ? after : after.slice(0, next) }
 }
 
 /** Instructions, one a line: without comments, continued lines joined. */

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { attackNamed } from '../../bench/attacks/attacks.ts'
 import { MemoryCgroup } from '../../bench/attacks/cgroup.ts'
-import { attack, VICTIMS, type Victim } from '../../bench/attacks/stage.ts'
+import { VICTIMS, type Victim } from '../../bench/attacks/processes.ts'
+import { attack } from '../../bench/attacks/stage.ts'
 import { buildAll } from '../../scripts/build.ts'
 
 const ATTACK_MS = 3000

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { jsonExcess, MAX_NESTING, MAX_VALUES } from '../../../hooks/requests/depth-limit.ts'
+import { jsonExcess, MAX_DEPTH, MAX_VALUES } from '../../../hooks/requests/depth-limit.ts'
 
 const excess = (text: string) => jsonExcess(Buffer.from(text))
 
@@ -11,8 +11,8 @@ t.test('a body is taken up to the limits, and not beyond', async t => {
     ['[{"a":1},', ']'],
   ] as const) {
     const nested = (depth: number) => `${open.repeat(depth)}1${close.repeat(depth)}`
-    t.equal(excess(nested(MAX_NESTING - 1)), undefined, open)
-    t.equal(excess(nested(MAX_NESTING + 1)), 'it is nested deeper than 256', open)
+    t.equal(excess(nested(MAX_DEPTH - 1)), undefined, open)
+    t.equal(excess(nested(MAX_DEPTH + 1)), 'it is nested deeper than 256', open)
   }
   t.equal(excess(`[${'1,'.repeat(MAX_VALUES - 3)}1]`), undefined)
   t.equal(excess(`[${'1,'.repeat(MAX_VALUES)}1]`), 'it has more than 250000 values')
@@ -43,7 +43,7 @@ t.test('nothing that Kubernetes could send is refused, and nothing beyond passes
     for (let i = 0; i < wraps; i++) wrapped = i % 2 ? [wrapped, '"]'] : { 'a"[': wrapped }
     const { depth } = measure(wrapped)
     const found = excess(JSON.stringify(wrapped))
-    if ((found !== undefined) !== depth > MAX_NESTING) throw new Error(`depth ${depth}: ${found}`)
+    if ((found !== undefined) !== depth > MAX_DEPTH) throw new Error(`depth ${depth}: ${found}`)
   })
   fc.assert(property, { seed: 8, numRuns: 500 })
   t.pass('500 values')
