@@ -1,5 +1,5 @@
 /** What the demo says in the terminal. */
-export interface Say {
+export interface Console {
   readonly title: (text: string) => void
   /** A new step, numbered. */
   readonly step: (text: string) => void
@@ -14,7 +14,7 @@ export interface Say {
 }
 
 /** Lines for people; text of users and programs cannot move the cursor. */
-export function createConsole(write: (line: string) => void): Say {
+export function createConsole(write: (line: string) => void): Console {
   let steps = 0
   const print = (line: string) => write(line.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '\ufffd'))
   return {

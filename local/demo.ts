@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
 import { parse } from 'yaml'
 import { DOMAIN, ENABLE_LABEL } from '../lib/service/names.ts'
-import type { Say } from './console.ts'
+import type { Console } from './console.ts'
 import { AddressBlock, freePort } from './pods/addresses.ts'
 import type { Entry } from './pods/containers.ts'
 import { LocalDeployment } from './pods/deployment.ts'
@@ -33,7 +33,7 @@ export interface DemoListener {
 /** The whole path on this machine: hooks, pods with sidecars, balancer. */
 export class Demo {
   readonly traffic = new Traffic()
-  readonly #say: Say
+  readonly #console: Console
   readonly #listeners = new Set<DemoListener>()
   readonly #folder: string
   readonly #membersFile: string
@@ -45,8 +45,8 @@ export class Demo {
   #written = ''
   #stopping = false
 
-  private constructor(say: Say, block: AddressBlock) {
-    this.#say = say
+  private constructor(console: Console, block: AddressBlock) {
+    this.#console = console
     this.#block = block
     this.#folder = mkdtempSync(join(tmpdir(), 'ws-operator-demo-'))
     this.#membersFile = join(this.#folder, 'members.json')
@@ -58,8 +58,8 @@ export class Demo {
    *
    * @param created gets the demo before anything runs, so that it can be stopped half-way
    */
-  static async start(say: Say, created: (demo: Demo) => void): Promise<void> {
-    const demo = new Demo(say, await AddressBlock.reserve())
+  static async start(console: Console, created: (demo: Demo) => void): Promise<void> {
+    const demo = new Demo(console, await AddressBlock.reserve())
     created(demo)
     const hooks = new HooksClient(await demo.#startHooks())
     const { deployment, balancer } = await demo.#askDecorator(hooks)
@@ -120,7 +120,7 @@ export class Demo {
   }
 
   async #startHooks(): Promise<string> {
-    this.#say.step('Hooks: the process that Metacontroller calls on a cluster')
+    this.#console.step('Hooks: the process that Metacontroller calls on a cluster')
     let address: { port: number } | undefined
     const env = { WS_OPERATOR_HOST: '127.0.0.1', WS_OPERATOR_ADMIN_HOST: '127.0.0.1' }
     const ports = { WS_OPERATOR_PORT: '0', WS_OPERATOR_ADMIN_PORT: '0' }
@@ -134,45 +134,47 @@ export class Demo {
       how = end
     })
     const found = await until(() => address ?? (how === undefined ? undefined : { port: 0 }), 'hooks', HOOKS_TIMEOUT_MS)
-    if (found.port === 0) throw new Error(`the hooks ended with ${how}, saying: ${child.lastWords}`)
-    this.#say.detail(`listening on 127.0.0.1:${found.port}`)
+    if (found.port === 0) throw new Error(`the hooks ended with ${how}, saying: ${child.lastOutput}`)
+    this.#console.detail(`listening on 127.0.0.1:${found.port}`)
     return `http://127.0.0.1:${found.port}`
   }
 
   async #askDecorator(hooks: HooksClient) {
     const deployment = exampleDeployment()
-    this.#say.step(`Deployment chat from ${EXAMPLE}, with the label ${ENABLE_LABEL}=true → POST /decorator/sync`)
+    this.#console.step(`Deployment chat from ${EXAMPLE}, with the label ${ENABLE_LABEL}=true → POST /decorator/sync`)
     const { deployment: decorated, attachments, answers } = await hooks.decorate(deployment)
-    for (const answer of answers) this.#say.detail(answer)
+    for (const answer of answers) this.#console.detail(answer)
     const pod = decorated.spec?.template.spec
     const names = (list: readonly { name: string }[] = []) => list.map(({ name }) => name).join(', ')
-    this.#say.detail(`pod template now: sidecars ${names(pod?.initContainers)}; containers ${names(pod?.containers)}`)
-    this.#say.detail(`also made: ${attachments.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`)
+    this.#console.detail(
+      `pod template now: sidecars ${names(pod?.initContainers)}; containers ${names(pod?.containers)}`,
+    )
+    this.#console.detail(`also made: ${attachments.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`)
     return { deployment: decorated, balancer: findBalancer(attachments) }
   }
 
   async #askComposite(hooks: HooksClient, balancer: KubeObject): Promise<KubeObject[]> {
-    this.#say.step(`WebSocketBalancer ${balancer.metadata.name} → POST /composite/sync`)
+    this.#console.step(`WebSocketBalancer ${balancer.metadata.name} → POST /composite/sync`)
     const { status, children } = await hooks.balance(balancer, [])
-    this.#say.detail(status)
+    this.#console.detail(status)
     const kinds = children.map(({ kind }) => kind).join(', ')
-    this.#say.detail(`made: ${kinds}, all named ${children[0]?.metadata.name}`)
+    this.#console.detail(`made: ${kinds}, all named ${children[0]?.metadata.name}`)
     return children
   }
 
   async #startPods(deployment: Deployment): Promise<void> {
     const replicas = deployment.spec?.replicas ?? 1
-    this.#say.step(`${replicas} pods: each the app and its sidecar, two processes on an address of their own`)
+    this.#console.step(`${replicas} pods: each the app and its sidecar, two processes on an address of their own`)
     this.#chat = this.#deployment(deployment)
     await this.#chat.scale(replicas)
   }
 
   async #startBalancer(hooks: HooksClient, parent: KubeObject, children: readonly KubeObject[]): Promise<void> {
-    this.#say.step('Balancer: the Deployment that the composite hook returned')
+    this.#console.step('Balancer: the Deployment that the composite hook returned')
     const child = children.find(({ kind }) => kind === 'Deployment')
     if (!child) throw new Error('the composite hook returned no Deployment')
     this.#balancer = this.#deployment(child as Deployment, async () => {
-      const port = await freePort(ENTRY.host, ENTRY.port, 'the balancer', this.#say.detail)
+      const port = await freePort(ENTRY.host, ENTRY.port, 'the balancer', this.#console.detail)
       this.#entry = { ...ENTRY, port }
       return this.#entry
     })
@@ -185,8 +187,8 @@ export class Demo {
       conditions: [{ type: 'Available', status: 'True' }],
     }
     const { status } = await hooks.balance(parent, children)
-    this.#say.detail(`POST /composite/sync again: ${status}`)
-    this.#say.detail(`clients connect to ${this.url}/?user=NAME`)
+    this.#console.detail(`POST /composite/sync again: ${status}`)
+    this.#console.detail(`clients connect to ${this.url}/?user=NAME`)
   }
 
   #deployment(deployment: Deployment, entry?: () => Promise<Entry>): LocalDeployment {
@@ -195,11 +197,11 @@ export class Demo {
       block: this.#block,
       membersFile: this.#membersFile,
       entry,
-      say: line => this.#say.detail(line),
+      report: line => this.#console.detail(line),
       changed: pod => this.#podChanged(pod),
       forgotten: () => this.#changed(),
       line: (_pod, _container, line) => this.#line(line),
-      hookLine: (pod, container, line) => this.#say.event(`pod ${pod.name}, preStop of ${container}: ${line}`),
+      hookLine: (pod, container, line) => this.#console.event(`pod ${pod.name}, preStop of ${container}: ${line}`),
     })
   }
 

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { createConsole } from './console.ts'
 import { Demo } from './demo.ts'
-import { podWords, trafficWords } from './page/event-text.ts'
+import { podText, trafficText } from './page/event-text.ts'
 import { buildPageServer } from './page/page-server.ts'
 import { freePort } from './pods/addresses.ts'
 import { playScenario } from './scenario/scenario.ts'
@@ -52,26 +52,26 @@ async function main(): Promise<number> {
     return 0
   }
   const end = signalled()
-  const say = createConsole(line => process.stdout.write(`${line}\n`))
-  say.title('ws-operator demo: the real hooks, sidecars and balancer on this machine, without Kubernetes')
+  const console = createConsole(line => process.stdout.write(`${line}\n`))
+  console.title('ws-operator demo: the real hooks, sidecars and balancer on this machine, without Kubernetes')
   let demo: Demo | undefined
   let page: FastifyInstance | undefined
   const run = async (): Promise<number> => {
-    await Demo.start(say, created => {
+    await Demo.start(console, created => {
       demo = created
       created.listen({
         changed: () => {},
-        podChanged: pod => say.event(podWords(pod).text),
+        podChanged: pod => console.event(podText(pod).text),
         // The scenario says itself what it sees.
-        traffic: event => options.once || say.event(trafficWords(event).text),
+        traffic: event => options.once || console.event(trafficText(event).text),
       })
     })
     const running = demo as Demo
-    if (options.once) return (await playScenario(running, say)) ? 0 : 1
+    if (options.once) return (await playScenario(running, console)) ? 0 : 1
     page = await buildPageServer(running, pickUsers(running.members, CHATTERS))
-    const port = await freePort(PAGE.host, PAGE.port, 'the page', say.detail)
+    const port = await freePort(PAGE.host, PAGE.port, 'the page', console.detail)
     await page.listen({ ...PAGE, port })
-    say.step(`Open http://${PAGE.host}:${port}   (Ctrl-C ends everything)`)
+    console.step(`Open http://${PAGE.host}:${port}   (Ctrl-C ends everything)`)
     await end
     return 0
   }
@@ -79,12 +79,12 @@ async function main(): Promise<number> {
   try {
     code = await Promise.race([run(), end.then(() => (options.once ? 130 : 0))])
   } catch (error) {
-    say.failure((error as Error).message)
+    console.failure((error as Error).message)
   }
-  say.step('End: no pod is a member any more, then apps, sidecars, balancer and hooks end')
+  console.step('End: no pod is a member any more, then apps, sidecars, balancer and hooks end')
   await page?.close()
   await demo?.stop()
-  say.detail('nothing runs any more')
+  console.detail('nothing runs any more')
   return code
 }
 

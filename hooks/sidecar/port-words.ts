@@ -186,15 +186,30 @@ export function meaningOf(name: string): Meaning {
  */
 export function meaningOfPort(port: number, name: string | undefined, http = false): Meaning {
   const said = meaningOf(name ?? '')
-  const websockets = WEBSOCKET_PORTS[port]
-  if (websockets !== undefined && said.score >= 0 && (said.excluded ?? ANOTHER_PROTOCOL) === ANOTHER_PROTOCOL) {
-    if (said.score >= WEBSOCKET_PORT_SCORE) return said
-    return { score: WEBSOCKET_PORT_SCORE, reason: `${port} is the port of ${websockets} for WebSockets` }
-  }
+  return ofKnownServer(port, said) ?? ofName(port, said, http) ?? ofNumber(port, said, http)
+}
+
+/** A port of a server that many run, where its name says nothing against WebSockets. */
+function ofKnownServer(port: number, said: Meaning): Meaning | undefined {
+  const server = WEBSOCKET_PORTS[port]
+  const isExcluded = said.excluded !== undefined && said.excluded !== ANOTHER_PROTOCOL
+  if (server === undefined || said.score < 0 || isExcluded) return undefined
+  if (said.score >= WEBSOCKET_PORT_SCORE) return said
+  return { score: WEBSOCKET_PORT_SCORE, reason: `${port} is the port of ${server} for WebSockets` }
+}
+
+/** `undefined` where the name decides nothing. */
+function ofName(port: number, said: Meaning, http: boolean): Meaning | undefined {
   if (said.excluded !== undefined) return http && said.excluded === ANOTHER_PROTOCOL ? { score: 0 } : said
-  if (said.score >= SPEAKS_HTTP) return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
+  return said.score >= SPEAKS_HTTP ? lessForTls(port, said) : undefined
+}
+
+function ofNumber(port: number, said: Meaning, http: boolean): Meaning {
   const known = KNOWN_PORTS[port]
   if (known !== undefined && !(http && !OF_HTTP.has(port))) return { score: 0, excluded: `usually for ${known}` }
   if (DOUBTFUL_PORTS.has(port)) return { score: Math.min(said.score, DOUBTFUL) }
-  return OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said
+  return lessForTls(port, said)
 }
+
+const lessForTls = (port: number, said: Meaning): Meaning =>
+  OFTEN_TLS.has(port) ? { score: said.score + OFTEN_TLS_SCORE } : said

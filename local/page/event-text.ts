@@ -6,7 +6,7 @@ import type { TrafficEvent } from '../scenario/traffic.ts'
 export type Tone = 'good' | 'plain' | 'bad'
 
 /** Something that happened, for people. */
-export interface Words {
+export interface EventText {
   readonly text: string
   readonly tone: Tone
 }
@@ -44,16 +44,16 @@ const UNDELIVERED: Readonly<Record<string, string>> = {
 }
 
 /** What a close code means, in words. */
-export const closeWords = (code: number): string => CLOSES[code] ?? `closed with ${code}`
+export const closeText = (code: number): string => CLOSES[code] ?? `closed with ${code}`
 
-export function trafficWords(event: TrafficEvent): Words {
+export function trafficText(event: TrafficEvent): EventText {
   switch (event.kind) {
     case 'connected':
       return { text: `${event.user} is connected to ${event.pod}`, tone: 'good' }
     case 'disconnected': {
       const { user, code, cause } = event
       return {
-        text: `${user}'s connection was ${closeWords(code)}, ${CAUSES[cause]}`,
+        text: `${user}'s connection was ${closeText(code)}, ${CAUSES[cause]}`,
         tone: cause === 'client' ? 'plain' : 'bad',
       }
     }
@@ -67,7 +67,7 @@ export function trafficWords(event: TrafficEvent): Words {
   }
 }
 
-export function podWords({ name, facts, member, state, problem }: Pod): Words {
+export function podText({ name, facts, member, state, problem }: Pod): EventText {
   switch (state) {
     case 'starting':
       return { text: `pod ${name} is starting on ${facts.ip}`, tone: 'plain' }

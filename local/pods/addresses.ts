@@ -25,14 +25,14 @@ export async function isFree(host: string, port: number): Promise<boolean> {
 /**
  * The preferred port if it is free, else another: 10000 higher, and so on.
  *
- * @param say gets a line where it is not the preferred one
+ * @param report gets a line where it is not the preferred one
  * @throws {Error} where none of those is free
  */
-export async function freePort(host: string, preferred: number, what: string, say: (line: string) => void) {
+export async function freePort(host: string, preferred: number, what: string, report: (line: string) => void) {
   for (let port = preferred; port < 65_536; port += 10_000) {
     if (!(await isFree(host, port))) continue
     if (port !== preferred)
-      say(`port ${preferred} is taken by another program on this machine; ${what} uses ${port} instead`)
+      report(`port ${preferred} is taken by another program on this machine; ${what} uses ${port} instead`)
     return port
   }
   throw new Error(`${what}: port ${preferred} of ${host} and those 10000, 20000, … higher are all taken; free one`)

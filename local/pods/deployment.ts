@@ -13,7 +13,7 @@ export interface DeploymentOptions extends PodListener {
   readonly entry?: (() => Promise<Entry>) | undefined
   /** Called when a pod that is gone is no longer among the pods. */
   readonly forgotten: () => void
-  readonly say: (line: string) => void
+  readonly report: (line: string) => void
 }
 
 /** Letters that make no words, as in the names that Kubernetes makes. */
@@ -131,7 +131,7 @@ export class LocalDeployment {
   }
 
   #create(): void {
-    const { block, membersFile, entry, say, line, hookLine } = this.#options
+    const { block, membersFile, entry, report, line, hookLine } = this.#options
     const ip = block.take()
     const name = `${this.name}-${Array.from({ length: 5 }, () => LETTERS[randomInt(LETTERS.length)]).join('')}`
     const ports = new Map<number, number>()
@@ -143,7 +143,7 @@ export class LocalDeployment {
     const start = async () => {
       facts.entry = await entry?.()
       for (const wanted of podPorts([...initContainers, ...containers])) {
-        ports.set(wanted, await freePort(ip, wanted, `pod ${name}`, say))
+        ports.set(wanted, await freePort(ip, wanted, `pod ${name}`, report))
       }
       await pod.start()
       this.#failures = 0

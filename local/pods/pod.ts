@@ -151,7 +151,7 @@ export class Pod {
   #ended(container: Container, child: Child, how: string): void {
     this.#running.delete(container)
     if (this.#killed || (this.#state !== 'starting' && this.#state !== 'ready')) return
-    this.problem = `container ${container.name} ended with ${how}${child.lastWords && `, saying: ${child.lastWords}`}`
+    this.problem = `container ${container.name} ended with ${how}${child.lastOutput && `, saying: ${child.lastOutput}`}`
     void this.kill()
   }
 

@@ -39,5 +39,5 @@ export async function runPreStop(
   signal.removeEventListener('abort', end)
   if (how === 'exit code 0' || signal.aborted) return undefined
   if (how === 'SIGKILL') return `the preStop hook of ${container.name} was not done at the end of the grace period`
-  return `the preStop hook of ${container.name} ended with ${how}${child.lastWords && `, saying: ${child.lastWords}`}`
+  return `the preStop hook of ${container.name} ended with ${how}${child.lastOutput && `, saying: ${child.lastOutput}`}`
 }

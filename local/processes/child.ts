@@ -4,10 +4,10 @@ import { pathToFileURL } from 'node:url'
 import { LineReader, parseLog } from './line-reader.ts'
 
 const root = join(import.meta.dirname, '../..')
-const LEASH = pathToFileURL(join(import.meta.dirname, 'exit-with-parent.mjs')).href
+const EXIT_WITH_PARENT = pathToFileURL(join(import.meta.dirname, 'exit-with-parent.mjs')).href
 
 const running = new Set<Child>()
-// The last resort, however this process comes to its end; `leash.mjs` covers SIGKILL.
+// The last resort, however this process comes to its end; `exit-with-parent.mjs` covers SIGKILL.
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
@@ -32,7 +32,7 @@ export class Child {
     onLine: (line: string) => void,
   ) {
     this.name = name
-    this.#process = spawn(process.execPath, ['--import', LEASH, ...[program].flat()], {
+    this.#process = spawn(process.execPath, ['--import', EXIT_WITH_PARENT, ...[program].flat()], {
       cwd: root,
       env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -67,7 +67,7 @@ export class Child {
   }
 
   /** The last thing that it said: the message of a line of log, else the line itself. */
-  get lastWords(): string {
+  get lastOutput(): string {
     const message = parseLog(this.#lastLine)?.['msg']
     return typeof message === 'string' ? message : this.#lastLine
   }

@@ -1,6 +1,6 @@
-import type { Say } from '../console.ts'
+import type { Console } from '../console.ts'
 import type { Demo } from '../demo.ts'
-import { closeWords } from '../page/event-text.ts'
+import { closeText } from '../page/event-text.ts'
 import { until } from '../wait.ts'
 import { ChatClient } from './chat-client.ts'
 import { ownerOf, pickUsers, userOf } from './users.ts'
@@ -17,9 +17,9 @@ const MOVED_MS = 60_000
  * @returns whether all was as it should be
  * @throws {Error} where it cannot go on
  */
-export async function playScenario(demo: Demo, say: Say): Promise<boolean> {
+export async function playScenario(demo: Demo, console: Console): Promise<boolean> {
   const began = performance.now()
-  const scene = new Scene(demo, say)
+  const scene = new Scene(demo, console)
   try {
     await scene.chat()
     await scene.scaleUp()
@@ -30,7 +30,7 @@ export async function playScenario(demo: Demo, say: Say): Promise<boolean> {
     scene.end()
   }
   const { passed, failed } = scene
-  say.step(`${passed} ok, ${failed} failed, ${((performance.now() - began) / 1000).toFixed(1)} s`)
+  console.step(`${passed} ok, ${failed} failed, ${((performance.now() - began) / 1000).toFixed(1)} s`)
   return failed === 0
 }
 
@@ -46,32 +46,32 @@ class Scene {
   passed = 0
   failed = 0
   readonly #demo: Demo
-  readonly #say: Say
+  readonly #console: Console
   readonly #clients: ChatClient[] = []
   #messages = 0
 
-  constructor(demo: Demo, say: Say) {
+  constructor(demo: Demo, console: Console) {
     this.#demo = demo
-    this.#say = say
+    this.#console = console
   }
 
   async chat(): Promise<void> {
-    this.#say.step('Users connect to the balancer; each belongs to one pod')
+    this.#console.step('Users connect to the balancer; each belongs to one pod')
     for (const user of pickUsers(this.#demo.members, USERS)) await this.#join(user)
     const used = new Set(this.#clients.map(({ user }) => this.#podOf(user)))
     this.#check(used.size === this.#demo.members.length, `there are users on all ${this.#demo.members.length} pods`)
-    this.#say.step('Everybody writes to everybody')
+    this.#console.step('Everybody writes to everybody')
     await this.#everybodyWrites()
   }
 
   async scaleUp(): Promise<void> {
     const replicas = this.#demo.chat.replicas + 1
-    this.#say.step(`Scale up to ${replicas} pods`)
+    this.#console.step(`Scale up to ${replicas} pods`)
     await this.#demo.chat.scale(replicas)
     await this.#demo.settled(CONVERGE_MS)
     const moved = this.#clients.filter(({ user }) => !this.#placed(user))
     const names = moved.map(({ user }) => user).join(', ')
-    this.#say.detail(
+    this.#console.detail(
       `${moved.length} of ${this.#clients.length} users belong to another pod now${names && ` (${names})`}; the balancer moves them behind their open connections`,
     )
     await this.#untilPlaced()
@@ -81,7 +81,7 @@ class Scene {
   }
 
   async restart(): Promise<void> {
-    this.#say.step('Restart all pods, one after the other, while everybody writes')
+    this.#console.step('Restart all pods, one after the other, while everybody writes')
     let over = false
     const restarted = this.#demo.chat.restart().finally(() => {
       over = true
@@ -100,12 +100,12 @@ class Scene {
   async kill(): Promise<void> {
     const victim = this.#demo.podWith(this.#clients[0]?.user ?? '')
     if (!victim) throw new Error('the first user is on no pod')
-    this.#say.step(`Kill pod ${victim.name} (SIGKILL for app and sidecar)`)
+    this.#console.step(`Kill pod ${victim.name} (SIGKILL for app and sidecar)`)
     const moved = this.#clients.filter(({ user }) => this.#podOf(user) === victim.name)
     await this.#demo.chat.kill(victim.name)
     for (const { user } of moved) {
       const pod = await until(() => this.#podOf(user) ?? false, `${user} is on another pod`, CONVERGE_MS)
-      this.#say.detail(`${user} is on ${pod} now`)
+      this.#console.detail(`${user} is on ${pod} now`)
     }
     // With the pod that comes in its place.
     await this.#demo.chat.scale(this.#demo.chat.replicas)
@@ -118,7 +118,7 @@ class Scene {
     const { chat } = this.#demo
     const victim = this.#demo.podOf(this.#newest())
     if (!victim) throw new Error('no pod is ready')
-    this.#say.step(`Scale down to ${chat.replicas - 1} pods`)
+    this.#console.step(`Scale down to ${chat.replicas - 1} pods`)
     await this.#join(userOf(victim.member as string, this.#demo.members))
     await chat.scale(chat.replicas - 1)
     await victim.gone
@@ -180,7 +180,7 @@ class Scene {
 
   #checkKept(): void {
     const ended = this.#clients.filter(({ closed }) => closed !== undefined)
-    const how = ended.map(({ user, closed }) => `${user}'s was ${closeWords(closed as number)}`).join(', ')
+    const how = ended.map(({ user, closed }) => `${user}'s was ${closeText(closed as number)}`).join(', ')
     this.#check(
       ended.length === 0,
       ended.length === 0
@@ -208,7 +208,7 @@ class Scene {
   #check(ok: boolean, text: string): void {
     if (ok) this.passed++
     else this.failed++
-    this.#say.check(ok, text)
+    this.#console.check(ok, text)
   }
 }
 

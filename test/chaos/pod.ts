@@ -192,7 +192,7 @@ export class Pod {
     void child.ended.then(how => {
       this.#log.write(`${part} ended with ${how}, at ${Math.round(now())}\n`)
       if (!this.#ending && how !== 'SIGKILL') {
-        this.#options.crashed(`${this.name}/${part} ended with ${how}: ${child.lastWords}`)
+        this.#options.crashed(`${this.name}/${part} ended with ${how}: ${child.lastOutput}`)
       }
     })
     return child

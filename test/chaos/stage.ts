@@ -218,7 +218,7 @@ export class Stage {
     })
     const child = new Child(name, 'balancer/main.ts', env, line => log.write(`${line}\n`))
     this.#children.push(child)
-    void child.ended.then(how => this.#crashed(`${name} ended with ${how}: ${child.lastWords}`))
+    void child.ended.then(how => this.#crashed(`${name} ended with ${how}: ${child.lastOutput}`))
     const ready = async () => (await fetch(`http://${address}:${ADMIN_PORT}/readyz`).catch(() => undefined))?.ok
     await until(ready, `balancer ${name} is ready`, READY_LIMIT_MS)
     this.balancers.push(`${address}:${PORT}`)

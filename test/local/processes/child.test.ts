@@ -30,10 +30,10 @@ t.test('lines come as they are written; the environment is what is given and not
 t.test('the last words are the message of a log, else the line itself', async t => {
   const fatal = new Child('a', program(`console.log('{"level":"fatal","msg":"no port"}')`), {}, () => {})
   t.equal(await fatal.ended, 'exit code 0')
-  t.equal(fatal.lastWords, 'no port')
+  t.equal(fatal.lastOutput, 'no port')
   const plain = new Child('b', program('console.error("out of memory"); process.exit(3)'), {}, () => {})
   t.equal(await plain.ended, 'exit code 3')
-  t.equal(plain.lastWords, 'out of memory')
+  t.equal(plain.lastOutput, 'out of memory')
 })
 
 t.test('SIGTERM first, SIGKILL at the deadline', async t => {
