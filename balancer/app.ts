@@ -39,7 +39,7 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     metrics,
     config,
     identity: { [PROXY_INSTANCE_HEADER]: instance },
-    replacesUpstreams: true,
+    wholeMessages: true,
     processes: cluster.isWorker ? workerCount(config.WORKERS) : 1,
     plan: planner({
       config,

@@ -116,6 +116,8 @@ export async function buildApp(
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
     holdFor: config.SLOW_MESSAGE_SECONDS,
+    // Only between two messages can the balancer be told that the app ended this connection on purpose.
+    wholeMessages: config.ROUTE === 'inbound',
     // What somebody writes to themselves is on the right connection already.
     takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
     onAddressed(bridge, direction, recipient, message) {

@@ -62,8 +62,8 @@ export interface ProxyOptions<C>
   readonly memory?: MemoryBudget
   /** Processes that share the memory of the container. */
   readonly processes?: number
-  /** Whether upstreams are replaced: one that is cut off then leaves no part of a message with the client, within limits. */
-  readonly replacesUpstreams?: boolean
+  /** Whether a message of the upstream passes only whole, within limits: one that is cut off then leaves no part of it with the client. */
+  readonly wholeMessages?: boolean
   /** Whether a plain request is for routes of the program itself, not for an upstream. */
   readonly isOwn?: (request: IncomingMessage) => boolean
   /** Whether a handshake is for a listener of the program itself, not for an upstream. */
@@ -264,7 +264,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     ...(options.onAddressed && { onAddressed: options.onAddressed.bind(options) }),
     ...(options.onControl && { onControl: options.onControl.bind(options) }),
     ...(options.onLost && { onLost: options.onLost.bind(options) }),
-    ...(options.replacesUpstreams && {
+    ...(options.wholeMessages && {
       whole: {
         outbound: {
           maxBytes: config.MAX_QUEUE_BYTES,

@@ -99,7 +99,7 @@ export async function startChain(
     metrics: new Metrics(),
     config,
     identity: {},
-    replacesUpstreams: true,
+    wholeMessages: true,
     plan: () => ({ host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, context: {} }),
     opened: (bridge, opening) => void chain.connections.push({ bridge, opening }),
     closed: (_bridge, end) => void chain.ends.push(end),
