@@ -69,13 +69,17 @@ const HOOKS: Readonly<Record<string, Hook>> = {
 
 /** The hooks as an HTTP server: one route for each, the answer of a pure function, and what it came to in metrics and logs. */
 export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps, 'log' | 'metrics'>): Promise<Service> {
-  const requests = metrics.counter('hook_requests_total', 'Hook calls by hook and by what they came to.', {
+  const requests = metrics.counter('hook_requests_total', 'Hook calls, by hook and outcome.', {
     labelNames: ['hook', 'outcome'],
   })
-  const durations = metrics.histogram('hook_duration_seconds', 'Time that a hook took, without reading the request.', {
-    labelNames: ['hook'],
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25],
-  })
+  const durations = metrics.histogram(
+    'hook_duration_seconds',
+    'Duration of a hook call, without reading the request.',
+    {
+      labelNames: ['hook'],
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25],
+    },
+  )
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),

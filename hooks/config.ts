@@ -30,29 +30,28 @@ export const hooksSchema = Type.Object({
   TOKEN_FILE: Type.String({
     default: '',
     description:
-      'Path of a file with the bearer tokens that callers of the hooks may show, one a line, 1 to 4; read once, at the start. Empty: none is asked for.',
+      'Path of a file with 1 to 4 bearer tokens, one a line, of which callers of the hooks must show one; read once, at the start. Empty: none is required.',
   }),
   MAX_BODY_BYTES: Type.Integer({
     minimum: 65_536,
     maximum: 33_554_432,
     default: 4_194_304,
     description:
-      'Largest request of Metacontroller; a larger one gets 413 before it is read. All requests and answers together may hold four times as much, then the one that has lasted longest is ended with 429.',
+      'Maximum size of a request of Metacontroller; a larger one gets 413 before it is read. All requests and answers together may use four times as much; above that, the oldest one is ended with 429.',
   }),
   MASTER_KEY_FILE: Type.String({
     default: '',
     description:
-      'File of the keys from which the tokens are derived that sidecars show each other, read at start; one a line, 1 to 4. Sidecars show the token of the first and take those of all. Empty: no tokens.',
+      'File with 1 to 4 keys, one a line, from which the tokens of sidecars are derived; read at the start. Sidecars show the token of the first key and accept those of all keys. Empty: no tokens.',
   }),
   TOKEN_REQUIRED: Type.Boolean({
     default: true,
-    description:
-      'Whether a sidecar with a token refuses others that show none; false for as long as not all have got theirs.',
+    description: 'Whether a sidecar with a token refuses peers that show none; set it to false until all have theirs.',
   }),
   SIDECAR_UPGRADE_PERCENT: Type.String({
     default: '*=0',
     description:
-      'Share of the Deployments of each namespace that take a newer sidecar at once, which rolls their pods: namespace=percent, separated by commas, * for all other namespaces. The others take it with their next rollout. Raise it step by step; who is in a share is in each larger one too.',
+      'Percentage of the Deployments in each namespace that take a newer sidecar at once, which rolls their pods: namespace=percent, separated by commas, * for all other namespaces. The others take it with their next rollout. Raise it step by step; a Deployment in one share is in each larger one too.',
   }),
 })
 

@@ -44,7 +44,7 @@ export async function buildApp(
   })
   metrics.gauge(
     'buffered_message_bytes',
-    'Memory of messages that are held until it is known whether they are addressed.',
+    'Memory of messages that are buffered until it is known whether they are addressed.',
     {
       collect() {
         this.set(room.bytes)

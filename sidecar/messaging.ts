@@ -143,7 +143,7 @@ export function createMessaging(
   const receipts = config.RECEIPTS ? new Receipts(config.RECIPIENT_FIELD, metrics) : undefined
   const unparsed = metrics.counter(
     'messages_unparsed_total',
-    'Messages that may be addressed and passed without having been looked at to their end, by reason.',
+    'Messages that may be addressed but passed without being examined completely, by reason.',
     { labelNames: ['reason'] },
   )
   const leaving = new LeavingConnections()

@@ -20,7 +20,7 @@ export function readinessOf({ config, discovery, metrics }: Options): Readiness 
   let isReady = false
   metrics.gauge(
     'ready_alone',
-    '1 while this sidecar is ready and not among the members that it knows, so that it and the other pods lose messages; else 0.',
+    '1 while this sidecar is ready but missing from the members that it knows, so that it and the other pods lose messages; otherwise 0.',
     {
       collect() {
         this.set(isReady && discovery.members.get(config.SELF) === undefined ? 1 : 0)

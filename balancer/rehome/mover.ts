@@ -84,7 +84,7 @@ export class Mover {
     this.#leaving = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
     this.#gradual = new MoveQueue({ concurrency: AT_A_TIME, perSecond, onError })
     const queues = [this.#lost, this.#leaving, this.#gradual]
-    metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are getting one.', {
+    metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are being moved to one.', {
       collect() {
         this.set(queues.reduce((sum, { size }) => sum + size, 0))
       },

@@ -27,7 +27,7 @@ export type Result = (typeof RESULTS)[number]
 export function rehomeMetrics(metrics: Metrics) {
   const total = metrics.counter(
     'rehomes_total',
-    'Connections that were to get another upstream, by why and what became of it.',
+    'Connections that were to be moved to another upstream, by reason and result.',
     {
       labelNames: ['reason', 'result'],
     },

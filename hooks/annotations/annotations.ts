@@ -51,26 +51,26 @@ const routingKey: Parse<string> = text => {
 export const ANNOTATIONS = {
   'app-port': {
     values: 'port number or name of a container port',
-    fallback: `the port for which names and probes of the pod speak, else ${DEFAULT_APP_PORT}`,
-    description: 'Where the app listens inside the pod.',
+    fallback: `derived from names and probes of the pod, otherwise ${DEFAULT_APP_PORT}`,
+    description: 'Port of the app inside the pod.',
     parse: port,
     decides: ['APP_PORT'],
   },
   'sidecar-port': {
     values: '1024–65535',
-    fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} where the pod already uses ${DEFAULT_PORT}`,
-    description: `Where the sidecar listens in the pod. Its probes and metrics are on ${DEFAULT_ADMIN_PORT} besides, or on ${ALTERNATIVE_ADMIN_PORT} where the pod declares ${DEFAULT_ADMIN_PORT}.`,
+    fallback: `${DEFAULT_PORT}, or ${ALTERNATIVE_SIDECAR_PORT} if the pod already uses ${DEFAULT_PORT}`,
+    description: `Port of the sidecar in the pod. Its probes and metrics are on ${DEFAULT_ADMIN_PORT}, or on ${ALTERNATIVE_ADMIN_PORT} if the pod declares ${DEFAULT_ADMIN_PORT}.`,
     parse: integer(1024, 65_535),
     decides: ['PORT', 'ADMIN_PORT', 'SELF'],
   },
   'sidecar-mode': choice(
     ['native', 'classic'],
     'native',
-    `\`native\`: an init container with \`restartPolicy: Always\`, for Kubernetes ${NATIVE_SINCE} or later; before, its port is not in the EndpointSlices, and nobody finds the pods. \`classic\`: an ordinary container, for older ones.`,
+    `\`native\`: an init container with \`restartPolicy: Always\`, for Kubernetes ${NATIVE_SINCE} or later; earlier versions omit its port from the EndpointSlices, so balancers and sidecars do not find the pods. \`classic\`: an ordinary container, for earlier versions.`,
   ),
   'sidecar-image': {
     values: 'image reference',
-    fallback: 'the image that the hooks were told',
+    fallback: 'the image configured in the hooks',
     description: 'Image of the sidecar.',
     parse: imageReference,
   },
@@ -82,9 +82,9 @@ export const ANNOTATIONS = {
   },
   'sidecar-cpu-limit': {
     values: 'cpu quantity',
-    fallback: `none; where the pods are Guaranteed, the request, or ${DEFAULTS['sidecar-cpu-limit-guaranteed']}`,
+    fallback: `none; for Guaranteed pods the request, or ${DEFAULTS['sidecar-cpu-limit-guaranteed']}`,
     description:
-      'CPU limit of the sidecar, as a ResourceQuota that counts `limits.cpu` asks for one. Pods whose containers all have requests equal to their limits (QoS class Guaranteed) stay so: the sidecar then requests its limits.',
+      'CPU limit of the sidecar, required by a ResourceQuota that counts `limits.cpu`. If all containers of a pod have requests equal to their limits (QoS class Guaranteed), the sidecar also requests its limits, so that the pod stays Guaranteed.',
     parse: cpu,
   },
   'sidecar-memory-request': {
@@ -97,41 +97,41 @@ export const ANNOTATIONS = {
     values: 'quantity in Ki, Mi or Gi',
     fallback: DEFAULTS['sidecar-memory-limit'],
     description:
-      'Memory limit of the sidecar. Some 30 MiB of it are for the command that drains the sidecar when its pod ends.',
+      'Memory limit of the sidecar. About 30 MiB of it are for the command that drains the sidecar when its pod terminates.',
     parse: memory,
     decides: ['MEMORY_BUDGET_BYTES'],
   },
   'routing-key': {
     values: 'chain of places',
     fallback: DEFAULT_ROUTING_KEY,
-    description: 'Where a handshake names its user, for the balancer and the sidecars.',
+    description: 'Places of a handshake that name its user, for the balancer and the sidecars.',
     parse: routingKey,
     sidecar: 'ROUTING_KEY',
     field: 'routing.key',
   },
-  'routing-algorithm': choice(['rendezvous'], 'rendezvous', 'How the pod that owns a user is chosen.'),
+  'routing-algorithm': choice(['rendezvous'], 'rendezvous', 'Algorithm that chooses the pod that owns a user.'),
   route: choice(
     ROUTES,
     'inbound',
-    'Messages that may be addressed: `inbound` (client to app), `outbound` (app to client) or both.',
+    'Messages that may be addressed: `inbound` (client to app), `outbound` (app to client) or `both`.',
     { sidecar: 'ROUTE' },
   ),
   deliver: choice(
     DELIVERIES,
     'sender',
-    "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the recipient, or to the recipient's clients. With `app` and `client`, any client can speak in another's name (docs/messages.md).",
+    "Destination of an addressed inbound message on the recipient's pod: the app, over a connection of the sender (`sender`); the app, over one connection of the recipient (`app`); or the recipient's clients (`client`). With `app` and `client`, any client can speak in another user's name (docs/messages.md).",
     { sidecar: 'DELIVER' },
   ),
   'sender-replies': choice(
     SENDER_REPLIES,
     'pass',
-    "With `deliver: sender`, whether the sender's client gets what the app of the recipient's pod answers.",
+    "With `deliver: sender`, whether the sender's client gets the answers of the app on the recipient's pod.",
     { sidecar: 'SENDER_REPLIES' },
   ),
   'sender-idle-seconds': tuning({ sidecar: 'SENDER_IDLE_SECONDS' }),
   'max-sender-connections': tuning(
     { sidecar: 'MAX_SENDER_CONNECTIONS' },
-    'Most such connections in a pod; with more, the one used longest ago is closed until it is needed again.',
+    'Maximum number of such connections in a pod; above it, the least recently used one is closed, and opened again when needed.',
   ),
   'recipient-field': {
     values: '1–256 characters',
@@ -143,19 +143,16 @@ export const ANNOTATIONS = {
   transport: choice(
     TRANSPORTS,
     'link',
-    'How sidecars pass messages to each other: on one connection to each (`link`; `http` where the other knows no link), or as a request each (`http`).',
+    'How messages travel between sidecars: over one connection to each (`link`; `http` if the other does not support links), or one request for each message (`http`).',
     { sidecar: 'TRANSPORT' },
   ),
-  receipts: choice(
-    ['true', 'false'],
-    'false',
-    'Whether the sender of an addressed message is told what became of it.',
-    { sidecar: 'RECEIPTS' },
-  ),
+  receipts: choice(['true', 'false'], 'false', 'Whether the sender of an addressed message gets its outcome.', {
+    sidecar: 'RECEIPTS',
+  }),
   'drain-seconds': {
     values: '1–3600',
     fallback: String(DEFAULTS['drain-seconds']),
-    description: `Longest time in which a pod that ends hands its users over, and in which a balancer that ends closes its clients. The \`terminationGracePeriodSeconds\` of the pod must be ${SHUTDOWN_SECONDS} s more.`,
+    description: `Maximum time for a terminating pod to hand its users over, and for a terminating balancer to close its clients. The \`terminationGracePeriodSeconds\` of the pod must be ${SHUTDOWN_SECONDS} s more.`,
     parse: integer(1, 3600),
     sidecar: 'DRAIN_SECONDS',
     field: 'drainSeconds',
@@ -163,7 +160,7 @@ export const ANNOTATIONS = {
   rehome: choice(
     REHOMES,
     'transparent',
-    'A client whose pod ends, or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (1012, so that it connects again).',
+    'What happens to a client whose pod terminates or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (closed with 1012, so that it reconnects).',
     { field: 'rehome' },
   ),
   'rehome-hello': choice(
@@ -175,18 +172,18 @@ export const ANNOTATIONS = {
   rebalance: choice(
     REBALANCES,
     'gradual',
-    'Users who belong to another pod since pods were added: they are moved, paced (`gradual`), they go there when they connect again (`on-reconnect`), or only when they then have no other connection left (`"off"`, in YAML in quotes).',
+    'Users whose owner has changed because pods were added: `gradual` moves them at a limited rate; with `on-reconnect` they change pods when they reconnect; with `"off"` (in quotes in YAML), when they reconnect and have no other connection left.',
     { field: 'rebalance.policy' },
   ),
   balancer: choice(
     ['auto', 'none'],
     'auto',
-    '`auto`: a WebSocketBalancer of the same name is made. `none`: write one yourself, or route otherwise.',
+    '`auto`: the hooks create a WebSocketBalancer of the same name. `none`: write one yourself, or route in another way.',
   ),
   'balancer-replicas': {
     values: '0–100',
     fallback: String(DEFAULTS['balancer-replicas']),
-    description: 'Pods of the balancer.',
+    description: 'Number of balancer pods.',
     parse: integer(0, 100),
     field: 'replicas',
   },
@@ -194,7 +191,7 @@ export const ANNOTATIONS = {
     values: `\`${DEFAULT_HEADLESS_SERVICE}\`, or a name that ends in \`-${DEFAULT_HEADLESS_SERVICE}\``,
     fallback: `\`${headlessServiceName('<deployment>')}\``,
     description:
-      'Name of the headless Service that is made for the sidecars. Others are refused: they could be those of Services of yours, which would be taken over.',
+      'Name of the headless Service that the hooks create for the sidecars. Other names are refused, because the hooks could take over a Service of yours.',
     parse: serviceName,
     field: 'backend.service',
     decides: ['SRV_DNS_RECORD', 'SERVICE'],
@@ -208,13 +205,13 @@ export const ANNOTATIONS = {
   'sidecar-upgrade': choice(
     ['rollout', 'now'],
     'rollout',
-    "When a newer sidecar is taken, and a newer balancer with it: `rollout`, with the next rollout of the Deployment, whoever starts it; `now`, at once, and so with each later version of ws-operator. Without the annotation, a share of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
+    "When the Deployment takes a newer sidecar, and with it a newer balancer: `rollout`, with its next rollout for any reason; `now`, at once, and each later version too. Without the annotation, a percentage of the Deployments may take it at once (the hooks' `WS_OPERATOR_SIDECAR_UPGRADE_PERCENT`).",
   ),
   ...TUNING,
   'expose-topology': choice(
     ['true', 'false'],
     'false',
-    'Whether clients are told of pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504.',
+    'Whether answers tell clients about pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504.',
     { sidecar: 'EXPOSE_TOPOLOGY', field: 'exposeTopology' },
   ),
   'log-level': choice(LOG_LEVELS, 'info', 'Log level of the sidecar and the balancer.', {
@@ -243,7 +240,7 @@ export const WRITTEN = {
   status: '`Pending`, `Injected`, `Refused` or `RemovalBlocked`',
   'status-message': 'why, and what to do',
   'sidecar-revision':
-    'which sidecar the Deployment has: the version of ws-operator that made it, a hash of it, and one of all that the user decides',
+    'the current sidecar: the version of ws-operator that rendered it, its hash, and a hash of all settings of the user',
 } as const
 
 export type AnnotationName = keyof typeof ANNOTATIONS

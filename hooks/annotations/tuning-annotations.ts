@@ -28,11 +28,11 @@ const BALANCER = {
 const SIDECAR = {
   'app-ping-seconds': tuning(
     { sidecar: 'UPSTREAM_PING_SECONDS' },
-    'An app from which nothing has come for so long on a connection gets a ping there. 0: off.',
+    'Idle time after which the app gets a ping on a connection. 0: off.',
   ),
   'app-idle-seconds': tuning(
     { sidecar: 'UPSTREAM_IDLE_SECONDS' },
-    'An app from which nothing has come for so long on a connection, not even a pong, is gone: its client is closed with 1001. 0: off.',
+    'Idle time of the app on a connection, without even a pong, after which its client is closed with 1001. 0: off.',
   ),
   'max-addressed-bytes': tuning({ sidecar: 'MAX_ADDRESSED_BYTES' }),
   'slow-message-seconds': tuning({ sidecar: 'SLOW_MESSAGE_SECONDS' }),
@@ -40,16 +40,16 @@ const SIDECAR = {
   'recipient-wait-ms': tuning({ sidecar: 'RECIPIENT_WAIT_MS' }),
   'sidecar-max-connections': tuning(
     { sidecar: 'MAX_CONNECTIONS' },
-    'Most connections of one pod; further handshakes get 503. Never more than its limit of open files allows, which is what 0 stands for.',
+    'Maximum number of connections of one pod; further handshakes get 503. 0, and the upper bound: what the limit of open files allows.',
   ),
   'sidecar-max-plain-connections': tuning({ sidecar: 'MAX_PLAIN_CONNECTIONS' }),
   'sidecar-client-ping-seconds': tuning(
     { sidecar: 'CLIENT_PING_SECONDS' },
-    'As `client-ping-seconds`, by the sidecar: for clients that come without a balancer, which else does it.',
+    'As `client-ping-seconds`, but done by the sidecar, for clients that connect without a balancer.',
   ),
   'sidecar-client-idle-seconds': tuning(
     { sidecar: 'CLIENT_IDLE_SECONDS' },
-    'As `client-idle-seconds`, by the sidecar: for clients that come without a balancer, which else does it.',
+    'As `client-idle-seconds`, but done by the sidecar, for clients that connect without a balancer.',
   ),
 } as const
 

@@ -5,25 +5,25 @@ export const REFUSALS = {
   'managed-by': 'The Deployment belongs to ws-operator itself.',
   system: 'The Deployment is a part of ws-operator or in a namespace of Kubernetes.',
   controlled: 'Another controller owns the Deployment and would undo the injection.',
-  annotations: 'An annotation cannot be used; the message names all of them.',
+  annotations: 'An annotation is invalid; the message names all invalid ones.',
   'host-network':
-    "The pods have the network of their node (`hostNetwork: true`), so the sidecar's ports would be the node's.",
+    "The pods use the network of their node (`hostNetwork: true`), so the sidecar's ports would be the node's.",
   'container-name': `A container named \`${SIDECAR_CONTAINER}\` exists that ws-operator did not make.`,
   'port-name': `A container of the app has a port named \`${SIDECAR_PORT_NAME}\`.`,
-  selector: "The Deployment's selector is more than labels, which a Service cannot express.",
-  name: "The Deployment's name makes no valid name of a Service.",
+  selector: "The Deployment's selector contains more than labels, which a Service cannot express.",
+  name: "The Deployment's name plus suffix is not a valid name of a Service.",
   'headless-service':
-    'The name in `ws.operator/headless-service` could be that of a Service of yours, which would be taken over.',
-  'app-port': 'No container port has the name that `ws.operator/app-port` gives.',
+    'The name in `ws.operator/headless-service` could be that of a Service of yours, which the hooks would take over.',
+  'app-port': 'No container port has the name in `ws.operator/app-port`.',
   'ambiguous-port':
-    'Several ports of the app could be the one that takes WebSockets, or none: the message names them; `ws.operator/app-port` says which.',
+    'Several ports of the app could serve WebSockets, or none could; the message names them. Set `ws.operator/app-port`.',
   'port-taken': 'No port is free for the sidecar.',
-  windows: 'The pods run on Windows, for which there is no sidecar.',
+  windows: 'The pods run on Windows, which the sidecar does not support.',
   'no-account-token':
-    '`ws.operator/discovery: kubernetes` needs a token that `automountServiceAccountToken: false` keeps away.',
+    '`ws.operator/discovery: kubernetes` needs a token that `automountServiceAccountToken: false` withholds.',
   'pod-resources': "The pod's own resources (`spec.template.spec.resources`) are too small for the sidecar.",
   'field-conflict':
-    'Another field manager also owns the sidecar, which is to get another port or mode; the API server would refuse that. The message names the manager.',
+    'The sidecar needs another port or mode, but another field manager also owns it, so the API server would refuse the change. The message names the manager.',
 } as const
 
 export type Refusal = { readonly reason: keyof typeof REFUSALS; readonly message: string }

@@ -26,14 +26,14 @@ export function proxyMetrics(
   bridges: ReadonlySet<Bridge>,
   plainConnections: () => number,
 ): ProxyMetrics {
-  metrics.gauge('plain_connections', 'Open client connections that carry no WebSocket, idle ones too.', {
+  metrics.gauge('plain_connections', 'Open client connections without a WebSocket, including idle ones.', {
     collect() {
       this.set(plainConnections())
     },
   })
   const shed = metrics.counter(
     'plain_connections_shed_total',
-    'Connections without a WebSocket that were ended or refused, by reason: idle, full, busy, slow_body.',
+    'Connections without a WebSocket that were closed or refused, by reason: idle, full, busy, slow_body.',
     { labelNames: ['reason'] },
   )
   metrics.gauge('connections', 'Open client connections.', {
@@ -41,7 +41,7 @@ export function proxyMetrics(
       this.set(bridges.size)
     },
   })
-  metrics.gauge('queue_bytes', 'Bytes that wait to be written to slow readers.', {
+  metrics.gauge('queue_bytes', 'Bytes queued for slow readers.', {
     labelNames: ['side'],
     collect() {
       for (const side of ['client', 'upstream'] as const) {
@@ -51,14 +51,14 @@ export function proxyMetrics(
       }
     },
   })
-  const upgrades = metrics.counter('upgrades_total', 'WebSocket handshakes by result.', { labelNames: ['result'] })
-  const rejected = metrics.counter('rejected_total', 'Handshakes that were not accepted, by reason.', {
+  const upgrades = metrics.counter('upgrades_total', 'WebSocket handshakes, by result.', { labelNames: ['result'] })
+  const rejected = metrics.counter('rejected_total', 'Refused handshakes, by reason.', {
     labelNames: ['reason'],
   })
-  const closed = metrics.counter('closed_total', 'Connections that ended, by who or what ended them.', {
+  const closed = metrics.counter('closed_total', 'Ended connections, by cause.', {
     labelNames: ['cause'],
   })
-  const plain = metrics.counter('plain_requests_total', 'Plain HTTP requests by result.', { labelNames: ['result'] })
+  const plain = metrics.counter('plain_requests_total', 'Plain HTTP requests, by result.', { labelNames: ['result'] })
   return {
     accepted: () => upgrades.inc({ result: 'accepted' }),
     refused(reason) {

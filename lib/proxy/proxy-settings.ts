@@ -19,56 +19,59 @@ const limits = {
     maximum: 600_000,
     default: 10_000,
     description:
-      'Longest time for a client to send its handshake (then 408), and for the upstream to answer it (then 504).',
+      'Maximum time for a client to send its handshake (otherwise 408), and for the upstream to answer it (otherwise 504).',
   }),
   MAX_HEADER_BYTES: Type.Integer({
     minimum: 1024,
     maximum: 1_048_576,
     default: 16_384,
     description:
-      'Longest head, all headers together: a request with a longer one gets 431, an answer with a longer one is a 502.',
+      'Maximum size of a head, all headers together; a request above it gets 431, an answer above it becomes a 502.',
   }),
   MAX_PAYLOAD_BYTES: Type.Integer({
     minimum: 1,
     maximum: 1_073_741_824,
     default: 16_777_216,
-    description: 'Largest message in either direction; a larger one closes the connection with 1009.',
+    description: 'Maximum size of a message in either direction; a larger one closes the connection with 1009.',
   }),
   MAX_QUEUE_BYTES: Type.Integer({
     minimum: 1024,
     maximum: 1_073_741_824,
     default: 262_144,
     description:
-      'Bytes that may wait for a slow reader on one connection before the fast side is no longer read; fewer while memory is short. In a balancer also the largest message of the app that passes only whole, so that a pod that is killed within it costs no client its connection.',
+      "Bytes that may wait for a slow reader on one connection before reading from the fast side stops; fewer while memory is short. In a balancer also the maximum size of an app's message that passes only whole, so that killing the pod within it disconnects no client.",
   }),
   MEMORY_BUDGET_BYTES: Type.Integer({
     minimum: 0,
     maximum: 1_099_511_627_776,
     default: 0,
     description:
-      'What all connections, queues and messages of this process together may take. Near it, each connection may queue less; at it, the connections that hold most are closed with 1013. 0: derived from the memory limit of the container.',
+      'Memory for all connections, queues and messages of this process together. Near the limit, each connection may queue less; at the limit, the connections that hold most are closed with 1013. 0: derived from the memory limit of the container.',
   }),
-  SLOW_CONSUMER_SECONDS: seconds(60, 'How long a queue may stay full before the connection is closed with 1013.'),
+  SLOW_CONSUMER_SECONDS: seconds(
+    60,
+    'Maximum time for which a queue may stay full before the connection is closed with 1013.',
+  ),
   MAX_PLAIN_CONNECTIONS: Type.Integer({
     minimum: 0,
     maximum: 1_000_000,
     default: 0,
     description:
-      'Most connections of this process without a WebSocket: above it the oldest idle ones end, and further requests get 503. Never more than half of those that its limit of open files allows, which is what 0 stands for, less where memory is limited.',
+      'Maximum number of connections of this process without a WebSocket; above it, the oldest idle ones are closed, and further requests get 503. 0, and the upper bound: half of the connections that the limit of open files allows, or fewer if memory is limited.',
   }),
   MIN_BODY_BYTES_PER_SECOND: Type.Integer({
     minimum: 0,
     maximum: 1_000_000,
     default: 100,
     description:
-      'Slowest body of a plain request, on the average of the time in which something must come from its upstream; a slower one gets 408. 0: off.',
+      'Minimum rate of the body of a plain request, averaged over the time in which its upstream must send something; a slower body gets 408. 0: off.',
   }),
   MAX_CONNECTIONS: Type.Integer({
     minimum: 0,
     maximum: 1_000_000,
     default: 0,
     description:
-      'Most connections of this process; further handshakes get 503. Never more than its limit of open files allows, which is what 0 stands for.',
+      'Maximum number of connections of this process; further handshakes get 503. 0, and the upper bound: what the limit of open files allows.',
   }),
 }
 
@@ -82,28 +85,28 @@ export const wireSettings = (client: { pingSeconds: number; idleSeconds: number 
   PLAIN_HTTP: Type.Enum(PLAIN_HTTP_POLICIES, {
     default: 'pass',
     description:
-      "Requests that are no WebSocket handshake: pass them to the user's own pod as well, or refuse them with 426.",
+      "Requests other than WebSocket handshakes: pass them to the user's pod as well, or refuse them with 426.",
   }),
   EXPOSE_TOPOLOGY: Type.Boolean({
     default: false,
     description:
-      'Whether clients are told of pods and addresses: the headers x-ws-operator-instance, -proxy-instance and -upstream-host on every answer, and the details of a 502, 503 or 504. Otherwise only the log has them.',
+      'Whether answers tell clients about pods and addresses: the headers x-ws-operator-instance, -proxy-instance and -upstream-host on every answer, and the details of a 502, 503 or 504. Otherwise only the log has them.',
   }),
   PLAIN_HTTP_TIMEOUT_MS: Type.Integer({
     minimum: 1,
     maximum: 3_600_000,
     default: 60_000,
-    description: 'Longest time in which nothing comes from the upstream of a plain request; then 504.',
+    description: 'Maximum time without a byte from the upstream of a plain request; after it, the answer is 504.',
   }),
-  CLIENT_PING_SECONDS: seconds(client.pingSeconds, 'A client from which nothing has come for so long gets a ping.'),
+  CLIENT_PING_SECONDS: seconds(client.pingSeconds, 'Idle time after which a client gets a ping.'),
   CLIENT_IDLE_SECONDS: seconds(
     client.idleSeconds,
-    'A client from which nothing has come for so long, not even a pong, is gone: closed with 1001.',
+    'Idle time, without even a pong, after which a client is closed with 1001.',
   ),
-  UPSTREAM_PING_SECONDS: seconds(0, 'An upstream from which nothing has come for so long gets a ping.'),
+  UPSTREAM_PING_SECONDS: seconds(0, 'Idle time after which an upstream gets a ping.'),
   UPSTREAM_IDLE_SECONDS: seconds(
     0,
-    'An upstream from which nothing has come for so long, not even a pong, is gone: its client is closed with 1001.',
+    'Idle time of an upstream, without even a pong, after which its client is closed with 1001.',
   ),
 })
 

@@ -11,7 +11,7 @@ export const MISSING_KEY_POLICIES = ['random', 'reject'] as const
 
 /** Settings that say who the members are and which of them owns a user; balancer and sidecar have the same. */
 export const routingSettings = {
-  DISCOVERY: Type.Enum(DISCOVERIES, { default: 'static', description: 'Where members come from.' }),
+  DISCOVERY: Type.Enum(DISCOVERIES, { default: 'static', description: 'Source of the members.' }),
   MEMBERS: Type.String({ default: '', description: 'For static: host:port[=weight], separated by commas.' }),
   MEMBERS_FILE: Type.String({
     default: '',
@@ -19,7 +19,7 @@ export const routingSettings = {
   }),
   SRV_DNS_RECORD: Type.String({
     default: '',
-    description: 'For dns: the SRV record of a headless Service, asked again every few seconds.',
+    description: 'For dns: the SRV record of a headless Service, queried every few seconds.',
   }),
   SERVICE: Type.String({
     default: '',
@@ -30,12 +30,12 @@ export const routingSettings = {
     default: '',
     pattern: '^([a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$',
     description:
-      'namespace/name of the Deployment whose pods take the WebSockets: it goes with each handshake and message, and a sidecar of another one refuses; empty: it is neither said nor checked.',
+      'namespace/name of the Deployment whose pods serve the WebSockets. It is sent with each handshake and message, and sidecars of another Deployment refuse them. Empty: neither sent nor checked.',
   }),
   ROUTING_KEY: Type.String({
     default: DEFAULT_ROUTING_KEY,
     description:
-      'Where a handshake names its user: header:NAME, query:NAME, cookie:NAME, jwt:CLAIM, jwt:CLAIM@PLACE:NAME, path:REGEX, protocol:PREFIX, separated by commas. Places that name different users: 400.',
+      'Places of a handshake that name its user: header:NAME, query:NAME, cookie:NAME, jwt:CLAIM, jwt:CLAIM@PLACE:NAME, path:REGEX, protocol:PREFIX, separated by commas. If they name different users, the answer is 400.',
   }),
   ON_MISSING_KEY: Type.Enum(MISSING_KEY_POLICIES, {
     default: 'random',

@@ -20,17 +20,17 @@ export const baseSettings = (port: number) => ({
   }),
   INSTANCE: Type.String({
     default: '',
-    description: 'Name of this instance in headers and logs; the host name (in Kubernetes the pod) if empty.',
+    description: "Name of this instance in headers and logs; if empty, the host name (in Kubernetes the pod's name).",
   }),
   LOG_LEVEL: Type.String({
     enum: [...LOG_LEVELS],
     default: 'info',
-    description: 'Least level that is logged, as JSON lines on standard output.',
+    description: 'Minimum level of log lines, which are JSON on standard output.',
   }),
   SHUTDOWN_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 3600,
     default: 25,
-    description: 'Longest time from SIGTERM to the end of the process; keep it below terminationGracePeriodSeconds.',
+    description: 'Maximum time from SIGTERM to the end of the process; keep it below terminationGracePeriodSeconds.',
   }),
 })

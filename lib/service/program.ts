@@ -113,7 +113,7 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
 export function countDroppedLines(metrics: Metrics, output: Pick<LogOutput, 'dropped'>): void {
   metrics.counter(
     'log_lines_dropped_total',
-    'Log lines that could not be written: nobody reads them, or the disk is full.',
+    'Log lines that could not be written, because no program reads them or the disk is full.',
     {
       collect() {
         this.reset()

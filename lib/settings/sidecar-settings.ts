@@ -32,25 +32,25 @@ export const sidecarSchema = Type.Object({
   DELIVER: Type.Enum(DELIVERIES, {
     default: 'sender',
     description:
-      "Where an addressed inbound message goes at the recipient's pod: into the app on a connection of its sender (sender), into the app on the one connection of the recipient that was heard of last (app), or to the recipient's clients (client). With app and client, any client speaks in another's name.",
+      "Destination of an addressed inbound message on the recipient's pod: the app, over a connection of the sender (sender); the app, over the most recently active connection of the recipient (app); or the recipient's clients (client). With app and client, any client can speak in another user's name.",
   }),
   SENDER_REPLIES: Type.Enum(SENDER_REPLIES, {
     default: 'pass',
     description:
-      "With deliver sender, what the app of the recipient's pod writes on a connection of the sender: passed to the sender's client (pass), or not (drop).",
+      "With deliver sender, the output of the recipient's app on a connection of the sender: pass it to the sender's client, or drop it.",
   }),
   SENDER_IDLE_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 86_400,
     default: 60,
-    description: 'How long a connection into the app for a sender of another pod is kept without a message.',
+    description: 'Idle time after which a connection into the app for a sender of another pod is closed.',
   }),
   MAX_SENDER_CONNECTIONS: Type.Integer({
     minimum: 1,
     maximum: 100_000,
     default: 1000,
     description:
-      'Most connections into the app for senders of other pods; with more, the one used longest ago is closed, and opened again when it is needed.',
+      'Maximum number of connections into the app for senders of other pods; above it, the least recently used one is closed, and opened again when needed.',
   }),
   RECIPIENT_FIELD: Type.String({
     default: RECIPIENT_FIELD,
@@ -62,52 +62,52 @@ export const sidecarSchema = Type.Object({
     maximum: 16_777_216,
     default: 1_048_576,
     description:
-      'Largest message that is looked at for a recipient, the headers of its further frames included; a larger one passes.',
+      'Maximum size of a message that is examined for a recipient, including the headers of its later frames; a larger one passes.',
   }),
   SLOW_MESSAGE_SECONDS: Type.Integer({
     minimum: 0,
     maximum: 86_400,
     default: 60,
     description:
-      'Longest time for a message that may be addressed to come whole; then its connection is closed with 1013. 0: off.',
+      'Maximum time for a message that may be addressed to arrive completely; after it, the connection is closed with 1013. 0: off.',
   }),
   TOKEN: Type.String({
     default: '',
     description:
-      'Secret that sidecars show each other; empty: none is asked for. Of several, with commas between, the first is shown and each is taken.',
+      'Secret that sidecars show each other; if empty, none is required. Of several, separated by commas, the first is shown and each is accepted.',
   }),
   TOKEN_REQUIRED: Type.Boolean({
     default: true,
-    description: 'false: who shows no token is let in too, for as long as not all have one; a wrong one never is.',
+    description: 'false: peers without a token are accepted too, until all have one; a wrong token never is.',
   }),
   TRANSPORT: Type.Enum(TRANSPORTS, {
     default: 'link',
     description:
-      'How messages go to other sidecars: on one connection to each (link; http where the other knows no link), or as a request each (http).',
+      'How messages travel to other sidecars: over one connection to each (link; http if the other does not support links), or one request for each message (http).',
   }),
   DELIVER_TIMEOUT_MS: Type.Integer({
     minimum: 1,
     maximum: 600_000,
     default: 5000,
-    description: 'Longest time one pod may take for an addressed message.',
+    description: 'Maximum time for one pod to answer an addressed message.',
   }),
   RECIPIENT_WAIT_MS: Type.Integer({
     minimum: 0,
     maximum: 60_000,
     default: 3000,
     description:
-      'How long a message waits for a recipient who is not found while members change; four times as long for one who was connected a moment ago, where a pod that may have them cannot be reached, or where no other pod was known until a short time ago.',
+      'Time for which a message waits for a recipient that is not found while members change. Four times as long if the recipient left a moment ago, if a pod that may have the recipient is unreachable, or if no other pod was known until recently.',
   }),
   RECEIPTS: Type.Boolean({
     default: false,
-    description: 'Whether clients are told what became of each of their addressed messages, by a text message.',
+    description: 'Whether clients get a text message with the outcome of each of their addressed messages.',
   }),
   DRAIN_SECONDS: Type.Integer({
     minimum: 0,
     maximum: 3600,
     default: DEFAULT_DRAIN_SECONDS,
     description:
-      'Longest time to hand all clients over to other pods before this one ends; those that are left are closed with 1012.',
+      'Maximum time to hand all clients over to other pods before this one ends; the remaining ones are closed with 1012.',
   }),
   // The balancer looks after its clients, so nobody pings twice.
   ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),

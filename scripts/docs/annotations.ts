@@ -11,8 +11,8 @@ export function annotationsPage(): string {
 # Label and annotations
 
 The label \`${ENABLE_LABEL}: "true"\` on a Deployment turns ws-operator on for it. All settings are annotations on the
-Deployment itself, not on its pod template. Changing one that the sidecar needs rolls the Deployment, and brings a newer sidecar with it
-where there is one ([upgrade.md](guides/upgrade.md)).
+Deployment itself, not on its pod template. Changing a setting of the sidecar rolls the Deployment, and installs a newer sidecar if
+there is one ([upgrade.md](guides/upgrade.md)).
 
 ## Settings
 
@@ -21,16 +21,16 @@ ${settings(GENERAL)}
 ## Limits and times
 
 Bounds and defaults are those of the programs ([configuration.md](configuration.md)). An annotation with a field in the last column sets that
-field of the [WebSocketBalancer](balancer.md) which the label makes; \`both\` says that the sidecar gets the same value. With
-\`${DOMAIN}/balancer: none\` the field is yours to set. What a balancer alone has, such as \`limits.maxConnections\`, is a field only.
+field of the [WebSocketBalancer](balancer.md) that the label creates; \`both\` means that the sidecar gets the same value. With
+\`${DOMAIN}/balancer: none\` set the field yourself. Settings that only a balancer has, such as \`limits.maxConnections\`, are fields only.
 
 ${tuningTable()}
 
-How the app's port is found is told in [app-port.md](guides/app-port.md). The label's value is \`true\`, in small letters; with another one, or on a
-StatefulSet, nothing happens (the component \`admission-guard\` warns of that).
+[app-port.md](guides/app-port.md) explains how the app's port is found. The label's value is \`true\`, in small letters; with another one, or on a
+StatefulSet, the label has no effect (the component \`admission-guard\` warns of that).
 
-A value that cannot be used never breaks anything: a Deployment that already has the sidecar keeps it as it is, another one gets
-none, and \`${DOMAIN}/status-message\` names every annotation that is wrong.
+An invalid value never breaks anything: a Deployment with the sidecar keeps it unchanged, a Deployment without it gets
+none, and \`${DOMAIN}/status-message\` names every invalid annotation.
 
 ## What the operator writes
 
@@ -39,11 +39,11 @@ ${table(
   Object.entries(WRITTEN).map(([name, description]) => [code(`${DOMAIN}/${name}`), description]),
 )}
 
-- \`Pending\`: the sidecar is requested and not in the pod template yet.
+- \`Pending\`: the sidecar is requested, but not in the pod template yet.
 - \`Injected\`: the pod template has the sidecar. The message may add advice.
 - \`Refused\`: see below; the message says what to do.
-- \`RemovalBlocked\`: the label is gone, but a field of the sidecar also belongs to somebody else, whom the message
-  names. The sidecar stays whole until somebody takes it out of the pod template.
+- \`RemovalBlocked\`: the label is gone, but another field manager, named in the message, also owns a field of the sidecar.
+  The sidecar stays complete until you remove it from the pod template.
 
 ## Why a Deployment is refused
 

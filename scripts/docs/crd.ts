@@ -11,26 +11,26 @@ const pods = (description: string) => ({ type: 'integer', format: 'int32', descr
 /** What the hooks report; Metacontroller adds `observedGeneration`. */
 const status = {
   type: 'object',
-  description: 'How the balancer does.',
+  description: 'Current state of the balancer.',
   properties: {
     observedGeneration: {
       type: 'integer',
       format: 'int64',
       description: 'Generation of the object that this status is about.',
     },
-    pods: text(32, 'Ready pods and wanted pods, as 2/3.'),
-    replicas: pods('Pods that there are, without those that are ending.'),
+    pods: text(32, 'Ready and desired pods, such as 2/3.'),
+    replicas: pods('Current pods, without terminating ones.'),
     readyReplicas: pods('Pods that serve clients.'),
     members: pods('Ready sidecars behind the balancer.'),
     address: text(
       320,
-      'Where clients connect, host:port: the load balancer if the Service is of that type, else the name of the Service in the cluster. Absent while there is none.',
+      'Address for clients, host:port: the load balancer if the Service is of that type, otherwise the name of the Service in the cluster. Absent while there is none.',
     ),
     conditions: {
       type: 'array',
       maxItems: 8,
       description:
-        'Ready (clients are served), Progressing (pods are being made or replaced), Degraded (somebody has to act).',
+        'Ready (clients are served), Progressing (pods are being created or replaced), Degraded (action is needed).',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
       items: {
@@ -38,9 +38,9 @@ const status = {
         required: ['type', 'status'],
         properties: {
           type: text(316, 'Ready, Progressing or Degraded.'),
-          status: { type: 'string', enum: ['True', 'False', 'Unknown'], description: 'Whether that is so.' },
-          reason: text(1024, 'Why, in a word.'),
-          message: text(32_768, 'Why, and what to do.'),
+          status: { type: 'string', enum: ['True', 'False', 'Unknown'], description: 'Whether the condition holds.' },
+          reason: text(1024, 'Reason, in one word.'),
+          message: text(32_768, 'Reason, and what to do.'),
           lastTransitionTime: { type: 'string', format: 'date-time', description: 'When status last changed.' },
         },
       },
@@ -87,7 +87,7 @@ export function crd(): object {
           schema: {
             openAPIV3Schema: {
               type: 'object',
-              description: 'A load balancer that brings each user to the pod that owns the user.',
+              description: 'A load balancer that routes each user to the pod that owns the user.',
               required: ['spec'],
               properties: {
                 apiVersion: { type: 'string', description: 'Version of this schema.' },

@@ -86,7 +86,7 @@ export class Announcer {
     this.#times = options.times ?? TIMES
     this.#announced = options.metrics.counter(
       'announcements_total',
-      'Users that other members were told to be connected here, by what became of it.',
+      'Users announced to other members as connected here, by result.',
       { labelNames: ['result'] },
     )
     for (const result of ['heard', 'failed', 'dropped']) this.#announced.inc({ result }, 0)

@@ -46,7 +46,7 @@ export class PeerGate {
     this.#addressOf = options.addressOf ?? (({ socket }) => socket.remoteAddress ?? '')
     this.#refused = options.metrics.counter(
       'peers_refused_total',
-      'Requests of other sidecars that were refused: without a token, with a wrong one, meant for the pods of another Deployment, from an address that is no member, or under the name of another one.',
+      "Refused requests of other sidecars, by reason: no token, a wrong token, meant for another Deployment, from an unknown address, or with another member's name.",
       { labelNames: ['reason'] },
     )
     for (const reason of REASONS) this.#refused.inc({ reason }, 0)

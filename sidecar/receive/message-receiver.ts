@@ -67,7 +67,7 @@ export class Intake implements Inbox {
     this.#recent = Math.min(MAX_RECENT, Math.max(MIN_RECENT, window))
     const duplicates = options.metrics.counter(
       'duplicates_total',
-      'Messages of other sidecars that had come before, and were not delivered again.',
+      'Repeated messages of other sidecars, which were not delivered again.',
     )
     this.#repeated = () => duplicates.inc()
   }

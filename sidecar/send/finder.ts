@@ -75,7 +75,7 @@ export class Finder {
     this.#options = options
     this.#followed = options.metrics.counter(
       'messages_followed_total',
-      'Further members that were asked for the recipient of a message, by why they were.',
+      'Additional members that were asked for the recipient of a message, by reason.',
       { labelNames: ['reason'] },
     )
     for (const reason of FOLLOW_REASONS) this.#followed.inc({ reason }, 0)

@@ -56,7 +56,7 @@ export class Whereabouts {
     const accounted = memory && { memory: { of: memory, bytesOf: (user: string) => USER_BYTES + user.length } }
     const evicted = metrics.counter(
       'whereabouts_evicted_total',
-      'Users whose whereabouts were forgotten before their time, because there were too many.',
+      'Users whose location was evicted early, because there were too many.',
     )
     const beliefs = new ExpiringMap<string, readonly Belief[]>({
       keepMs: KEEP_MS,
@@ -69,12 +69,12 @@ export class Whereabouts {
     this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now, ...accounted })
     this.#claims = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_CLAIMED, now, ...accounted })
     const claims = this.#claims
-    metrics.gauge('whereabouts_claimed', 'Users whom somebody says to have who is no member that is known here.', {
+    metrics.gauge('whereabouts_claimed', 'Users claimed by peers that are not known members.', {
       collect() {
         this.set(claims.size)
       },
     })
-    metrics.gauge('whereabouts', 'Users who are known to be at another pod than their owner.', {
+    metrics.gauge('whereabouts', 'Users known to be connected to a pod that is not their owner.', {
       collect() {
         this.set(beliefs.size)
       },

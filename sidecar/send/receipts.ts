@@ -14,7 +14,7 @@ export class Receipts {
     this.#field = field
     this.#dropped = metrics.counter(
       'receipts_dropped_total',
-      'Receipts that could not be written, because their client does not read or has gone.',
+      'Receipts that could not be written, because the client does not read or has disconnected.',
     )
   }
 

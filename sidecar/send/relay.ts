@@ -59,7 +59,7 @@ export class Relay {
     this.#options = options
     this.#counter = options.metrics.counter(
       'messages_copied_total',
-      'Copies of messages for users who are connected here and at another pod, by what became of them.',
+      'Copies of messages for users connected to this and another pod, by result.',
       { labelNames: ['result'] },
     )
     for (const result of ['delivered', 'nobody', 'lost', 'dropped']) this.#counter.inc({ result }, 0)

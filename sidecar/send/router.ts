@@ -71,7 +71,7 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options
-    this.#routed = options.metrics.counter('messages_routed_total', 'Addressed messages by outcome.', {
+    this.#routed = options.metrics.counter('messages_routed_total', 'Addressed messages, by outcome.', {
       labelNames: ['outcome'],
     })
     for (const outcome of OUTCOMES) this.#routed.inc({ outcome }, 0)

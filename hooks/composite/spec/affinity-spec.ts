@@ -27,7 +27,7 @@ const expressions = (whose: string, operators: readonly string[]) =>
         values: Type.Optional(
           Type.Array(value, {
             maxItems: MAX_VALUES,
-            description: 'Values of the label, where the operator takes any.',
+            description: 'Values of the label, if the operator uses any.',
           }),
         ),
       },
@@ -54,21 +54,21 @@ const nodeTerm = (description: string) =>
 const podTerm = (description: string) =>
   Type.Object(
     {
-      topologyKey: key('Label of nodes whose value says what counts as one place, such as kubernetes.io/hostname.'),
+      topologyKey: key('Label of nodes whose value defines one place, such as kubernetes.io/hostname.'),
       labelSelector: Type.Object(
         {
           matchLabels: Type.Optional(
-            Type.Record(Type.String(), value, { maxProperties: 32, description: 'Labels that the pods have.' }),
+            Type.Record(Type.String(), value, { maxProperties: 32, description: 'Labels of the pods.' }),
           ),
           matchExpressions: Type.Optional(expressions('a pod', [...NEEDS_VALUES, ...NEEDS_NONE])),
         },
-        { description: 'Pods that count, in the namespace of the balancer.' },
+        { description: 'Pods to consider, in the namespace of the balancer.' },
       ),
     },
     { description },
   )
 
-const weight = Type.Integer({ minimum: 1, maximum: 100, description: 'How much it counts.' })
+const weight = Type.Integer({ minimum: 1, maximum: 100, description: 'Weight of this term.' })
 
 const list = <P extends TProperties>(items: ReturnType<typeof Type.Object<P>>, description: string) =>
   Type.Optional(Type.Array(items, { maxItems: MAX_TERMS, description }))
@@ -77,13 +77,13 @@ const podRules = (near: string) =>
   Type.Optional(
     Type.Object(
       {
-        requiredDuringSchedulingIgnoredDuringExecution: list(podTerm('One kind of pods.'), 'What must be so.'),
+        requiredDuringSchedulingIgnoredDuringExecution: list(podTerm('One kind of pods.'), 'Mandatory terms.'),
         preferredDuringSchedulingIgnoredDuringExecution: list(
           Type.Object({ weight, podAffinityTerm: podTerm('One kind of pods.') }),
-          'What would be better.',
+          'Preferred terms.',
         ),
       },
-      { description: `Pods that the balancer's pods are to be ${near}.` },
+      { description: `Pods that the balancer's pods should be ${near}.` },
     ),
   )
 
@@ -99,22 +99,25 @@ export const affinity = Type.Object(
                 nodeSelectorTerms: Type.Array(nodeTerm('One kind of nodes.'), {
                   minItems: 1,
                   maxItems: MAX_TERMS,
-                  description: 'Kinds of nodes, of which one must be.',
+                  description: 'Alternative kinds of nodes; one must match.',
                 }),
               },
-              { description: 'What must be so.' },
+              { description: 'Mandatory terms.' },
             ),
           ),
           preferredDuringSchedulingIgnoredDuringExecution: list(
             Type.Object({ weight, preference: nodeTerm('One kind of nodes.') }),
-            'What would be better.',
+            'Preferred terms.',
           ),
         },
-        { description: 'Nodes on which the pods are to run.' },
+        { description: 'Nodes on which the pods should run.' },
       ),
     ),
     podAffinity: podRules('near'),
     podAntiAffinity: podRules('apart from'),
   },
-  { description: 'Where the pods run, beside nodeSelector. The pods are spread over zones and nodes anyway.' },
+  {
+    description:
+      'Where the pods run, in addition to nodeSelector. The pods are spread over zones and nodes in any case.',
+  },
 )

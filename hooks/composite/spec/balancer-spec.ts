@@ -25,7 +25,7 @@ export const balancerSpec = Type.Object(
       maxLength: 63,
       pattern: '^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$',
       description:
-        'Name of the Deployment whose pods take the WebSockets, in the same namespace. It cannot be changed.',
+        'Name of the Deployment whose pods serve the WebSockets, in the same namespace. It cannot be changed.',
       ...rules(['self == oldSelf', 'target cannot be changed; make another WebSocketBalancer']),
     }),
     targetUID: Type.Optional(
@@ -33,7 +33,7 @@ export const balancerSpec = Type.Object(
         minLength: 1,
         maxLength: 64,
         description:
-          'Written by ws-operator where it makes the object for a labelled Deployment: uid of that Deployment. Leave it out.',
+          'Set by ws-operator when it creates the object for a labelled Deployment: the uid of that Deployment. Do not set it.',
       }),
     ),
     backend: Type.Optional(
@@ -46,7 +46,7 @@ export const balancerSpec = Type.Object(
             description: `Name of the headless Service of the sidecars; ${headlessServiceName('<target>')} if absent.`,
           }),
         },
-        { description: 'Where the sidecars are found.' },
+        { description: 'How the balancer finds the sidecars.' },
       ),
     ),
     replicas: Type.Optional(replicas),
@@ -55,7 +55,7 @@ export const balancerSpec = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 512,
-        description: 'Image of the balancer; that of this version of ws-operator if absent.',
+        description: 'Image of the balancer; if absent, the image of this version of ws-operator.',
       }),
     ),
     routing: Type.Optional(
@@ -65,7 +65,7 @@ export const balancerSpec = Type.Object(
             Type.String({
               minLength: 1,
               maxLength: 1024,
-              description: 'Where a handshake names its user: a chain of places, which must not name different users.',
+              description: 'Places of a handshake that name its user, as a chain; they must not name different users.',
             }),
           ),
           onMissing: Type.Optional(
@@ -74,13 +74,13 @@ export const balancerSpec = Type.Object(
             }),
           ),
         },
-        { description: 'Which pod a connection goes to.' },
+        { description: 'How the balancer chooses the pod of a connection.' },
       ),
     ),
     rehome: Type.Optional(
       Type.Enum(REHOMES, {
         description:
-          'A client whose pod ends or no longer owns the user: transparent (it keeps its socket) or close (1012); transparent if absent.',
+          'What happens to a client whose pod terminates or no longer owns the user: transparent (it keeps its socket) or close (closed with 1012); transparent if absent.',
       }),
     ),
     rehomeHello: Type.Optional(
@@ -94,25 +94,25 @@ export const balancerSpec = Type.Object(
           policy: Type.Optional(
             Type.Enum(REBALANCES, {
               description:
-                'gradual (they are moved, paced), on-reconnect (they go there when they connect again) or "off" (only when they connect again and have no other connection left; in YAML in quotes); gradual if absent.',
+                'gradual moves them at a limited rate; with on-reconnect they change pods when they reconnect; with "off" (in quotes in YAML), when they reconnect and have no other connection left. gradual if absent.',
             }),
           ),
           ...integerFields(REBALANCE),
         },
-        { description: 'Users who belong to another pod although theirs stays, since pods were added.' },
+        { description: 'What happens to users whose owner has changed because pods were added.' },
       ),
     ),
     drainSeconds: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 3600,
-        description: `Longest time in which a balancer that ends closes its clients; ${DEFAULTS['drain-seconds']} if absent.`,
+        description: `Maximum time for a terminating balancer to close its clients; ${DEFAULTS['drain-seconds']} if absent.`,
       }),
     ),
     exposeTopology: Type.Optional(
       Type.Boolean({
         description:
-          'Whether clients are told of pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504; false if absent.',
+          'Whether answers tell clients about pods and addresses: in headers of every answer, and in the details of a 502, 503 or 504; false if absent.',
       }),
     ),
     logLevel: Type.Optional(Type.Enum(LOG_LEVELS, { description: 'Log level of the balancer; info if absent.' })),
@@ -131,7 +131,7 @@ export const balancerSpec = Type.Object(
     imagePullSecrets: Type.Optional(imagePullSecrets),
   },
   {
-    description: 'What is wanted.',
+    description: 'Desired state.',
     ...rules(
       // The default is there even where nobody has written it.
       [

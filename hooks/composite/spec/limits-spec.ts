@@ -5,11 +5,11 @@ import { integerFields } from '../variables/variable-schema.ts'
 import { rules } from './cel.ts'
 
 export const limits = Type.Object(integerFields(LIMITS), {
-  description: 'What the balancer refuses. The sidecars have limits of their own, by annotation of the Deployment.',
+  description: 'Limits of the balancer. The sidecars have their own limits, set by annotations of the Deployment.',
 })
 
 export const timeouts = Type.Object(integerFields(TIMEOUTS), {
-  description: 'How long the balancer waits. The sidecars have times of their own, by annotation of the Deployment.',
+  description: 'Timeouts of the balancer. The sidecars have their own, set by annotations of the Deployment.',
 })
 
 const pingRule = (side: keyof typeof KEEP_ALIVE_DEFAULTS) => {
@@ -26,6 +26,6 @@ const pingRule = (side: keyof typeof KEEP_ALIVE_DEFAULTS) => {
 }
 
 export const keepAlive = Type.Object(integerFields(KEEP_ALIVE), {
-  description: 'When a side that says nothing is asked whether it is there, and when it counts as gone.',
+  description: 'When an idle side gets a ping, and when it counts as gone.',
   ...rules(pingRule('client'), pingRule('upstream')),
 })

@@ -23,7 +23,7 @@ const toleration = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 86_400,
-        description: 'How long a pod stays on a node that has got the taint; for ever if absent. Only with NoExecute.',
+        description: 'How long a pod stays on a node after it gets the taint; for ever if absent. Only with NoExecute.',
       }),
     ),
   },

@@ -12,7 +12,7 @@ export const imagePullSecrets = Type.Array(
   }),
   {
     maxItems: 8,
-    description: 'Secrets of the same namespace with which the image of the balancer is pulled, as in a pod.',
+    description: "Secrets of the same namespace for pulling the balancer's image, as in a pod.",
   },
 )
 
@@ -21,7 +21,7 @@ export const podLabels = Type.Record(
   Type.String({ maxLength: 63, pattern: '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$' }),
   {
     maxProperties: MAX_LABELS,
-    description: 'Labels that the pods of the balancer have besides ours, as a mesh, a bill or a policy wants them.',
+    description: "Additional labels of the balancer's pods, for a mesh, billing or a policy.",
     ...rules(
       [
         "self.all(key, !key.startsWith('ws.operator/') && !key.startsWith('app.kubernetes.io/'))",
@@ -39,5 +39,5 @@ export const priorityClassName = Type.String({
   minLength: 1,
   maxLength: 253,
   pattern: OBJECT_NAME,
-  description: 'PriorityClass of the pods, so that they are not the first to go from a full node.',
+  description: 'PriorityClass of the pods, so that a full node does not evict them first.',
 })

@@ -40,16 +40,16 @@ export const resources = Type.Object(
           cpu: cpu(`CPU, such as 250m or 1; ${DEFAULT_RESOURCES.requests.cpu} if absent.`),
           memory: memory(`Memory in Ki, Mi or Gi; ${DEFAULT_RESOURCES.requests.memory} if absent.`),
         },
-        { description: 'What each pod is scheduled with.' },
+        { description: 'Resources reserved for each pod.' },
       ),
     ),
     limits: Type.Optional(
       Type.Object(
         {
-          cpu: cpu('CPU, such as 2; no limit if absent. A balancer runs a process for each core that it may use.'),
+          cpu: cpu('CPU, such as 2; no limit if absent. A balancer runs one process for each usable core.'),
           memory: memory(`Memory in Ki, Mi or Gi; ${DEFAULT_RESOURCES.limits.memory} if absent.`),
         },
-        { description: 'What each pod may use at most.' },
+        { description: 'Maximum resources of each pod.' },
       ),
     ),
   },

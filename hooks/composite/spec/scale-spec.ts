@@ -13,18 +13,18 @@ export const replicas = Type.Integer({
   maximum: MAX_REPLICAS,
   // Without a value there is nothing that `kubectl scale` could read.
   default: DEFAULTS['balancer-replicas'],
-  description: `Pods of the balancer; ${DEFAULTS['balancer-replicas']} if absent. Not together with autoscaling.`,
+  description: `Number of balancer pods; ${DEFAULTS['balancer-replicas']} if absent. Not together with autoscaling.`,
 })
 
 export const autoscaling = Type.Object(
   {
-    minReplicas: Type.Integer({ minimum: 1, maximum: MAX_REPLICAS, description: 'Fewest pods.' }),
-    maxReplicas: Type.Integer({ minimum: 1, maximum: MAX_REPLICAS, description: 'Most pods.' }),
+    minReplicas: Type.Integer({ minimum: 1, maximum: MAX_REPLICAS, description: 'Minimum number of pods.' }),
+    maxReplicas: Type.Integer({ minimum: 1, maximum: MAX_REPLICAS, description: 'Maximum number of pods.' }),
     targetCPUUtilizationPercentage: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 1000,
-        description: `CPU that the pods shall use on average, in per cent of resources.requests.cpu; ${DEFAULT_TARGET_CPU} if absent. Needs the metrics server.`,
+        description: `Target for the pods' average CPU use, in per cent of resources.requests.cpu; ${DEFAULT_TARGET_CPU} if absent. Needs the metrics server.`,
       }),
     ),
     targetConnectionsPerPod: Type.Optional(
@@ -32,12 +32,12 @@ export const autoscaling = Type.Object(
         minimum: 1,
         maximum: 1_000_000,
         description:
-          'Connections that a pod shall have on average, beside the CPU: whichever asks for more pods counts. Needs an adapter that serves ws_operator_connections of the pods as a custom metric.',
+          "Target for the pods' average number of connections, in addition to the CPU target; the one that needs more pods applies. Needs an adapter that serves ws_operator_connections of the pods as a custom metric.",
       }),
     ),
   },
   {
-    description: 'Makes a HorizontalPodAutoscaler, which then says how many pods there are.',
+    description: 'Creates a HorizontalPodAutoscaler, which then sets the number of pods.',
     ...rules(['self.minReplicas <= self.maxReplicas', 'minReplicas must not be above maxReplicas']),
   },
 )

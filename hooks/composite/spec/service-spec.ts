@@ -16,19 +16,19 @@ export const service = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 65_535,
-        description: `Port at which clients connect; ${DEFAULT_SERVICE_PORT} if absent.`,
+        description: `Port for clients; ${DEFAULT_SERVICE_PORT} if absent.`,
       }),
     ),
     annotations: Type.Optional(
       Type.Record(Type.String(), Type.String({ maxLength: 4096 }), {
         maxProperties: 32,
-        description: 'Annotations of the Service, as load balancers want them.',
+        description: 'Annotations of the Service, for load balancers.',
       }),
     ),
     externalTrafficPolicy: Type.Optional(
       Type.Enum(['Cluster', 'Local'], {
         description:
-          "Local keeps the client's address and uses only pods of the node that is reached; Cluster if absent. Only with LoadBalancer or NodePort.",
+          "Local keeps the client's address and uses only pods on the receiving node; Cluster if absent. Only with LoadBalancer or NodePort.",
       }),
     ),
   },

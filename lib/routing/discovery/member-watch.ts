@@ -83,7 +83,7 @@ export class MemberWatch implements Discovery {
     })
     metrics?.gauge(
       'discovery_empty',
-      '1 while the last answer of the discovery named no member that takes users, or none has come yet; else 0.',
+      '1 while the last answer of the discovery contained no member that accepts users, or there was no answer yet; otherwise 0.',
       {
         aggregator: 'min',
         collect() {
@@ -93,7 +93,7 @@ export class MemberWatch implements Discovery {
     )
     const ignored = metrics?.counter(
       'discovery_ignored_total',
-      'Answers of the discovery that named nobody (empty) or failed, by reason: what is known is kept, for a while or for as long as they fail.',
+      'Answers of the discovery that contained no member (empty) or failed, by reason; known members are kept for a while (empty) or as long as it fails.',
       { labelNames: ['reason'] },
     )
     this.#count = reason => ignored?.inc({ reason })

@@ -51,12 +51,12 @@ export class WorkerPool implements Served {
     const { metrics } = options
     this.#restarts = metrics.counter(
       'worker_restarts_total',
-      'Workers that were replaced: they had ended by themselves, stood still, were busy without an end, or could not be started.',
+      'Workers that were replaced, by reason: they ended by themselves, stopped answering, were busy without end, or could not be started.',
       { labelNames: ['reason'] },
     )
     for (const reason of REASONS) this.#restarts.inc({ reason }, 0)
     const peers = this.#peers
-    metrics.gauge('workers', 'Workers that have started and not ended.', {
+    metrics.gauge('workers', 'Running workers.', {
       collect() {
         this.set([...peers].filter(peer => peer.listening).length)
       },

@@ -50,7 +50,7 @@ export class Replies {
     this.#options = options
     this.#counter = options.metrics.counter(
       'sender_replies_total',
-      'Messages that the app has written on connections of senders of other pods, by outcome.',
+      'Messages of the app on connections of senders of other pods, by outcome.',
       { labelNames: ['outcome'] },
     )
     for (const outcome of [...OUTCOMES, 'dropped']) this.#counter.inc({ outcome }, 0)

@@ -70,13 +70,13 @@ export class SenderConnections {
     })
     this.#opened = metrics.counter(
       'sender_connections_opened_total',
-      'Connections into the app for senders of other pods that were begun, by whether the app has taken them.',
+      'Connections into the app for senders of other pods that were attempted, by result.',
       { labelNames: ['result'] },
     )
     for (const result of ['opened', 'failed']) this.#opened.inc({ result }, 0)
     this.#closed = metrics.counter(
       'sender_connections_closed_total',
-      'Connections into the app for senders of other pods that have ended, by why.',
+      'Connections into the app for senders of other pods that ended, by reason.',
       { labelNames: ['reason'] },
     )
     for (const reason of SHADOW_ENDS) if (reason !== 'failed') this.#closed.inc({ reason }, 0)
