@@ -2,7 +2,7 @@ import type { MemoryAccount } from '../service/memory/budget.ts'
 import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
 import type { FirstText } from '../websocket/first-message.ts'
 import type { Direction, Message } from '../websocket/message.ts'
-import type { WholeMessages } from './partial-message.ts'
+import type { WholeMessages } from './pipe/partial-message.ts'
 import type { Side } from './socket/socket-handler.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Pipe } from './pipe.ts'
+import type { Pipe } from './pipe/pipe.ts'
 import { depart } from './socket/closing.ts'
 import type { Answered } from './socket/dial.ts'
 

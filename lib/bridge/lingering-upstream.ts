@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Pipe, PipeListener } from './pipe.ts'
+import type { Pipe, PipeListener } from './pipe/pipe.ts'
 import { leave, sayGoodbye } from './socket/closing.ts'
 import { attach, type SocketOwner } from './socket/socket-handler.ts'
 

@@ -1,5 +1,5 @@
-import type { Room } from '../websocket/byte-allowance.ts'
-import { CountedBuffer } from '../websocket/counted-buffer.ts'
+import type { Room } from '../../websocket/byte-allowance.ts'
+import { CountedBuffer } from '../../websocket/counted-buffer.ts'
 
 /** Where messages pass only whole: a source that may be cut off and replaced must leave no part of one behind. */
 export interface WholeMessages {

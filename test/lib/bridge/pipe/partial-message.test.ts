@@ -1,6 +1,6 @@
 import t from 'tap'
-import { PartialMessage } from '../../../lib/bridge/partial-message.ts'
-import { SharedRoom } from '../../../lib/websocket/byte-allowance.ts'
+import { PartialMessage } from '../../../../lib/bridge/pipe/partial-message.ts'
+import { SharedRoom } from '../../../../lib/websocket/byte-allowance.ts'
 
 const bytes = (length: number) => Buffer.alloc(length, 'x')
 const unknown = { declared: 0, missing: undefined }

@@ -1,6 +1,6 @@
-import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
-import type { FirstText } from '../websocket/first-message.ts'
-import type { Message } from '../websocket/message.ts'
+import type { AddressFinder, Unparsed } from '../../websocket/addressing/address-finder.ts'
+import type { FirstText } from '../../websocket/first-message.ts'
+import type { Message } from '../../websocket/message.ts'
 import type { WholeMessages } from './partial-message.ts'
 
 /** What a pipe tells of the stream that goes through it; `P` is the pipe. */
@@ -10,7 +10,7 @@ export interface ListenerOf<P> {
    * passing before `passClose`.
    */
   onCloseFrame(pipe: P, payload: Buffer): boolean
-  /** A control ping of whoever knows the secret (control.ts); it does not pass. */
+  /** A control ping, which begins with the secret of the connection; it does not pass. */
   onControl(pipe: P, payload: Buffer): void
   /** The pong that was expected; it does not pass. */
   onPong(pipe: P, payload: Buffer): void
@@ -26,6 +26,13 @@ export interface ListenerOf<P> {
   onUnparsed(pipe: P, why: Unparsed): void
   /** There is no room to hold a message that may be addressed; it must not pass. */
   onNoRoom(pipe: P): void
+}
+
+/** What a tap needs of its pipe. */
+export interface TappedPipe<P> {
+  readonly listener: ListenerOf<P>
+  /** Nothing passes any more. */
+  abandon(): void
 }
 
 export interface PipeOptions {

@@ -1,0 +1,245 @@
+import type { FirstText } from '../../websocket/first-message.ts'
+import { type FrameReader, OPCODE, STEP } from '../../websocket/frames.ts'
+import type { Injector } from './injector.ts'
+import type { TappedPipe } from './pipe-options.ts'
+import type { PipeWriter } from './pipe-writer.ts'
+import type { StopPoint } from './stop-point.ts'
+import type { StreamPosition } from './stream-position.ts'
+import type { AddressTap } from './taps/address-tap.ts'
+import type { ControlTap } from './taps/control-tap.ts'
+import { TAP } from './taps/tap.ts'
+import type { WholeMessageWriter } from './whole-messages.ts'
+
+/** What a pipe consists of; each part owns one state. */
+export interface PipeParts<P extends TappedPipe<P>> {
+  readonly pipe: P
+  readonly reader: FrameReader
+  readonly writer: PipeWriter
+  readonly position: StreamPosition
+  readonly stops: StopPoint<P>
+  readonly injector: Injector
+  /** Where messages pass only whole. */
+  readonly whole: WholeMessageWriter | undefined
+  readonly controls: ControlTap<P>
+  /** Where messages may be addressed. */
+  readonly addressed: AddressTap<P> | undefined
+  /** Where the first message is recorded. */
+  readonly first: FirstText | undefined
+}
+
+/** What the reader calls a message that is larger than allowed. */
+const TOO_BIG = 1009
+
+/** Goes through the chunks of a stream, and asks the taps about its frames. This is the path that each byte takes. */
+export class FrameWalk<P extends TappedPipe<P>> {
+  readonly #pipe: P
+  readonly #reader: FrameReader
+  readonly #writer: PipeWriter
+  readonly #position: StreamPosition
+  readonly #stops: StopPoint<P>
+  readonly #injector: Injector
+  readonly #whole: WholeMessageWriter | undefined
+  readonly #controls: ControlTap<P>
+  readonly #addressed: AddressTap<P> | undefined
+  #first: FirstText | undefined
+  /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
+  #carry: Buffer | undefined
+
+  constructor(parts: PipeParts<P>) {
+    this.#pipe = parts.pipe
+    this.#reader = parts.reader
+    this.#writer = parts.writer
+    this.#position = parts.position
+    this.#stops = parts.stops
+    this.#injector = parts.injector
+    this.#whole = parts.whole
+    this.#controls = parts.controls
+    this.#addressed = parts.addressed
+    this.#first = parts.first
+  }
+
+  /** Passes a chunk, as far as it may pass now. */
+  push(chunk: Buffer): void {
+    if ((this.#stops.stopped || this.#isPausedHere) && !this.#writer.ended) this.#stops.stash(chunk)
+    else if (this.#position.opaque) this.#writer.write(chunk)
+    else if (this.#mustWalk) this.#walk(chunk)
+    else this.#skim(chunk)
+  }
+
+  /** Passes what is known of a header that did not end. */
+  passRest(): void {
+    if (this.#carry) this.#writer.write(this.#carry)
+    this.#carry = undefined
+  }
+
+  get #isPausedHere(): boolean {
+    return this.#stops.paused && !this.#injector.isClosing && this.#position.atEnd
+  }
+
+  get #mustWalk(): boolean {
+    return (
+      this.#addressed !== undefined ||
+      this.#carry !== undefined ||
+      this.#first !== undefined ||
+      this.#controls.isWaiting ||
+      this.#injector.any ||
+      this.#stops.stopping ||
+      this.#writer.ended
+    )
+  }
+
+  /** The usual case: no part wants anything of the stream, so it is only read along, and the chunk passes as one piece. */
+  #skim(chunk: Buffer): void {
+    const reader = this.#reader
+    let offset = 0
+    this.#whole?.begin()
+    while (offset < chunk.length) {
+      const before = offset
+      const step = reader.read(chunk, before)
+      if (step === STEP.ERROR) {
+        this.#fail(chunk, 0, before)
+        return
+      }
+      offset = reader.position
+      this.#whole?.see()
+      if (reader.opcode >= OPCODE.CLOSE && this.#controls.see(step) !== TAP.PASS) {
+        this.#pass(chunk, 0, before)
+        this.#controls.keep(chunk, before, offset, step)
+        this.#walk(chunk, offset, offset)
+        return
+      }
+    }
+    if (reader.inHeader) this.#cut(chunk, 0)
+    else this.#pass(chunk, 0, chunk.length)
+  }
+
+  /**
+   * Goes through a chunk frame by frame.
+   *
+   * @param passed up to where it has been written
+   * @param start up to where it has been read
+   */
+  #walk(received: Buffer, passed = 0, start = 0): void {
+    const reader = this.#reader
+    const chunk = this.#withCarry(received)
+    let offset = start
+    if (start === 0) this.#whole?.begin()
+    while (offset < chunk.length) {
+      // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
+      if (this.#controls.keepsClose && !this.#writer.ended) {
+        this.#stops.stopHere(chunk.subarray(offset))
+        return
+      }
+      const before = offset
+      const step = reader.read(chunk, before)
+      if (step === STEP.ERROR) {
+        this.#fail(chunk, passed, before)
+        return
+      }
+      this.#whole?.see()
+      if (reader.inHeader) {
+        this.#cut(chunk, passed)
+        return
+      }
+      passed = this.#tap(chunk, passed, before, step)
+      offset = reader.position
+      if (this.#injector.any) {
+        this.#pass(chunk, passed, offset)
+        passed = offset
+        this.#settle()
+      }
+      if ((this.#stops.stopping || this.#stops.paused) && this.#endsAt(chunk, passed, offset)) return
+    }
+    this.#pass(chunk, passed, chunk.length)
+  }
+
+  #withCarry(received: Buffer): Buffer {
+    if (this.#carry === undefined) return received
+    const chunk = Buffer.concat([this.#carry, received])
+    this.#carry = undefined
+    return chunk
+  }
+
+  /**
+   * Asks the tap that a step of the reader is for. The address tap may read on.
+   *
+   * @returns up to where the chunk has been dealt with
+   */
+  #tap(chunk: Buffer, passed: number, start: number, step: number): number {
+    const reader = this.#reader
+    const { position } = reader
+    if (reader.opcode >= OPCODE.CLOSE) {
+      if (this.#controls.see(step) === TAP.PASS) return passed
+      this.#pass(chunk, passed, start)
+      this.#controls.keep(chunk, start, position, step)
+      return position
+    }
+    if (this.#addressed !== undefined && !this.#injector.isClosing && !this.#writer.ended)
+      return this.#tapAddressed(this.#addressed, chunk, passed, start, step)
+    if (this.#first?.see(reader, chunk, start, position, step)) this.#first = undefined
+    return passed
+  }
+
+  #tapAddressed(tap: AddressTap<P>, chunk: Buffer, passed: number, start: number, step: number): number {
+    const { position } = this.#reader
+    const what = tap.see(chunk, position, step)
+    if (what === TAP.PASS) return passed
+    // First, because the new owner of the message may write to this stream.
+    this.#pass(chunk, passed, start)
+    if (what === TAP.HOLD) return tap.keep(chunk, start, position, step)
+    const end = this.#reader.position
+    tap.take()
+    return end
+  }
+
+  /** Writes what has waited for this place in the stream, if this is one. */
+  #settle(): void {
+    if (!this.#position.betweenFrames) return
+    if (this.#injector.isClosing) {
+      this.#injector.writeClose()
+      this.#pipe.abandon()
+    } else this.#injector.settle(this.#position.betweenMessages)
+  }
+
+  /** Whether the stream stops or pauses at this place. The rest of the chunk waits then. */
+  #endsAt(chunk: Buffer, passed: number, offset: number): boolean {
+    const rest = offset < chunk.length ? chunk.subarray(offset) : undefined
+    if (this.#stops.stopping && this.#position.atEnd) {
+      this.#pass(chunk, passed, offset)
+      this.#stops.stopHere(rest)
+      return true
+    }
+    if (!rest || this.#writer.ended || !this.#isPausedHere) return false
+    this.#pass(chunk, passed, offset)
+    this.#stops.stash(rest)
+    return true
+  }
+
+  /** Keeps back the beginning of a header. */
+  #cut(chunk: Buffer, passed: number): void {
+    const end = chunk.length - this.#reader.unread()
+    this.#pass(chunk, passed, end)
+    this.#carry = Buffer.from(chunk.subarray(end))
+  }
+
+  /** The stream is no longer what it should be, from `offset` on. */
+  #fail(chunk: Buffer, passed: number, offset: number): void {
+    this.#position.opaque = true
+    if (this.#reader.error === TOO_BIG) {
+      this.#pass(chunk, passed, offset)
+      this.#addressed?.release()
+      this.#pipe.listener.onTooBig(this.#pipe)
+      return
+    }
+    // The other end answers this, as it would without us (RFC 6455 §7.1.7).
+    this.#addressed?.pass()
+    this.#whole?.passPartial()
+    this.#writer.writePart(chunk, passed, chunk.length)
+    this.#injector.dismiss()
+  }
+
+  #pass(chunk: Buffer, start: number, end: number): void {
+    if (this.#whole !== undefined && !this.#writer.ended) this.#whole.pass(chunk, start, end)
+    else this.#writer.writePart(chunk, start, end)
+  }
+}
