@@ -121,13 +121,17 @@ export class FrameWalk<P extends TappedPipe<P>> {
    */
   #walk(received: Buffer, passed = 0, start = 0): void {
     const reader = this.#reader
+    const controls = this.#controls
+    const injector = this.#injector
+    const stops = this.#stops
+    const whole = this.#whole
     const chunk = this.#withCarry(received)
     let offset = start
-    if (start === 0) this.#whole?.begin()
+    if (start === 0) whole?.begin()
     while (offset < chunk.length) {
       // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
-      if (this.#controls.keepsClose && !this.#writer.ended) {
-        this.#stops.stopHere(chunk.subarray(offset))
+      if (controls.keepsClose && !this.#writer.ended) {
+        stops.stopHere(chunk.subarray(offset))
         return
       }
       const before = offset
@@ -136,19 +140,19 @@ export class FrameWalk<P extends TappedPipe<P>> {
         this.#fail(chunk, passed, before)
         return
       }
-      this.#whole?.see()
+      whole?.see()
       if (reader.inHeader) {
         this.#cut(chunk, passed)
         return
       }
       passed = this.#tap(chunk, passed, before, step)
       offset = reader.position
-      if (this.#injector.any) {
+      if (injector.any) {
         this.#pass(chunk, passed, offset)
         passed = offset
         this.#settle()
       }
-      if ((this.#stops.stopping || this.#stops.paused) && this.#endsAt(chunk, passed, offset)) return
+      if ((stops.stopping || stops.paused) && this.#endsAt(chunk, passed, offset)) return
     }
     this.#pass(chunk, passed, chunk.length)
   }
