@@ -26,7 +26,7 @@ import {
   decoratorRequest,
 } from './requests/schemas.ts'
 
-/** Requests and answers that may be in memory at the same time, as a multiple of the largest request. */
+/** Memory budget for all requests and answers together, as a multiple of the largest request. */
 const BUDGET_FACTOR = 4
 
 /** Longest time for one request to arrive, in milliseconds: Metacontroller waits 10 s for its answer. */
@@ -67,7 +67,7 @@ const HOOKS: Readonly<Record<string, Hook>> = {
   },
 }
 
-/** The hooks as an HTTP server: one route for each, the answer of a pure function, and what it came to in metrics and logs. */
+/** The hooks as an HTTP server: a route for each, answered by a pure function, with its outcome in metrics and logs. */
 export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps, 'log' | 'metrics'>): Promise<Service> {
   const requests = metrics.counter('hook_requests_total', 'Hook calls, by hook and outcome.', {
     labelNames: ['hook', 'outcome'],
@@ -86,7 +86,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
     forceCloseConnections: 'idle',
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
-    // Objects of Kubernetes go through as they are.
+    // Validation must not change Kubernetes objects.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   })
   app.server.maxConnections = MAX_CONNECTIONS
@@ -96,14 +96,14 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
     requests.inc({ hook: request.routeOptions.url ?? 'none', outcome: outcomeOf(status) })
     if (status >= 500) request.log.error({ err: error }, 'hook failed')
     if (LOGGED.has(status)) refusals.add(error, { path: pathOnly(request.url), remote: request.ip })
-    // What follows is not read.
+    // The body is not read.
     if (status === 411 || status === 413) reply.header('connection', 'close')
     if (status === 429) reply.header('retry-after', '1')
     return reply.send(
       status === 400 && !error.code?.startsWith('WSO_') ? serviceError('BAD_REQUEST', error.message) : error,
     )
   })
-  // Before the body is read, which may be large.
+  // Checked before the body is read, which may be large.
   app.addHook('onRequest', tokenCheck(config.TOKEN_FILE))
   app.addHook('onRequest', async ({ headers, method }) => {
     if (method === 'POST') checkLength(headers, config.MAX_BODY_BYTES)
@@ -124,7 +124,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
       stop()
       requests.inc({ hook: path, outcome })
       request.log.debug({ hook: path, outcome, object: subject(request.body) }, 'answered')
-      // The text is made here, so that no schema can ever drop a field of it.
+      // Serialized here, because a response schema could drop fields.
       const text = JSON.stringify(response)
       countAnswer(budget, reply, text)
       return reply.type('application/json; charset=utf-8').send(text)
@@ -134,7 +134,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
   return { app, notReady: () => undefined, drain: async () => {} }
 }
 
-/** Statuses whose reason is for the log of the hooks: who does not get through should be found there. */
+/** Statuses that are logged, so that operators find out why a caller is refused. */
 const LOGGED = new Set([401, 411, 413, 429])
 
 const OUTCOMES: Readonly<Record<number, string>> = {
@@ -146,14 +146,14 @@ const OUTCOMES: Readonly<Record<number, string>> = {
 
 const outcomeOf = (status: number): string => OUTCOMES[status] ?? (status < 500 ? 'bad_request' : 'error')
 
-/** Counts an answer until the caller has taken it; who does not is cut off where others need the room. */
+/** Counts an answer until the caller has read it; a slow caller is cut off when others need the bytes. */
 function countAnswer(budget: ByteBudget, { raw }: FastifyReply, text: string): void {
   const share = budget.begin(() => raw.destroy())
   raw.once('close', share.end)
   share.add(Buffer.byteLength(text))
 }
 
-/** The object that a request is about, for a log line. */
+/** The object of a request, for a log line. */
 function subject(body: unknown): string {
   const { object, parent } = body as { object?: DecoratorRequest['object']; parent?: CompositeRequest['parent'] }
   const { kind = '', metadata } = object ?? parent ?? {}

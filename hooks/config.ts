@@ -14,7 +14,7 @@ export const OPERATOR_VERSION: string = manifest.version
 /** Image of this version, as `npm run image` and the Dockerfile name it. */
 export const DEFAULT_IMAGE = `${manifest.name}:${OPERATOR_VERSION}`
 
-/** Everything the hooks can be told, by environment. */
+/** Settings of the hooks, read from the environment. */
 export const hooksSchema = Type.Object({
   ...baseSettings(DEFAULT_HOOKS_PORT),
   IMAGE: Type.String({ default: DEFAULT_IMAGE, description: 'Image of the sidecars and balancers.' }),
@@ -55,7 +55,7 @@ export const hooksSchema = Type.Object({
   }),
 })
 
-/** Not when it is too late: every pod of a rollout would wait for an image that has no such name. */
+/** Checked at the start: with a bad name, every pod of a rollout would wait for its image. */
 const image = (text: string): string => {
   try {
     return imageReference(text)
@@ -74,17 +74,17 @@ const parsers = {
 /** @throws {ConfigError} naming every bad variable */
 export const loadHooksConfig = (env: NodeJS.ProcessEnv) => loadConfig(hooksSchema, parsers, env, checkTokens)
 
-/** Answers carry the tokens of the pods, so only callers who are known may have one. */
+/** Answers contain the tokens of the pods, so callers must authenticate. */
 const checkTokens = (config: { TOKEN_FILE: readonly string[]; MASTER_KEY_FILE: readonly string[] }): string[] =>
   config.MASTER_KEY_FILE.length > 0 && config.TOKEN_FILE.length === 0
     ? [
-        'WS_OPERATOR_MASTER_KEY_FILE needs WS_OPERATOR_TOKEN_FILE: without it the hooks tell the token of a Deployment to anybody who knows its uid. Add the component webhook-auth before pod-token',
+        'WS_OPERATOR_MASTER_KEY_FILE needs WS_OPERATOR_TOKEN_FILE: without it the hooks give the token of a Deployment to any caller that knows its uid. Add the component webhook-auth before pod-token',
       ]
     : []
 
 export type HooksConfig = ReturnType<typeof loadHooksConfig>
 
-/** What of the configuration decides how objects look. */
+/** The settings that change the rendered objects. */
 export type Rendering = Pick<
   HooksConfig,
   'IMAGE' | 'IMAGE_PULL_POLICY' | 'CLUSTER_DOMAIN' | 'MASTER_KEY_FILE' | 'TOKEN_REQUIRED' | 'SIDECAR_UPGRADE_PERCENT'

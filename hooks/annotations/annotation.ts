@@ -20,7 +20,7 @@ export interface Destination {
   readonly decides?: readonly SidecarVariable[]
 }
 
-/** An annotation that users may write: what may stand there, what holds without it, what it does, and where it goes. */
+/** An annotation for users: its values, default, meaning and destination. */
 export interface Annotation<T> extends Destination {
   readonly values: string
   readonly fallback: string
@@ -42,9 +42,9 @@ export function choice<const T extends string, const D extends Destination = Rec
 type Tuned = Destination & ({ readonly sidecar: SidecarVariable } | { readonly field: BalancerField })
 
 /**
- * An annotation for a variable: bounds, default and text are those of the program, the sidecar's where it goes to both.
+ * An annotation for a variable, with the bounds, default and text of the program (of the sidecar where it sets both).
  *
- * @param description where the program's text is not what the owner of a Deployment must read
+ * @param description replaces the program's text where owners of Deployments need another one
  */
 export function tuning<const D extends Tuned>(to: D, description?: string): Annotation<number | string> & D {
   const setting =

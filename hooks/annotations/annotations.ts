@@ -33,7 +33,7 @@ export const DEFAULTS = {
 /** The first Kubernetes whose EndpointSlices have the named ports of native sidecars (kubernetes/kubernetes#127958). */
 export const NATIVE_SINCE = '1.33'
 
-/** Seconds that a sidecar has from SIGTERM on, after its users were handed over: for those who could not be. */
+/** Seconds from SIGTERM to the end of a sidecar, for clients that could not be handed over before. */
 export const SHUTDOWN_SECONDS = 5
 
 /** Checked where the annotation is read, not when the sidecar starts. */
@@ -220,7 +220,7 @@ export const ANNOTATIONS = {
   }),
 } as const satisfies Record<string, Annotation<unknown>>
 
-/** Annotations that change nothing in the sidecar: they are not what its rollout waits for. */
+/** Annotations that change nothing in the sidecar, so they are no reason to roll its pods. */
 export const NOT_FOR_THE_SIDECAR = [
   'routing-algorithm',
   'rehome',
@@ -235,7 +235,7 @@ export const NOT_FOR_THE_SIDECAR = [
   'sidecar-revision',
 ] as const satisfies readonly (keyof typeof ANNOTATIONS | keyof typeof WRITTEN)[]
 
-/** Annotations that the operator writes itself, and what they say. */
+/** Annotations that ws-operator writes itself, with their meaning. */
 export const WRITTEN = {
   status: '`Pending`, `Injected`, `Refused` or `RemovalBlocked`',
   'status-message': 'why, and what to do',
@@ -245,5 +245,5 @@ export const WRITTEN = {
 
 export type AnnotationName = keyof typeof ANNOTATIONS
 
-/** What the annotations of a Deployment say; a setting that is not annotated is absent. */
+/** Settings of a Deployment; one without annotation is absent. */
 export type Settings = { readonly [N in AnnotationName]?: ReturnType<(typeof ANNOTATIONS)[N]['parse']> }

@@ -41,7 +41,7 @@ type Of<A> =
   | (A extends { readonly sidecar: infer V extends SidecarVariable } ? V : never)
   | (A extends { readonly decides: readonly (infer V extends SidecarVariable)[] } ? V : never)
 
-/** Variables of the sidecar that annotations set, as the kubelet must be given them; others keep the sidecar's default. */
+/** The sidecar's variables that annotations set, escaped for the kubelet; all others keep the sidecar's default. */
 export function annotatedVariables(settings: Settings): Partial<Record<SidecarVariable, string | number>> {
   const values: Partial<Record<SidecarVariable, string | number>> = {}
   for (const [name, { sidecar }] of DECLARED) {

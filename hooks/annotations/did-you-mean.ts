@@ -1,12 +1,12 @@
-/** Edits further away than this are another word, not a slip. */
+/** With more edits than this, a word is taken for another word and not for a typing error. */
 const MAX_EDITS = 3
 
 /** The candidate with the fewest edits (insert, delete, replace) from `word`, or `undefined` where none is close. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
   let fewest = MAX_EDITS + 1
   for (const candidate of candidates) {
-    // The distance is at least the difference in length; this also keeps a long word from costing anything.
+    // The distance is at least the difference in length, so long words cost nothing.
     if (Math.abs(candidate.length - word.length) >= fewest) continue
     const edits = distance(word, candidate)
     if (edits < fewest) {

@@ -18,14 +18,14 @@ const FACTORS: Readonly<Record<string, number>> = {
 }
 
 /**
- * A quantity of Kubernetes (`500m`, `0.5`, `1e3`, `64Mi`) in thousandths of a core or byte, rounded up as Kubernetes does: sums of them are
- * exact. `undefined` for what is none.
+ * A Kubernetes quantity (`500m`, `0.5`, `1e3`, `64Mi`) in thousandths of a core or byte, rounded up as Kubernetes does, so that sums
+ * are exact. `undefined` for any other value.
  */
 export function quantity(value: unknown): number | undefined {
   const [, digits, exponent, unit = ''] =
     /^([+-]?\d+(?:\.\d*)?|\.\d+)(e[+-]?\d{1,3})?([a-zA-Z]{0,2})$/i.exec(String(value)) ?? []
   const factor = exponent && unit ? undefined : FACTORS[unit]
   if (digits === undefined || factor === undefined) return undefined
-  // What floating point adds below a millionth must not round up.
+  // Floating-point errors below a millionth must not round up.
   return Math.ceil(Number((Number(`${digits}${exponent ?? ''}`) * factor * 1000).toFixed(6)))
 }

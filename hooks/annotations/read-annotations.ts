@@ -2,11 +2,11 @@ import { fitsPing } from '../../lib/proxy/proxy-settings.ts'
 import { hasControlCharacter } from '../../lib/routing/key/key-text.ts'
 import { DOMAIN } from '../../lib/service/names.ts'
 import { ANNOTATIONS, type AnnotationName, DEFAULTS, type Settings, WRITTEN } from './annotations.ts'
-import { nearest } from './did-you-mean.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { PING_AND_IDLE } from './tuning-annotations.ts'
 import { cpuMillis, memoryBytes } from './values.ts'
 
-/** Annotations of a Deployment, read: what they say, or everything that is wrong with them. */
+/** The settings of a Deployment, or all problems of its annotations. */
 export type SettingsResult =
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly problems: readonly string[] }
@@ -15,8 +15,8 @@ const PREFIX = `${DOMAIN}/`
 const NAMES = Object.keys(ANNOTATIONS)
 
 /**
- * Reads the annotations `ws.operator/…` of a Deployment. The problems are in the order of the annotations' names, so that the
- * same annotations always give the same text.
+ * Reads the annotations `ws.operator/…` of a Deployment. Problems are sorted by the annotations' names, so that the same
+ * annotations always give the same text.
  */
 export function readSettings(annotations: Readonly<Record<string, string>> = {}): SettingsResult {
   const settings: Partial<Record<AnnotationName, unknown>> = {}
@@ -26,7 +26,7 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
     const name = key.slice(PREFIX.length)
     if (Object.hasOwn(WRITTEN, name)) continue
     if (!isAnnotation(name)) {
-      problems.push(`${key} ${unknownName(name)}`)
+      problems.push(`${key} ${unknownAnnotation(name)}`)
       continue
     }
     const text = annotations[key]!.trim()
@@ -44,7 +44,7 @@ export function readSettings(annotations: Readonly<Record<string, string>> = {})
   return conflicts.length === 0 ? { ok: true, settings: checked } : { ok: false, problems: conflicts }
 }
 
-/** Most values become variables of a container, and none starts with one that has a NUL. */
+/** Most values become variables of a container, which does not start with a NUL in one. */
 function printable(text: string): string {
   if (hasControlCharacter(text)) throw new Error('a text without control characters')
   return text
@@ -52,8 +52,8 @@ function printable(text: string): string {
 
 const isAnnotation = (name: string): name is AnnotationName => Object.hasOwn(ANNOTATIONS, name)
 
-function unknownName(name: string): string {
-  const suggestion = nearest(name, NAMES)
+function unknownAnnotation(name: string): string {
+  const suggestion = didYouMean(name, NAMES)
   return suggestion === undefined
     ? 'is not an annotation of ws-operator'
     : `is not an annotation of ws-operator; did you mean ${PREFIX}${suggestion}?`
@@ -73,7 +73,7 @@ function memoryConflict(settings: Settings): string | undefined {
   return `${PREFIX}sidecar-memory-request (${request}) must not be above ${PREFIX}sidecar-memory-limit (${limit})`
 }
 
-/** Programs would not start with these: who is not asked before it is given up need not be gone. */
+/** Programs refuse to start with these: an idle side that gets no ping may still be alive. */
 function pingConflicts(settings: Settings): string[] {
   return PING_AND_IDLE.flatMap(names => {
     const [ping, idle] = names.map(name => Number(settings[name] ?? ANNOTATIONS[name].fallback)) as [number, number]
@@ -83,5 +83,5 @@ function pingConflicts(settings: Settings): string[] {
   })
 }
 
-/** A value as a message shows it, never longer than a line. */
+/** A value as messages show it, cut to one line. */
 const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -53,13 +53,13 @@ const SIDECAR = {
   ),
 } as const
 
-/** Annotations whose bounds, defaults and texts come from the programs: limits, times, and what is done about silence. */
+/** Annotations whose bounds, defaults and texts come from the programs: limits, times and keep-alive. */
 export const TUNING = { ...BOTH, ...BALANCER, ...SIDECAR } as const
 
 /** Those that change nothing in the sidecar. */
 export const BALANCER_TUNING = Object.keys(BALANCER) as readonly (keyof typeof BALANCER)[]
 
-/** Annotations that say when to ask a silent side and when to give it up, each pair in one program. */
+/** Pairs of ping and idle times, each pair read by one program. */
 export const PING_AND_IDLE = [
   ['client-ping-seconds', 'client-idle-seconds'],
   ['app-ping-seconds', 'app-idle-seconds'],

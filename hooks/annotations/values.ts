@@ -1,4 +1,4 @@
-/** Reads the text of an annotation; throws an `Error` whose message goes on after "must be". */
+/** Parses the text of an annotation; throws an `Error` whose message continues "must be …". */
 export type Parse<T> = (text: string) => T
 
 /** A whole number, both bounds included. */
@@ -85,15 +85,15 @@ const TAG = /^\w[\w.-]{0,127}$/
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
 
 /**
- * A reference to an image that a kubelet can read: `[host[:port]/]path[:tag][@digest]`. One that it cannot read would keep every pod
- * of the rollout from starting.
+ * An image reference that a kubelet can parse: `[host[:port]/]path[:tag][@digest]`. With any other, no pod of the rollout would
+ * start.
  */
 export const imageReference: Parse<string> = text => {
   const [named = '', digest, ...more] = text.split('@')
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1)
   const name = colon < 0 ? named : named.slice(0, colon)
   const [first = '', ...rest] = name.split('/')
-  // As docker.io is left out: the first part is a host only where it cannot be a part of a path.
+  // docker.io may be left out, so the first part is a host only where it cannot be part of a path.
   const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase())
   const good =
     more.length === 0 &&

@@ -20,7 +20,7 @@ function listConflict(deployment: Deployment, found: FoundSidecar, list: Desired
   const owners = otherOwners(deployment, found)
   if (owners.length === 0) return undefined
   const here = pathOf(found.list)
-  return `The sidecar cannot move to ${pathOf(list)}: container ${SIDECAR_CONTAINER} is also owned by ${owners.join(', ')} and would stay in ${here} as well. Remove it from ${here} by hand, then it comes back where it is wanted; or set ws.operator/sidecar-mode back.`
+  return `The sidecar cannot move to ${pathOf(list)}: container ${SIDECAR_CONTAINER} is also owned by ${owners.join(', ')} and would stay in ${here} as well. Remove it from ${here} by hand, and ws-operator adds it at its new place; or set ws.operator/sidecar-mode back.`
 }
 
 function portConflict(
@@ -35,7 +35,7 @@ function portConflict(
   for (const { containerPort, protocol = 'TCP' } of moved) {
     const owners = otherOwners(deployment, found, 'f:ports', `k:${JSON.stringify({ containerPort, protocol })}`)
     if (owners.length === 0) continue
-    return `The sidecar cannot go to port ${[...wanted].join()}: port ${containerPort} of container ${SIDECAR_CONTAINER} is also owned by ${owners.join(', ')} and would stay as well. Remove the container from ${pathOf(found.list)} by hand, then it comes back as it is wanted.`
+    return `The sidecar cannot move to port ${[...wanted].join()}: port ${containerPort} of container ${SIDECAR_CONTAINER} is also owned by ${owners.join(', ')} and would stay as well. Remove the container from ${pathOf(found.list)} by hand, and ws-operator adds it with the new port.`
   }
   return undefined
 }

@@ -10,8 +10,8 @@ export interface DesiredObject {
 }
 
 /**
- * What was last applied for `owner`, as it is in the cluster now: applying it again changes nothing. It is read from what
- * `managedFields` says was applied, so it needs no rendering, which may be impossible at that moment.
+ * The objects last applied for `owner`, with their present values: applying them again changes nothing. Read from `managedFields`
+ * and not rendered, because a bad annotation can make rendering impossible.
  */
 export function lastApplied(observed: ObservedObjects, owner: string): DesiredObject[] {
   return Object.values(observed).flatMap(byName =>
@@ -23,7 +23,7 @@ function lastAppliedObject(object: ObservedObject, owner: string): DesiredObject
   const fields = appliedByUs(object, owner)
   const { apiVersion, kind, metadata, ...rest } = object as ObservedObject & { status?: unknown }
   const { name, namespace, labels, annotations } = metadata
-  // Metacontroller adds the ownerReference itself. Without a record of what was applied, all that can be meant is kept.
+  // Metacontroller adds the ownerReference itself. Without a record of applied fields, the whole body is kept.
   const owned = (fields ? pick({ metadata: { labels, annotations }, ...rest }, fields) : rest) as {
     metadata?: object
     status?: unknown
@@ -37,7 +37,7 @@ function lastAppliedObject(object: ObservedObject, owner: string): DesiredObject
   }
 }
 
-/** The parts of `value` that a set of fields names; a set without members, or what is none, means all of it. */
+/** The parts of `value` that a set of fields names; an empty set names all of it. */
 export function pick(value: unknown, fields: FieldSet): unknown {
   const paths = Object.keys(fields ?? {}).filter(path => path !== '.')
   if (paths.length === 0 || typeof value !== 'object' || value === null) return value
@@ -55,7 +55,7 @@ export function pick(value: unknown, fields: FieldSet): unknown {
   )
 }
 
-/** An item of a list keeps its keys, by which it is found again. */
+/** An item of a list keeps its keys, by which server-side apply finds it. */
 function pickItem(item: unknown, path: string, fields: FieldSet): unknown {
   const picked = pick(item, fields)
   return path.startsWith('k:') && typeof picked === 'object' ? { ...JSON.parse(path.slice(2)), ...picked } : picked

@@ -23,15 +23,15 @@ export interface DesiredSidecar {
 export const SELF_ENV = 'WS_OPERATOR_SELF'
 
 /**
- * What Metacontroller has applied to an object for us. It is recognised by what it holds, not by its name, which is a flag of
- * Metacontroller's: only it applies the ownerReference that ties the object to `owner`.
+ * The fields that Metacontroller has applied to an object for us. Found by the ownerReference to `owner`, which no other manager
+ * applies; the manager's name is a flag of Metacontroller and may differ.
  */
 export function appliedByUs(object: Pick<ObservedObject, 'metadata'>, owner: string): FieldSet | undefined {
   const reference = `k:${JSON.stringify({ uid: owner })}`
   return applied(object).find(fields => at(fields, 'f:metadata', 'f:ownerReferences', reference))
 }
 
-/** Names of the field managers that have tied an object to `owner`, sorted: each Metacontroller that serves us is one. */
+/** Names of the field managers that have applied the ownerReference to `owner`, sorted: one for each Metacontroller that runs our controllers. */
 export function ownerManagers({ metadata }: Pick<ObservedObject, 'metadata'>, owner: string): string[] {
   const reference = `k:${JSON.stringify({ uid: owner })}`
   const entries = (metadata.managedFields ?? []).filter(({ fieldsV1 }) =>
@@ -40,7 +40,7 @@ export function ownerManagers({ metadata }: Pick<ObservedObject, 'metadata'>, ow
   return [...new Set(entries.map(({ manager = 'unknown' }) => manager))].sort()
 }
 
-/** The container with the sidecar's name, whoever made it. */
+/** The container with the sidecar's name; it need not be ours. */
 export function findSidecar(deployment: Deployment): FoundSidecar | undefined {
   const pod = deployment.spec.template.spec
   for (const list of ['initContainers', 'containers'] as const) {
@@ -56,7 +56,7 @@ export function isOurs(deployment: Deployment, { list, container }: FoundSidecar
   return appliedContainer(deployment, list) !== undefined
 }
 
-/** Whether the last thing that the operator said of this Deployment is that it has a sidecar. */
+/** Whether the status in the annotations says that this Deployment has a sidecar. */
 export const wasInjected = ({ metadata }: Deployment): boolean =>
   ['Injected', 'RemovalBlocked'].includes(metadata.annotations?.[STATUS_ANNOTATION] ?? '')
 
@@ -66,7 +66,7 @@ export function ownsTemplate(deployment: Deployment): boolean {
   return ours !== undefined && at(ours, 'f:spec') !== undefined
 }
 
-/** Names of the field managers, other than us, that own a part of the sidecar container, or of what is at a path in it; sorted. */
+/** Names of the other field managers that own a part of the sidecar container, or of the field at a path in it; sorted. */
 export function otherOwners(deployment: Deployment, { list }: FoundSidecar, ...path: string[]): string[] {
   const ours = appliedByUs(deployment, deployment.metadata.uid)
   const names = new Set<string>()
@@ -78,7 +78,7 @@ export function otherOwners(deployment: Deployment, { list }: FoundSidecar, ...p
   return [...names].sort()
 }
 
-/** Whether we, and nobody else, own the field at a path. */
+/** Whether we are the only owner of the field at a path. */
 export function ownsAlone(object: Pick<ObservedObject, 'metadata'>, owner: string, ...path: string[]): boolean {
   const ours = appliedByUs(object, owner)
   if (ours === undefined || at(ours, ...path) === undefined) return false
@@ -92,13 +92,13 @@ const applied = ({ metadata }: Pick<ObservedObject, 'metadata'>): FieldSet[] =>
     .filter(({ operation, fieldsV1 }) => operation === 'Apply' && fieldsV1 !== undefined)
     .map(({ fieldsV1 }) => fieldsV1 as FieldSet)
 
-/** What we have applied of the sidecar in that list of containers; `undefined` where nothing of it is on record as ours. */
+/** The fields of the sidecar container that we have applied in that list; `undefined` where none is recorded as ours. */
 export function appliedContainer(deployment: Deployment, list: ContainerList): FieldSet | undefined {
   const ours = appliedByUs(deployment, deployment.metadata.uid)
   return ours && containerFields(ours, list)
 }
 
-/** What we have applied, for `owner`, of the pod template of a Deployment. */
+/** The fields of a Deployment's pod template that we have applied for `owner`. */
 export function appliedTemplate(deployment: Pick<ObservedObject, 'metadata'>, owner: string): FieldSet | undefined {
   const ours = appliedByUs(deployment, owner)
   return ours && at(ours, 'f:spec', 'f:template')
@@ -107,7 +107,7 @@ export function appliedTemplate(deployment: Pick<ObservedObject, 'metadata'>, ow
 const containerFields = (fields: FieldSet, list: ContainerList): FieldSet | undefined =>
   at(fields, 'f:spec', 'f:template', 'f:spec', `f:${list}`, `k:${JSON.stringify({ name: SIDECAR_CONTAINER })}`)
 
-/** The set below a path; `undefined` where the path, or anything on it, is not a set. */
+/** The set of fields at a path; `undefined` where there is none. */
 function at(fields: FieldSet, ...path: string[]): FieldSet | undefined {
   let here: unknown = fields
   for (const step of path) {

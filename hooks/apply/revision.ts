@@ -1,39 +1,39 @@
 import { createHash } from 'node:crypto'
 
-/** Something that we apply to pods of somebody who did not ask for a restart. */
+/** Something that we apply to pods and whose change would restart them. */
 export interface Pinnable {
   /** The revision that was written last, if one was. */
   readonly recorded: string | undefined
   /** What this version of ws-operator, as it is configured, would apply. */
   readonly today: unknown
-  /** What was applied, as it is in the cluster now; `undefined` where nothing there is on record as ours. */
+  /** The applied fields with their present values; `undefined` where none is recorded as ours. */
   readonly applied: unknown
-  /** All that users decide: where it changes, the pods roll anyway, or are meant to. */
+  /** Everything that users decide: a change of it rolls the pods anyway, or is meant to. */
   readonly inputs: unknown
-  /** Whether today's is to be applied in any case. */
+  /** Whether today's version is applied in any case. */
   readonly upgrade: boolean
   /** This version of ws-operator. */
   readonly version: string
 }
 
 export interface Pin {
-  /** Whether what is there stays, although today's would be something else. */
+  /** Whether the applied version stays although today's differs. */
   readonly kept: boolean
-  /** What to write down. */
+  /** The revision to record. */
   readonly revision: string
 }
 
-/** The version in a revision of what was there before revisions were written. */
+/** Version in the revision of an object that is older than revisions. */
 const UNKNOWN = 'unknown'
 
 /**
- * Decides whether what is there stays or today's is applied, and what to write down about it. Nothing is remembered but the
- * revision: `<version>-<rendered>-<seen>`, hashes of what was applied, and of that together with all that users decide.
+ * Decides whether the applied version stays or today's replaces it. The only memory is the recorded revision
+ * `<version>-<rendered>-<seen>`: a hash of the applied version, and one of it with everything that users decide.
  *
- * - What would be applied is what was applied last: it is applied again, which repairs what somebody changed. The version stays that
- *   by which it came, until somebody has changed something or an upgrade is asked for.
- * - It is something else, and nobody has changed anything: only ws-operator has, so what is there stays.
- * - Somebody has changed something: today's is applied, with their rollout.
+ * - Today's equals the last one: it is applied again, which repairs changes by others. The version in the revision stays until
+ *   a user changes something or asks for an upgrade.
+ * - Today's differs, and users have changed nothing: only ws-operator has changed, so the applied version stays.
+ * - Users have changed something: today's is applied, with their rollout.
  */
 export function pin({ recorded, today, applied, inputs, upgrade, version }: Pinnable): Pin {
   const rendered = hash(today)
@@ -43,9 +43,9 @@ export function pin({ recorded, today, applied, inputs, upgrade, version }: Pinn
   })
   if (applied === undefined) return take(today)
   const last = parse(recorded)
-  // What was seen counts, not what was sent: an admission policy may have changed it on its way.
+  // The observed value counts, not the sent one: an admission policy may have changed it.
   const unchanged = last?.seen === hash([inputs, applied])
-  // The balancer goes by the version: where a user has chosen the image of the sidecar, nothing else tells that it may follow.
+  // The balancer follows the version: with a sidecar image chosen by the user, nothing else shows that it may be replaced.
   if (last?.rendered === rendered) return take(applied, unchanged && !upgrade ? last.version : version)
   if (upgrade) return take(today)
   if (!last) {
@@ -57,30 +57,30 @@ export function pin({ recorded, today, applied, inputs, upgrade, version }: Pinn
   return take(today)
 }
 
-/** The part of a revision that says what was applied: it changes only when something else is. */
+/** The version and the hash of what was applied, without the hash of the user's decisions. */
 export const renderedPart = (revision: string): string => revision.slice(0, revision.lastIndexOf('-'))
 
 const format = (version: string, rendered: string, seen: string): string => `${version}-${rendered}-${seen}`
 
-/** @returns `undefined` for what is no revision, also one that another scheme of hashes wrote: it counts as not written */
+/** @returns `undefined` for text in another form, such as an older one: it counts as absent */
 function parse(revision = ''): { version: string; rendered: string; seen: string } | undefined {
   const [, version, rendered, seen] = /^(.{1,64})-([0-9a-f]{10})-([0-9a-f]{10})$/.exec(revision) ?? []
   return version && rendered && seen ? { version, rendered, seen } : undefined
 }
 
-/** Changing what this returns rolls every Deployment that a newer ws-operator has left alone: there is a test with fixed values. */
+/** A change of its results would roll every pinned Deployment; a test holds fixed values. */
 export const hash = (value: unknown): string =>
   createHash('sha256')
     .update(JSON.stringify(canonical(value, 0)) ?? '')
     .digest('hex')
     .slice(0, 10)
 
-/** Nothing in a pod template is nested that deep; what is, counts as all the same. */
+/** Deepest level that is compared; no pod template is nested that deep. */
 const MAX_DEPTH = 64
 
 /**
- * A value in one form: keys in order, no nulls, and the environment by name, because server-side apply keeps the order of what is
- * there and puts new variables at the end.
+ * A value in canonical form: sorted keys, no nulls, and a sorted environment, because server-side apply keeps the order of existing
+ * variables and appends new ones.
  */
 function canonical(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value

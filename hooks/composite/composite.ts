@@ -12,7 +12,7 @@ import { countMembers, describeTarget, findTaken } from './status/related.ts'
 import { describeRivals } from './status/rivals.ts'
 import { type BalancerStatus, type Obstacle, statusOf } from './status/status.ts'
 
-/** What the composite's hooks answer; Metacontroller takes no other fields, and adds `observedGeneration` to the status. */
+/** Answer of the composite's hooks; Metacontroller allows no other fields, and adds `observedGeneration` to the status. */
 export interface CompositeResponse {
   readonly status: BalancerStatus
   readonly children: readonly DesiredObject[]
@@ -26,15 +26,15 @@ export interface CompositeResult {
   readonly response: CompositeResponse
 }
 
-/** Sync hook of the composite: what a WebSocketBalancer shall have, and how it does. Pure. */
+/** Sync hook of the composite: the desired children and the status of a WebSocketBalancer. Pure. */
 export function syncBalancer(request: CompositeRequest, rendering: Rendering): CompositeResult {
   const { parent, children, related = {} } = request
   const { metadata } = parent
   const deployment = find(children, 'Deployment.apps/v1', balancerChildName(metadata.name))
   const pods = observePods(deployment)
-  const shown = [children, related].flatMap(Object.values).flatMap(Object.values) as ObservedObject[]
+  const observedObjects = [children, related].flatMap(Object.values).flatMap(Object.values) as ObservedObject[]
   const refuse = (obstacle: Obstacle): CompositeResult => {
-    const status = statusOf(parent, { obstacle, pods, shown })
+    const status = statusOf(parent, { obstacle, pods, observedObjects })
     return { outcome: 'refused', response: { status, children: lastApplied(children, metadata.uid) } }
   }
   const read = readSpec(metadata.name, parent.spec)
@@ -52,16 +52,16 @@ export function syncBalancer(request: CompositeRequest, rendering: Rendering): C
     pods,
     members,
     backend,
-    lack: members === 0 ? describeTarget(related, metadata.namespace, spec.target) : undefined,
+    targetProblem: members === 0 ? describeTarget(related, metadata.namespace, spec.target) : undefined,
     rivals: describeRivals(child, metadata.uid, children, related),
     address: addressOf(child, spec, find(children, 'Service.v1', child.name)),
-    shown,
+    observedObjects,
   })
   const ready = status.conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True')
   return { outcome: ready ? 'ready' : 'not_ready', response: { status, children: desired } }
 }
 
-/** Finalize hook of the composite: the children go with their owner, so there is nothing to wait for. Pure. */
+/** Finalize hook of the composite. Kubernetes deletes the children with their owner, so it waits for nothing. Pure. */
 export function finalizeBalancer(request: CompositeRequest, rendering: Rendering): CompositeResult {
   const { status } = syncBalancer(request, rendering).response
   return { outcome: 'removed', response: { status, children: [], finalized: true } }
@@ -74,5 +74,5 @@ const find = (objects: ObservedObjects, group: string, name: string): ObservedOb
 function explainTaken({ kind, metadata: { name, ownerReferences = [] } }: ObservedObject): string {
   const owner = ownerReferences.find(({ controller }) => controller === true)
   const whose = owner ? `belongs to ${owner.kind} ${owner.name}` : 'was not made for this WebSocketBalancer'
-  return `${kind} ${name} exists and ${whose}; it is left as it is. Delete it or give it another name, or use another name for the WebSocketBalancer.`
+  return `${kind} ${name} exists and ${whose}, so it is not changed. Delete or rename it, or use another name for the WebSocketBalancer.`
 }

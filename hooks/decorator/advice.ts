@@ -2,9 +2,9 @@ import { DOMAIN } from '../../lib/service/names.ts'
 import { ANNOTATIONS, DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations/annotations.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
-import { neighbours, type PortsFound, tcpPorts } from '../sidecar/ports.ts'
+import { appContainers, type PortsFound, tcpPorts } from '../sidecar/ports.ts'
 
-/** What the user may want to change, in whole sentences: the Deployment has its sidecar all the same. */
+/** Recommendations to the user, in whole sentences; the Deployment gets its sidecar without them, too. */
 export const advise = (deployment: Deployment, settings: Settings, ports: Omit<PortsFound, 'ok'>): string[] => [
   ...aboutRollouts(deployment),
   ...aboutPorts(ports),
@@ -19,12 +19,12 @@ function aboutRollouts({ metadata: { name, namespace }, spec }: Deployment): str
   return [
     ...(paused === true
       ? [
-          `The Deployment is paused: its pods get the sidecar when it goes on (kubectl rollout resume -n ${namespace} deployment/${name}).`,
+          `The Deployment is paused: its pods get the sidecar when it is resumed (kubectl rollout resume -n ${namespace} deployment/${name}).`,
         ]
       : []),
     ...(record(strategy)['type'] === 'Recreate'
       ? [
-          'With strategy Recreate each rollout ends all pods before there are new ones, and with them all connections: use RollingUpdate, so that clients keep theirs.',
+          'With strategy Recreate each rollout ends all pods, and with them all connections, before it starts new ones. Use RollingUpdate, so that clients keep their connections.',
         ]
       : []),
   ]
@@ -33,11 +33,11 @@ function aboutRollouts({ metadata: { name, namespace }, spec }: Deployment): str
 function aboutPorts({ ports, guessed, choice }: Omit<PortsFound, 'ok'>): string[] {
   if (!guessed) return choice ? [choice] : []
   return [
-    `No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on ${ports.app}, and nothing on ${ports.sidecar} and ${ports.admin}, which the sidecar takes. Declare the ports, or set ws.operator/app-port.`,
+    `No container declares a TCP port, and no probe names one. ws-operator assumes that the app listens on ${ports.app}, and that ${ports.sidecar} and ${ports.admin} are free for the sidecar. Declare the ports, or set ws.operator/app-port.`,
   ]
 }
 
-/** Annotations of the pod template are not read: they would roll the pods, also where only the balancer is meant. */
+/** Annotations of the pod template are ignored: a change of one rolls the pods, even where it concerns the balancer only. */
 function aboutAnnotations({ spec: { template } }: Deployment): string[] {
   const { annotations } = record(record(template)['metadata'])
   const ours = Object.keys(ANNOTATIONS).map(name => `${DOMAIN}/${name}`)
@@ -46,7 +46,7 @@ function aboutAnnotations({ spec: { template } }: Deployment): string[] {
     .sort()
   if (found.length === 0) return []
   return [
-    `${found.join(', ')} ${found.length > 1 ? 'are' : 'is'} on the pod template, where nothing is read: write ${found.length > 1 ? 'them' : 'it'} into metadata.annotations of the Deployment.`,
+    `${found.join(', ')} ${found.length > 1 ? 'are' : 'is'} on the pod template, which ws-operator does not read: move ${found.length > 1 ? 'them' : 'it'} to metadata.annotations of the Deployment.`,
   ]
 }
 
@@ -55,12 +55,12 @@ function aboutEnding({ spec }: Deployment, settings: Settings, { ports }: Omit<P
   const drain = settings['drain-seconds'] ?? DEFAULTS['drain-seconds']
   const needed = drain + SHUTDOWN_SECONDS
   const { terminationGracePeriodSeconds: grace = 30 } = pod
-  const apps = neighbours(pod)
+  const apps = appContainers(pod)
   const app = apps.find(one => tcpPorts(one).some(({ containerPort }) => containerPort === ports.app)) ?? apps[0]
   return [
     ...(needed > grace
       ? [
-          `Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or ws.operator/drain-seconds to less (it is ${drain}): at the end of the grace period the pod is killed, with the users that are still on it.`,
+          `Set terminationGracePeriodSeconds to ${needed} or more (it is ${grace}), or ws.operator/drain-seconds to less (it is ${drain}): at the end of the grace period the pod is killed, with all connections that are still open.`,
         ]
       : []),
     ...(app && !app.lifecycle?.preStop
@@ -74,7 +74,7 @@ function aboutEnding({ spec }: Deployment, settings: Settings, { ports }: Omit<P
 function aboutDelivery({ deliver, route }: Settings): string[] {
   if ((deliver !== 'app' && deliver !== 'client') || route === 'outbound') return []
   return [
-    `ws.operator/deliver: ${deliver} lets any client speak in another's name. Use it only where the app takes no message's sender from the connection.`,
+    `ws.operator/deliver: ${deliver} lets any client speak in another's name. Use it only if the app does not take a message's sender from the connection.`,
   ]
 }
 
@@ -87,6 +87,6 @@ function aboutDiscovery({ metadata, spec }: Deployment, { discovery }: Settings)
   }
   if (dnsPolicy !== 'None' && dnsPolicy !== 'Default') return []
   return [
-    `With dnsPolicy ${dnsPolicy} the pods may not be able to look up names of the cluster, by which the sidecars find each other: without that no message reaches another pod. Use dnsPolicy ClusterFirst, or set ws.operator/discovery to kubernetes.`,
+    `With dnsPolicy ${dnsPolicy} the pods may be unable to resolve names of the cluster. The sidecars find each other by DNS: without it, messages do not reach other pods. Use dnsPolicy ClusterFirst, or set ws.operator/discovery to kubernetes.`,
   ]
 }

@@ -11,9 +11,8 @@ import { headlessService } from '../sidecar/container.ts'
 import type { SidecarPlan } from './plan-sidecar.ts'
 
 /**
- * The Deployment itself as an attachment: with a sidecar, exactly that; without one, nothing of the spec, so that
- * server-side apply takes away what was there. The only place that makes one, because the ownerReference must never be left
- * out: Metacontroller would add one that makes the Deployment its own controller, and block its deletion.
+ * The Deployment as its own attachment, with the sidecar only; without one, server-side apply removes the present sidecar. Made nowhere
+ * else: without this ownerReference Metacontroller adds one that blocks the Deployment's deletion.
  */
 export function selfAttachment(
   { metadata: { name, namespace, uid } }: Deployment,
@@ -27,7 +26,7 @@ export function selfAttachment(
   }
 }
 
-/** What server-side apply is given of a Deployment that exists: less than a Deployment must have. */
+/** The part of an existing Deployment that is applied; a whole one would have more required fields. */
 interface PartialDeployment {
   readonly apiVersion: string
   readonly kind: string
@@ -59,9 +58,9 @@ export function headlessServiceObject(deployment: Deployment, { settings, ports 
 }
 
 /**
- * The balancer that the Deployment's annotations ask for; what they do not say is left to the balancer's own defaults.
+ * The WebSocketBalancer that the annotations describe; absent annotations keep the balancer's own defaults.
  *
- * @param revision of the sidecar: the balancer's pods take what is newer when the Deployment does
+ * @param revision of the sidecar: the balancer is upgraded together with it
  */
 export function balancerObject(
   { metadata: { name, namespace, uid } }: Deployment,

@@ -7,13 +7,13 @@ import { refuseServiceName } from './headless-service.ts'
 import { planSidecar, type SidecarPlan } from './plan-sidecar.ts'
 import type { Refusal } from './refusals.ts'
 
-/** What is done about a Deployment that wants a sidecar. */
+/** What to do about a labelled Deployment. */
 export type Decision =
-  /** Today's sidecar is applied; `present`: one of ours is in the pod template already. */
+  /** Today's sidecar is applied; `present`: the pod template already has one of ours. */
   | { readonly kind: 'apply'; readonly plan: SidecarPlan; readonly revision: string; readonly present: boolean }
-  /** The sidecar that is there stays until the next rollout: only ws-operator has changed since it was applied. */
+  /** The present sidecar stays until the next rollout, because only ws-operator has changed. */
   | { readonly kind: 'keep'; readonly plan: SidecarPlan; readonly revision: string; readonly current: FoundSidecar }
-  /** Everything stays as it is, and the status says why. */
+  /** Nothing is changed, and the status says why. */
   | ({ readonly kind: 'refuse' } & Refusal)
 
 /** The only decision of the decorator's sync hook; the rest renders it. Pure: depends on nothing but its arguments. */

@@ -20,7 +20,7 @@ import { missingService } from './headless-service.ts'
 import { tokenSecret } from './pod-token.ts'
 import { isRollingOut, rolloutAdvice, upgradeAdvice } from './rollout-advice.ts'
 
-/** What the decorator's hooks answer; Metacontroller takes no other fields. `null` removes an annotation. */
+/** Answer of the decorator's hooks; Metacontroller allows no other fields. `null` removes an annotation. */
 export interface DecoratorResponse {
   readonly annotations?: Readonly<Record<string, string | null>>
   readonly attachments: readonly DesiredObject[]
@@ -28,7 +28,7 @@ export interface DecoratorResponse {
   readonly finalized?: boolean
 }
 
-/** What a call came to, for metrics. */
+/** Outcome of a call, for metrics. */
 export type DecoratorOutcome =
   | 'pending'
   | 'injected'
@@ -47,28 +47,28 @@ export interface DecoratorResult {
   readonly response: DecoratorResponse
 }
 
-/** Annotation by which Metacontroller marks what a decorator applied; it lands on the Deployment too. */
+/** Metacontroller sets this annotation on everything that a decorator applies, so on the Deployment too. */
 export const DECORATOR_ANNOTATION = 'metacontroller.k8s.io/decorator-controller'
 
 /**
- * Seconds until Metacontroller asks again after an answer that changes the Deployment. It drops a sync whose update conflicts
- * with another writer, for example with the progress of a rollout, and the change that it waits for may then never come.
+ * Seconds until Metacontroller asks again after an answer that changes the Deployment. It drops a sync whose update conflicts with
+ * another writer, such as a rollout, and no later event may repeat it.
  */
 const AGAIN_SECONDS = 1
 
-/** Seconds until it asks again while the sidecar is not there; that may last, where server-side apply is not turned on. */
+/** Seconds until it asks again while the sidecar is missing, which lasts where server-side apply is turned off. */
 const PENDING_SECONDS = 5
 
-/** Seconds until it asks again while a rollout goes on, which may be refused by a quota or end nowhere. */
+/** Seconds until it asks again during a rollout, which a quota may refuse. */
 const ROLLOUT_SECONDS = 20
 
 const PENDING =
   'The sidecar is requested and not yet in the pod template. If this stays, Metacontroller does not apply it: run it with --apply-strategy=server-side-apply. Or the API server refuses the change: see Events (SyncError).'
 
-/** Sync hook of the decorator: what a labelled Deployment shall have. Pure. */
+/** Sync hook of the decorator: the desired attachments and status of a labelled Deployment. Pure. */
 export function syncDeployment(request: DecoratorRequest, rendering: Rendering): DecoratorResult {
   const { object, attachments } = request
-  // Applying anything to a Deployment that goes could bring it back, or hit its successor of the same name.
+  // Applying to a Deployment that is being deleted could recreate it, or change its successor of the same name.
   if (object.metadata.deletionTimestamp !== undefined) return { outcome: 'deleting', response: { attachments: [] } }
   const decision = decide(request, rendering)
   if (decision.kind === 'refuse') return refused(request, decision.message)
@@ -89,8 +89,8 @@ export function syncDeployment(request: DecoratorRequest, rendering: Rendering):
 }
 
 /**
- * Everything stays as it is, also where the sidecar is missing at this moment, as after kubectl replace: its pods go on, and clients
- * come through what is kept. A Deployment that never had one has nothing that could be kept.
+ * Repeats what was applied last, even while the sidecar is missing (as after kubectl replace): its pods still run, and clients reach
+ * them through the kept objects.
  */
 const refused = ({ object, attachments }: DecoratorRequest, message: string): DecoratorResult => ({
   outcome: 'refused',
@@ -102,7 +102,7 @@ const refused = ({ object, attachments }: DecoratorRequest, message: string): De
 
 function desiredAttachments(object: Deployment, { kind, plan, revision }: Wanted, rendering: Rendering) {
   return [
-    // What is not applied again stays as it is, with everything that is on record about it.
+    // A kept sidecar is not applied again: it stays, with the record of its owners.
     ...(kind === 'keep' ? [] : [selfAttachment(object, plan)]),
     headlessServiceObject(object, plan),
     ...(plan.settings.balancer === 'none' ? [] : [balancerObject(object, plan, revision)]),
@@ -111,8 +111,8 @@ function desiredAttachments(object: Deployment, { kind, plan, revision }: Wanted
 }
 
 /**
- * Finalize hook of the decorator: the label is gone, or the Deployment is. Removal takes two calls, because Metacontroller
- * lets go of the Deployment *before* it applies what the last call returns. Pure.
+ * Finalize hook of the decorator, after the label or the Deployment was deleted. Removal takes two calls, because Metacontroller
+ * removes its finalizer *before* it applies the last answer. Pure.
  */
 export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResult {
   if (object.metadata.deletionTimestamp !== undefined) {
@@ -121,13 +121,13 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
   const found = findSidecar(object)
   const left = found && (isOurs(object, found) || wasInjected(object)) ? found : undefined
   const others = left ? otherOwners(object, left) : []
-  if (left && others.length > 0) return blocked(object, left, others)
+  if (left && others.length > 0) return blocked(object, left, `it is also owned by ${others.join(', ')}`)
   const untracked = (object.metadata.managedFields ?? []).length === 0
   if (ownsTemplate(object) || (left && untracked)) {
     const response = { attachments: [selfAttachment(object)], resyncAfterSeconds: AGAIN_SECONDS, finalized: false }
     return { outcome: 'removing', response }
   }
-  if (left) return blocked(object, left, ['nobody on record'])
+  if (left) return blocked(object, left, 'managedFields do not say who owns it')
   return {
     outcome: 'removed',
     response: {
@@ -145,11 +145,11 @@ export function finalizeDeployment({ object }: DecoratorRequest): DecoratorResul
 }
 
 /**
- * Fields of the container that somebody else owns too would stay. Nothing is taken away then: what is left of a native sidecar
- * would be an init container that never ends, and no pod of the app could start.
+ * Fields that another manager also owns would stay, so nothing is removed: the rest of a native sidecar would be an init container
+ * that never ends, and no pod of the app could start.
  */
-function blocked(object: Deployment, found: FoundSidecar, owners: readonly string[]): DecoratorResult {
-  const message = `Container ${found.container.name} stays because it is also owned by ${owners.join(', ')}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
+function blocked(object: Deployment, found: FoundSidecar, reason: string): DecoratorResult {
+  const message = `Container ${found.container.name} stays because ${reason}. Remove it from spec.template.spec.${found.list} by hand; the rest is then cleaned up.`
   return {
     outcome: 'removal_blocked',
     response: { ...statusAnnotations(object, 'RemovalBlocked', message), attachments: [], finalized: false },
@@ -170,7 +170,7 @@ function describe(deployment: Deployment, decision: Wanted, attachments: Observe
   ].join(' ')
 }
 
-/** Status annotations, and what of the sidecar is to be remembered, with a second look when they change: that update is what may be dropped. */
+/** The annotations with status and revision. A change of them asks for another sync, because Metacontroller may drop the update. */
 function statusAnnotations(
   { metadata }: Deployment,
   status: 'Pending' | 'Injected' | 'Refused' | 'RemovalBlocked',

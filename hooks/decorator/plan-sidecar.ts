@@ -13,7 +13,7 @@ import { type DesiredSidecar, findSidecar, isOurs } from '../apply/managed-field
 import type { Rendering } from '../config.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { headlessService, sidecarContainer } from '../sidecar/container.ts'
-import { choosePorts, neighbours, type Ports, portsOf } from '../sidecar/ports.ts'
+import { appContainers, choosePorts, type Ports, portsOf } from '../sidecar/ports.ts'
 import { advise } from './advice.ts'
 import type { Refusal } from './refusals.ts'
 import { refuseSystem, refuseUnsupported } from './unsupported.ts'
@@ -22,7 +22,7 @@ import { refuseSystem, refuseUnsupported } from './unsupported.ts'
 export interface SidecarPlan extends DesiredSidecar {
   readonly settings: Settings
   readonly ports: Ports
-  /** What the user may want to change; whole sentences. */
+  /** Recommendations to the user, in whole sentences. */
   readonly advice: readonly string[]
 }
 
@@ -68,11 +68,11 @@ function refuse(deployment: Deployment, settings: Settings): Refusal | undefined
   if (system) return system
   const controller = metadata.ownerReferences?.find(reference => reference.controller && reference.uid !== metadata.uid)
   if (controller) {
-    const message = `${controller.kind} ${controller.name} controls this Deployment and would undo the injection. Let it make a Deployment with the sidecar, or remove the label ${ENABLE_LABEL}.`
+    const message = `${controller.kind} ${controller.name} controls this Deployment and would undo the injection. Configure it to add the sidecar itself, or remove the label ${ENABLE_LABEL}.`
     return { reason: 'controlled', message }
   }
   if (spec.template.spec.hostNetwork) {
-    const message = `The pod template has hostNetwork: true, so the sidecar would take ports of the node, and sidecars could not find each other. Remove hostNetwork, or the label ${ENABLE_LABEL}.`
+    const message = `The pod template has hostNetwork: true, so the sidecar would use ports of the node, and sidecars could not find each other. Remove hostNetwork, or the label ${ENABLE_LABEL}.`
     return { reason: 'host-network', message }
   }
   const found = findSidecar(deployment)
@@ -80,7 +80,7 @@ function refuse(deployment: Deployment, settings: Settings): Refusal | undefined
     const message = `The pod template already has a container named ${SIDECAR_CONTAINER} that ws-operator did not make. Rename it.`
     return { reason: 'container-name', message }
   }
-  const namesake = neighbours(spec.template.spec).find(container =>
+  const namesake = appContainers(spec.template.spec).find(container =>
     container.ports?.some(({ name }) => name === SIDECAR_PORT_NAME),
   )
   if (namesake) {

@@ -7,20 +7,20 @@ import type { Deployment } from '../requests/schemas.ts'
 /** Bytes of a token. */
 const TOKEN_BYTES = 32
 
-/** What a token is derived for, so that the same key never makes the same bytes for anything else (RFC 5869, `info`). */
+/** Purpose of the derived bytes (RFC 5869, `info`): the same key derives other bytes for any other purpose. */
 const CONTEXT = 'ws-operator pod token v1'
 
 /** Key of the Secret under which its tokens are. */
 const SECRET_KEY = 'token'
 
 /**
- * The tokens of a Deployment, one for each key and in their order: HKDF with HMAC-SHA-256 (RFC 5869, RFC 2104) of the key, for
- * this Deployment. Nothing is stored, and the same object always gets the same.
+ * The tokens of a Deployment, one for each key in their order: HKDF with HMAC-SHA-256 (RFC 5869, RFC 2104) of key and uid. Nothing is
+ * stored: the same object always gets the same tokens.
  */
 const tokensOf = (keys: readonly string[], uid: string): string[] =>
   keys.map(key => Buffer.from(hkdfSync('sha256', key, '', `${CONTEXT} ${uid}`, TOKEN_BYTES)).toString('base64url'))
 
-/** The Secret by which a Deployment's sidecars know each other. */
+/** The Secret with which a Deployment's sidecars authenticate to each other. */
 export function tokenSecret({ metadata: { name, namespace, uid } }: Deployment, keys: readonly string[]): Secret {
   const text = tokensOf(keys, uid).join(',')
   return {
@@ -32,7 +32,7 @@ export function tokenSecret({ metadata: { name, namespace, uid } }: Deployment, 
   }
 }
 
-/** The variable that brings the tokens into a sidecar. Without the Secret a pod does not start: never quietly without a token. */
+/** The variable that gives a sidecar its tokens. Not optional: without the Secret the pod does not start. */
 export const tokenVariable = ({ metadata: { name } }: Deployment): EnvVar => ({
   name: `${ENV_PREFIX}TOKEN`,
   valueFrom: { secretKeyRef: { name: podTokenName(name), key: SECRET_KEY } },

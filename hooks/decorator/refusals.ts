@@ -1,6 +1,6 @@
 import { SIDECAR_CONTAINER, SIDECAR_PORT_NAME } from '../../lib/service/names.ts'
 
-/** Why a Deployment gets no sidecar: the reasons, and what each means. */
+/** Reasons to give a Deployment no sidecar, with their meaning. */
 export const REFUSALS = {
   'managed-by': 'The Deployment belongs to ws-operator itself.',
   system: 'The Deployment is a part of ws-operator or in a namespace of Kubernetes.',

@@ -7,8 +7,8 @@ import type { Deployment } from '../requests/schemas.ts'
 import { count, list, record } from '../requests/untyped.ts'
 
 /**
- * What keeps the pods of a rollout from coming: in the words of Kubernetes where it says so (a quota, a LimitRange, Pod Security), else
- * what to look at; with a sidecar in the template, its image may be why.
+ * Why pods of a rollout are missing: the message of Kubernetes where it has one (quota, LimitRange, Pod Security), else where to look,
+ * such as the image of the sidecar.
  */
 export function rolloutAdvice(deployment: Deployment): string[] {
   const { name, namespace } = deployment.metadata
@@ -22,17 +22,17 @@ export function rolloutAdvice(deployment: Deployment): string[] {
   ]
 }
 
-/** Whether pods of the newest template are still to come. Nobody tells when they have: changes of a Deployment's status cause no call. */
+/** Whether pods of the newest template are still missing. Metacontroller does not call when a Deployment's status changes. */
 export function isRollingOut({ metadata, spec, status }: Deployment): boolean {
   const wanted = count((spec as { replicas?: unknown }).replicas ?? 1)
   const { observedGeneration, updatedReplicas, availableReplicas, replicas } = record(status)
-  // Before the Deployment's controller has looked at it, there is nothing to tell.
+  // The Deployment's controller has not observed it yet.
   if (observedGeneration === undefined) return false
   const seen = count(observedGeneration) >= (metadata.generation ?? 0)
   return !(seen && [updatedReplicas, availableReplicas, replicas].every(pods => count(pods ?? 0) === wanted))
 }
 
-/** That this version has another sidecar than the Deployment, and how to get it. */
+/** Reports that this version has another sidecar, and how to get it. */
 export function upgradeAdvice({ metadata: { name, namespace } }: Deployment, { image }: Container): string {
   return `ws-operator ${OPERATOR_VERSION} has another sidecar (image ${image}); it comes with the next rollout (kubectl rollout restart -n ${namespace} deployment/${name}), or at once with ${DOMAIN}/sidecar-upgrade: now.`
 }

@@ -6,12 +6,12 @@ import { record } from '../requests/untyped.ts'
 import { podResourcesProblem } from './pod-resources.ts'
 import type { Refusal } from './refusals.ts'
 
-/** Namespaces of Kubernetes itself: a cluster must not depend on ws-operator to resolve names, or to start. */
+/** Namespaces of Kubernetes itself: a cluster must not need ws-operator to start or to resolve names. */
 const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-public', 'kube-node-lease'])
 
 const PART_OF_LABEL = 'app.kubernetes.io/part-of'
 
-/** Refuses what is no app of a user: parts of ws-operator and of Kubernetes. */
+/** Refuses Deployments of ws-operator and of Kubernetes. */
 export function refuseSystem({ metadata }: Deployment): Refusal | undefined {
   if (metadata.labels?.[PART_OF_LABEL] === OPERATOR) {
     const message = `This Deployment is a part of ws-operator, which must not depend on itself. Remove the label ${ENABLE_LABEL}.`

@@ -1,14 +1,14 @@
 /** A part of a {@link ByteBudget}, of one request or answer. */
 export interface BudgetShare {
-  /** Counts bytes that are held from now on. @returns false where the share has been ended */
+  /** Adds bytes that are held from now on. @returns false where the share has ended */
   add(bytes: number): boolean
-  /** Gives everything back; may be called twice. */
+  /** Releases all bytes; may be called twice. */
   end(): void
 }
 
 /**
- * Bytes that all requests and answers may hold at the same time. At the limit the one that has lasted longest is aborted: Metacontroller
- * sends and reads within milliseconds, so a caller who drips or does not read cannot keep it out.
+ * Limits the bytes that all requests and answers hold together. Above it the oldest is aborted: Metacontroller sends and reads within
+ * milliseconds, so slow callers cannot lock it out.
  */
 export class ByteBudget {
   readonly #limit: number
@@ -26,7 +26,7 @@ export class ByteBudget {
     return this.#bytes
   }
 
-  /** @param abort called at most once, where the bytes are needed for others; the share has ended then */
+  /** @param abort called at most once, when others need the bytes; the share has ended by then */
   begin(abort: () => void): BudgetShare {
     let held = 0
     const share: BudgetShare = {

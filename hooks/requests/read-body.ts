@@ -5,13 +5,13 @@ import type { ByteBudget } from './byte-budget.ts'
 import { jsonExcess } from './depth-limit.ts'
 
 /**
- * Refuses a request by what its head says of its body, before any of it is read.
+ * Refuses a request by its headers, before any of its body is read.
  *
  * @throws `WSO_ERR_LENGTH_REQUIRED` (411) or `WSO_ERR_BODY_TOO_LARGE` (413)
  */
 export function checkLength(headers: IncomingHttpHeaders, limit: number): void {
   const length = headers['content-length']
-  // Metacontroller always says how long a body is; a chunked one could grow without an end.
+  // Metacontroller always sends a length; a chunked body could grow without end.
   if (length === undefined) throw serviceError('LENGTH_REQUIRED')
   if (Number(length) > limit) throw serviceError('BODY_TOO_LARGE', length, limit)
 }
@@ -19,7 +19,7 @@ export function checkLength(headers: IncomingHttpHeaders, limit: number): void {
 /**
  * Reads a body whose length has been checked, and refuses JSON that would cost too much to parse.
  *
- * @throws `WSO_ERR_BUSY` (429) where the budget was needed for others, `WSO_ERR_BAD_REQUEST` (400), or what the stream fails with
+ * @throws `WSO_ERR_BUSY` (429) where other requests needed the budget, `WSO_ERR_BAD_REQUEST` (400), or what the stream fails with
  */
 export async function readBody(body: Readable, budget: ByteBudget): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
@@ -28,7 +28,7 @@ export async function readBody(body: Readable, budget: ByteBudget): Promise<stri
     chunks.length = 0
     reject(serviceError('BUSY'))
   })
-  // What is refused is read on and thrown away, so that the caller gets to the answer.
+  // A refused body is read to its end and dropped, so that the caller reads the answer.
   body
     .on('data', (chunk: Buffer) => void (share.add(chunk.length) && chunks.push(chunk)))
     .once('end', () => resolve(Buffer.concat(chunks)))

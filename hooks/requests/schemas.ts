@@ -1,8 +1,8 @@
 import { type Static, type TObject, type TProperties, Type } from 'typebox'
 
 /**
- * What the hooks read of a request. Objects of Kubernetes have many more fields, and get new ones: all are allowed, none is
- * changed, and nothing but what is named here is looked at.
+ * The fields of a request that the hooks read. Kubernetes objects have many more, and get new ones: all are allowed, and none is
+ * changed.
  */
 const open = <P extends TProperties>(properties: P): TObject<P> =>
   Type.Object(properties, { additionalProperties: true })
@@ -72,7 +72,7 @@ const deployment = open({
     }),
     template: open({ spec: podSpec }),
   }),
-  // Metacontroller's cache: whatever it is, it is no reason to refuse the object.
+  // Written by Kubernetes: an unexpected status is no reason to refuse the object.
   status: Type.Optional(Type.Unknown()),
 })
 
@@ -85,7 +85,7 @@ const balancer = open({
   apiVersion: Type.String(),
   kind: Type.Literal('WebSocketBalancer'),
   metadata,
-  // What is wrong in here is told in the status of the object, not to Metacontroller.
+  // Checked later: its problems are reported in the object's status, not to Metacontroller.
   spec: Type.Optional(Type.Unknown()),
   status: Type.Optional(Type.Unknown()),
 })
@@ -97,7 +97,7 @@ export const decoratorRequest = open({ object: deployment, attachments: objects,
 export const compositeRequest = open({
   parent: balancer,
   children: objects,
-  // What the customize hook asked for.
+  // The objects that the customize hook selected.
   related: Type.Optional(objects),
   finalizing: Type.Boolean(),
 })

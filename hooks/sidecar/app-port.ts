@@ -1,6 +1,6 @@
 import { DEFAULT_APP_PORT, DOMAIN, SIDECAR_CONTAINER } from '../../lib/service/names.ts'
 import type { Container, PodSpec } from '../requests/schemas.ts'
-import { appContainers, gatekeeperOf } from './helper-containers.ts'
+import { appCandidates, gatekeeperOf } from './helper-containers.ts'
 import { meaningOf, meaningOfPort } from './port-words.ts'
 import { ownPorts, type ProbeKind, type ProbePort, probePorts } from './probe-ports.ts'
 
@@ -66,7 +66,7 @@ export function findAppPort(pod: PodSpec, current?: number): AppPort {
 /** Every port that the app's containers declare, and every one that their probes ask; a port number once. */
 export function candidatesOf(pod: PodSpec): Candidate[] {
   const found = new Map<number, Candidate>()
-  const apps = appContainers(pod, SIDECAR_CONTAINER)
+  const apps = appCandidates(pod, SIDECAR_CONTAINER)
   const gatekeeper = gatekeeperOf(apps)
   for (const container of apps) {
     // Once for each container: there may be many ports and variables.

@@ -4,7 +4,7 @@ import { DEFAULT_ADMIN_PORT, ENV_PREFIX } from '../../lib/service/names.ts'
 /** Paths of the three programs in the image, whose entrypoint is `node` with its options. */
 export const PROGRAM_ARGS = { sidecar: ['/app/sidecar.js'], balancer: ['/app/balancer.js'], hooks: ['/app/hooks.js'] }
 
-/** What the restricted Pod Security Standard asks of a container; the user id is a number, so that `runAsNonRoot` can be checked. */
+/** Security context by the restricted Pod Security Standard; a numeric user id, so that the kubelet can check `runAsNonRoot`. */
 export const restrictedContainer = (): SecurityContext => ({
   runAsNonRoot: true,
   runAsUser: 65_532,
@@ -15,14 +15,14 @@ export const restrictedContainer = (): SecurityContext => ({
 })
 
 /**
- * Seconds that a program has to start: it takes 0.2 s of processor time, which is 25 s where a busy node, or a limit, leaves it a
- * hundredth of a core, and several times that while the image is read from disk.
+ * Seconds that a program has to start. It needs 0.2 s of CPU time: 25 s with a hundredth of a core, as on a busy node, and several
+ * times that while the image is read from disk.
  */
 export const STARTUP_SECONDS = 180
 
 /**
- * Probes against a program's admin server. Startup asks only whether the process answers: a native sidecar that waited for the
- * app here would wait for ever, because the kubelet starts the app after this probe. No `host`, which Pod Security forbids.
+ * Probes of a program's admin server. Startup does not wait for the app, which the kubelet starts only after this probe has passed
+ * (native sidecars). No `host`, which Pod Security forbids.
  */
 export function probes(
   port: number = DEFAULT_ADMIN_PORT,
@@ -40,19 +40,19 @@ export function probes(
   }
 }
 
-/** A preStop hook that runs Node with these arguments: it is in the path of every image of ours, a shell need not be. */
+/** A preStop hook that runs Node with these arguments: our images have Node, but need not have a shell. */
 export const nodeBeforeStop = (...args: readonly string[]): Lifecycle => ({
   preStop: { exec: { command: ['node', ...args] } },
 })
 
 /**
- * A preStop hook that waits until those who find a pod by its Service have forgotten it. Not `preStop.sleep`, which Kubernetes
- * 1.29 does not know.
+ * A preStop hook that waits until nodes have removed the pod from its Service. Not `preStop.sleep`, which Kubernetes 1.29 does not
+ * have.
  */
 export const waitBeforeStop = (seconds: number): Lifecycle =>
   nodeBeforeStop('-e', `setTimeout(() => {}, ${seconds * 1000})`)
 
-/** A variable whose value comes from the pod; `apiVersion` is what the API server would fill in. */
+/** A variable whose value is a field of the pod; with `apiVersion`, which the API server would fill in. */
 export const fromPod = (name: string, fieldPath: string): EnvVar => ({
   name,
   valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } },
@@ -69,5 +69,5 @@ export function variables<N extends string>(
   )
 }
 
-/** Text that the kubelet must pass on as it is: it would take `$(NAME)` for a reference and `$$` for `$`. */
+/** Escapes text for the kubelet, which expands `$(NAME)` and `$$`. */
 export const literal = (text: string): string => text.replaceAll('$', '$$$$')

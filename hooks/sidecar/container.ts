@@ -19,7 +19,7 @@ import { otherContainers, sidecarResources } from './resources.ts'
 export const headlessService = ({ metadata }: Deployment, settings: Settings): string =>
   settings['headless-service'] ?? headlessServiceName(metadata.name)
 
-/** The sidecar container of a Deployment: everything we own in its pod template. */
+/** The sidecar container of a Deployment: all that we own in its pod template. */
 export function sidecarContainer(
   deployment: Deployment,
   settings: Settings,
@@ -61,7 +61,7 @@ export function sidecarContainer(
       ...(hasToken ? [tokenVariable(deployment)] : []),
     ],
     ...probes(ports.admin),
-    // SIGTERM is too late: as a native sidecar it comes when the app has ended.
+    // SIGTERM is too late: a native sidecar gets it after the app has ended.
     lifecycle: nodeBeforeStop(...PROGRAM_ARGS.sidecar, 'drain'),
     resources: sidecarResources(settings, otherContainers(deployment.spec.template.spec, SIDECAR_CONTAINER)),
     securityContext: restrictedContainer(),

@@ -69,7 +69,7 @@ const isHelper = (container: Container): boolean =>
  * The containers of a pod that can be the app: no init containers, and no mesh proxies, exporters, agents or databases beside it. A pod of
  * nothing else is taken for an app itself.
  */
-export function appContainers({ containers }: PodSpec, sidecar: string): Container[] {
+export function appCandidates({ containers }: PodSpec, sidecar: string): Container[] {
   const own = containers.filter(({ name }) => name !== sidecar)
   const apps = own.filter(container => !isHelper(container))
   return apps.length > 0 ? apps : own

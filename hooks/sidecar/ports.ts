@@ -21,9 +21,9 @@ export interface Ports {
 export interface PortsFound {
   readonly ok: true
   readonly ports: Ports
-  /** Whether nothing says where the app listens, neither an annotation nor a container nor a probe. */
+  /** Whether the app's port is a guess: no annotation, container or probe names one. */
   readonly guessed: boolean
-  /** Which port was taken for the app's, and why, where there was a choice; a whole sentence. */
+  /** Which port was chosen for the app and why, if there was a choice; a whole sentence. */
   readonly choice?: string
 }
 
@@ -31,8 +31,8 @@ export type PortsResult =
   | PortsFound
   | { readonly ok: false; readonly reason: 'app-port' | 'ambiguous-port' | 'port-taken'; readonly message: string }
 
-/** The containers that run beside the sidecar: all but itself and init containers that end. */
-export const neighbours = ({ containers, initContainers = [] }: PodSpec): Container[] =>
+/** The containers that run beside the sidecar: no init containers that end. */
+export const appContainers = ({ containers, initContainers = [] }: PodSpec): Container[] =>
   [...containers, ...initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always')].filter(
     ({ name }) => name !== SIDECAR_CONTAINER,
   )
@@ -43,21 +43,21 @@ export const tcpPorts = ({ ports = [] }: Container) => ports.filter(({ protocol 
 /**
  * Chooses the three ports of an injected pod, none of them twice.
  *
- * @param current the app's port that a sidecar of ours in that pod has been told
+ * @param current the app's port in the environment of the present sidecar, if it is ours
  */
 export function choosePorts(pod: PodSpec, settings: Settings, current?: number): PortsResult {
-  const declared = neighbours(pod).flatMap(tcpPorts)
+  const declared = appContainers(pod).flatMap(tcpPorts)
   const wanted = settings['app-port']
   const found = wanted === undefined ? findAppPort(pod, current) : annotated(wanted, declared)
   if (!found.ok) return found
   const { port: app, guessed } = found
-  const probed = neighbours(pod).flatMap(probePorts)
+  const probed = appContainers(pod).flatMap(probePorts)
   const taken = new Set([
     app,
     ...declared.map(({ containerPort }) => containerPort),
     // What is asked, or named by PORT, is listened on, declared or not.
     ...probed.map(({ port }) => port),
-    ...neighbours(pod).flatMap(ownPorts),
+    ...appContainers(pod).flatMap(ownPorts),
   ])
   const candidates = settings['sidecar-port'] ? [settings['sidecar-port']] : [DEFAULT_PORT, ALTERNATIVE_SIDECAR_PORT]
   const sidecar = candidates.find(port => !taken.has(port))
@@ -94,7 +94,7 @@ function annotated(
   }
 }
 
-/** The ports of a sidecar that is there, as far as its container says both; it may be of another version. */
+/** The ports of a present sidecar, which may be of another version; `undefined` where its container lacks one. */
 export function portsOf({ ports = [], env = [] }: Container): Pick<Ports, 'app' | 'sidecar'> | undefined {
   const sidecar = ports.find(({ name }) => name === SIDECAR_PORT_NAME)?.containerPort
   const { value } = (env.find(({ name }) => name === `${ENV_PREFIX}APP_PORT`) ?? {}) as { value?: unknown }

@@ -4,15 +4,15 @@ import { cpuMillis } from '../annotations/values.ts'
 import type { Container, PodSpec } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
 
-/** Resources of the sidecar; without a CPU limit unless it is asked for or the pods are Guaranteed. */
+/** Resources of the sidecar; no CPU limit unless annotated or needed for QoS class Guaranteed. */
 export interface SidecarResources {
   readonly requests: { readonly cpu: string; readonly memory: string }
   readonly limits: { readonly cpu?: string; readonly memory: string }
 }
 
 /**
- * What the sidecar requests and may use at most. Pods that are Guaranteed stay so: a container whose requests are not its limits would
- * make them Burstable, with other chances on a full node and without CPUs of their own.
+ * Requests and limits of the sidecar. Guaranteed pods stay Guaranteed: a container with other requests than limits would make them
+ * Burstable, which are evicted earlier and get no exclusive CPUs.
  *
  * @param others the app's containers and init containers, without the sidecar
  */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Percent of a namespace's Deployments by the namespace's name; `*` is any other. */
+/** Percentage of Deployments by namespace; `*` is any other namespace. */
 export type Waves = ReadonlyMap<string, number>
 
 const ANY = '*'
@@ -21,13 +21,13 @@ export function parseWaves(text: string): Waves {
       throw new Error(
         `${JSON.stringify(part)} must be the name of a namespace, or ${ANY} for all others, with a whole number from 0 to 100, such as prod=10,${ANY}=100`,
       )
-    if (waves.has(namespace)) throw new Error(`${namespace} is there twice`)
+    if (waves.has(namespace)) throw new Error(`${namespace} is listed twice`)
     waves.set(namespace, value)
   }
   return waves
 }
 
-/** Whether an object is in the share of its namespace. Who is in a share is in each larger one too. */
+/** Whether an object is in its namespace's share. An object in one share is in each larger one, too. */
 export function inWave(waves: Waves, namespace: string, name: string): boolean {
   const percent = waves.get(namespace) ?? waves.get(ANY) ?? 0
   const place = createHash('sha256').update(`${namespace}/${name}`).digest().readUInt32BE() / 2 ** 32

@@ -8,10 +8,9 @@ import type { Deployment, PodSpec } from '../requests/schemas.ts'
 import { inWave } from './rollout-waves.ts'
 
 /**
- * Whether a Deployment keeps the sidecar that it has: a new version, image or default of ws-operator by itself restarts
- * nobody.
+ * Whether a Deployment keeps its present sidecar: a new version, image or default of ws-operator alone restarts no pods.
  *
- * @param found the sidecar in its pod template, where that is ours
+ * @param found the sidecar in its pod template, if it is ours
  */
 export function pinSidecar(
   deployment: Deployment,
@@ -33,7 +32,7 @@ export function pinSidecar(
   })
 }
 
-/** What is annotated for the sidecar, as the user wrote it: a later version may read a text in another way. */
+/** The annotations for the sidecar, as text: a later version may parse them in another way. */
 function settingTexts(annotations: Readonly<Record<string, string>> = {}): object {
   const written = Object.entries(annotations).filter(
     ([key]) =>
@@ -43,7 +42,7 @@ function settingTexts(annotations: Readonly<Record<string, string>> = {}): objec
   return Object.fromEntries(written.map(([key, text]) => [key, text.trim()]))
 }
 
-/** The pod template without our container, the same before it is there and after. */
+/** The pod template without our container, so the same before and after the injection. */
 function userTemplate({ spec: { template } }: Deployment): object {
   const { containers, initContainers = [], ...pod } = template.spec
   const theirs = (list: PodSpec['containers']) => list.filter(({ name }) => name !== SIDECAR_CONTAINER)

@@ -87,11 +87,11 @@ t.test('advises a pause before the app ends exactly where there is none', async 
   t.equal(advice({}, app({ preStop: { exec: { command: ['sleep', '5'] } } })), '')
 })
 
-t.test('says where an app is taken to listen that nobody has said', async t => {
+t.test('says which port it assumes where the pod names none', async t => {
   const silent = { containers: [{ name: 'app', lifecycle: { preStop: {} } }] }
   t.match(
     advice({}, silent),
-    'No container of the app declares a TCP port, and no probe asks one: the app is taken to listen on 3001, and nothing on 3000 and 9090, which the sidecar takes.',
+    'No container declares a TCP port, and no probe names one. ws-operator assumes that the app listens on 3001, and that 3000 and 9090 are free for the sidecar.',
   )
   t.equal(advice({ 'ws.operator/app-port': '8080' }, silent), '')
 })

@@ -8,7 +8,7 @@ import type { BalancerSpec } from '../spec/balancer-spec.ts'
 import { DEFAULT_TARGET_CPU } from '../spec/scale-spec.ts'
 import { type ChildMetadata, CONTAINER } from './child-names.ts'
 
-/** How long the autoscaler must want fewer pods before one goes, and how long until the next: each closes its clients. */
+/** How long the autoscaler must want fewer pods before one ends, and then until the next: each closes its clients. */
 const CALM_SECONDS = 300
 const STEP_SECONDS = 60
 
@@ -38,7 +38,7 @@ export function autoscalerObject(metadata: ChildMetadata, autoscaling: Autoscali
 
 function metricsOf({ targetCPUUtilizationPercentage, targetConnectionsPerPod }: Autoscaling): MetricSpec[] {
   const averageUtilization = targetCPUUtilizationPercentage ?? DEFAULT_TARGET_CPU
-  // Of our container only: a container that a mesh adds may have no request, and then a pod has no utilization.
+  // Of our container only: a container injected by a mesh may have no request, and a pod without one has no utilization.
   const cpu: MetricSpec = {
     type: 'ContainerResource',
     containerResource: { container: CONTAINER, name: 'cpu', target: { type: 'Utilization', averageUtilization } },
@@ -55,11 +55,10 @@ function quantity(value: number): string {
 }
 
 /**
- * How many pods the balancer's Deployment is told to have; `undefined`: that is left to whoever says it now. With autoscaling it is
- * the autoscaler, but a number that only we have said must not be taken back, because it would fall to 1: it is repeated until
- * somebody else has said another.
+ * `replicas` of the balancer's Deployment; `undefined` leaves the field to its present owner, which with autoscaling is the autoscaler.
+ * While we are its only owner it is repeated: dropping it would reset it to 1.
  *
- * @param observed the balancer's Deployment as it is, if it is
+ * @param observed the balancer's Deployment in the cluster, if it exists
  */
 export function replicasOf(
   { autoscaling, replicas }: BalancerSpec,
@@ -69,6 +68,6 @@ export function replicasOf(
   if (!observed) return autoscaling.minReplicas
   const owner = observed.metadata.ownerReferences?.find(({ controller }) => controller === true)
   if (!owner || !ownsAlone(observed, owner.uid, 'f:spec', 'f:replicas')) return undefined
-  // An autoscaler lets a Deployment without pods be.
+  // An autoscaler ignores a Deployment with 0 replicas.
   return count(record((observed as { spec?: unknown }).spec)['replicas']) || autoscaling.minReplicas
 }

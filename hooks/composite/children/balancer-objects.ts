@@ -10,9 +10,9 @@ import { deploymentObject } from './pods.ts'
 import { serviceObject } from './service.ts'
 
 /**
- * Everything that is made for a WebSocketBalancer: six objects, or seven with an autoscaler, all with the same name.
+ * The objects made for a WebSocketBalancer: six, or seven with an autoscaler, all of one name.
  *
- * @param observed the balancer's Deployment as it is, if it is
+ * @param observed the balancer's Deployment in the cluster, if it exists
  */
 export function balancerObjects(owner: Owner, spec: BalancerSpec, rendering: Rendering, observed?: ObservedObject) {
   const metadata = childMetadata(owner, spec.target)
@@ -22,14 +22,14 @@ export function balancerObjects(owner: Owner, spec: BalancerSpec, rendering: Ren
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'Role',
     metadata,
-    // Not by name: those of EndpointSlices are generated, and a list or watch of a collection has no name.
+    // Not restricted by name: names of EndpointSlices are generated, and a watch of a collection has no name.
     rules: [{ apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] }],
   }
   const binding: RoleBinding = {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'RoleBinding',
     metadata,
-    // Cannot be changed later, so it may depend on nothing but the name.
+    // Immutable, so it depends on the name only.
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
     subjects: [{ kind: 'ServiceAccount', name, namespace }],
   }

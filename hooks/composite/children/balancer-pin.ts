@@ -13,10 +13,10 @@ export const NOT_FOR_THE_PODS = ['targetUID', 'replicas', 'autoscaling', 'servic
 const RESTARTED_AT = 'kubectl.kubernetes.io/restartedAt'
 
 /**
- * A balancer's Deployment with the pod template that it has, where only ws-operator has changed since that was applied; with
- * today's, where the WebSocketBalancer says something else, the sidecar of its Deployment is another one, or somebody restarts it.
+ * A balancer's Deployment with the pod template to apply: the present one where only ws-operator has changed; today's after a change
+ * of the spec, a new sidecar of the target, or a restart.
  *
- * @param observed that Deployment in the cluster, if it is there
+ * @param observed that Deployment in the cluster, if it exists
  */
 export function pinBalancer(desired: Deployment, observed: ObservedObject | undefined, parent: Balancer): Deployment {
   const there = observed as (ObservedObject & Pick<Deployment, 'spec'>) | undefined

@@ -13,12 +13,12 @@ export interface Owner {
   readonly namespace: string
 }
 
-/** Metadata of everything that is made for a WebSocketBalancer. */
+/** Metadata of the objects made for a WebSocketBalancer. */
 export interface ChildMetadata extends Owner {
   readonly labels: Record<string, string>
 }
 
-/** Labels of the pods of a balancer; they cannot be changed later, so they depend on nothing but the name. */
+/** Labels of a balancer's pods. They are immutable in a selector, so they depend on the name only. */
 export const selector = (child: string): Record<string, string> => ({
   'app.kubernetes.io/name': 'ws-operator-balancer',
   'app.kubernetes.io/instance': child,

@@ -18,22 +18,22 @@ import { fieldVariables } from '../variables/balancer-fields.ts'
 import type { BalancerVariable } from '../variables/variable-schema.ts'
 import { type ChildMetadata, CONTAINER, PORT_NAME, selector } from './child-names.ts'
 
-/** Seconds that a balancer which is to end still takes clients: until every node has forgotten it. */
+/** Seconds that a terminating balancer still accepts clients, until all nodes have removed it from their Service rules. */
 const PRE_STOP_SECONDS = 5
 
 /**
- * Seconds that a new balancer has been ready before an old one goes: more than there are between the first of them that gets ready and the
- * last, on nodes that have the image.
+ * Seconds that a new balancer must be ready before old ones end: longer than all new ones take to become ready, on nodes that have
+ * the image.
  */
 const MIN_READY_SECONDS = 15
 
-/** Seconds that the kubelet waits longer than the balancer itself takes at most. */
+/** Seconds added to the balancer's own longest shutdown in its grace period. */
 const GRACE_MARGIN_SECONDS = 5
 
-/** Spread over these where it can be; a cluster's own defaults no longer hold once a pod says anything. */
+/** Topology keys to spread over where possible; a pod with constraints of its own loses the cluster's defaults. */
 const SPREAD_OVER = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname']
 
-/** The Deployment of the balancer's pods. @param replicas left to somebody else where it is `undefined` */
+/** The Deployment of the balancer's pods. @param replicas `undefined`: not set here */
 export function deploymentObject(
   metadata: ChildMetadata,
   spec: BalancerSpec,
@@ -49,8 +49,8 @@ export function deploymentObject(
     spec: {
       ...(replicas !== undefined && { replicas }),
       selector: { matchLabels },
-      // All new ones first, and then the old ones go together: whoever comes back from an old one would else land on the next old one. They
-      // count as available when all of them have had the time to get ready; each closes its clients paced.
+      // All new pods start first, then all old ones end: otherwise a client of an old pod could reconnect to the next old one. Each old
+      // pod closes its clients at a limited pace.
       minReadySeconds: MIN_READY_SECONDS,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: '100%' } },
       template: {
@@ -110,7 +110,7 @@ function container(
 }
 
 /**
- * Whose pods the balancer means. Not said where a user has written of another Service: its pods may be of several Deployments.
+ * The Deployment whose sidecars the balancer expects. Unset with a Service of the user's: its pods may belong to several Deployments.
  */
 const targetOf = (namespace: string, { target, targetUID, backend }: BalancerSpec): string | undefined =>
   backend && targetUID === undefined ? undefined : `${namespace}/${target}`

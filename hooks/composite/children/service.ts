@@ -30,10 +30,10 @@ export function serviceObject(metadata: ChildMetadata, { service = {} }: Balance
 }
 
 /**
- * Where clients connect, host:port: the load balancer where one is asked for, else the Service's name in the cluster.
+ * Where clients connect, as host:port: the load balancer if the spec asks for one, else the Service's name in the cluster.
  *
- * @param observed the Service as it is, if it is
- * @returns `undefined` while there is no such place
+ * @param observed the Service in the cluster, if it exists
+ * @returns `undefined` while the load balancer has no address
  */
 export function addressOf(
   { name, namespace }: ChildMetadata,

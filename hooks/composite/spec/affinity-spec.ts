@@ -87,7 +87,7 @@ const podRules = (near: string) =>
     ),
   )
 
-/** As in a pod, without what selects by fields, by namespaces or by label keys. */
+/** As in a pod, without selection by fields, namespaces or label keys. */
 export const affinity = Type.Object(
   {
     nodeAffinity: Type.Optional(

@@ -17,7 +17,7 @@ import { service } from './service-spec.ts'
 
 const SERVICE_NAME = '^[a-z]([-a-z0-9]*[a-z0-9])?$'
 
-/** Spec of a WebSocketBalancer; the CRD's schema is made from this, and everything in it has a bound. */
+/** Spec of a WebSocketBalancer. The CRD's schema is generated from it; every field has a bound. */
 export const balancerSpec = Type.Object(
   {
     target: Type.String({
@@ -133,12 +133,12 @@ export const balancerSpec = Type.Object(
   {
     description: 'Desired state.',
     ...rules(
-      // The default is there even where nobody has written it.
+      // The API server fills in the default.
       [
         `!has(self.autoscaling) || !has(self.replicas) || self.replicas == ${DEFAULTS['balancer-replicas']}`,
         'replicas and autoscaling exclude each other',
       ],
-      // So a forced apply onto an object that a user wrote is refused, instead of taking it over.
+      // Makes the API server refuse a forced apply onto an object that a user wrote, instead of taking it over.
       [
         'has(self.targetUID) == has(oldSelf.targetUID) && (!has(self.targetUID) || self.targetUID == oldSelf.targetUID)',
         'targetUID cannot be changed: ws-operator leaves alone a WebSocketBalancer that it did not make for this Deployment. Delete it, or set ws.operator/balancer to none on the Deployment',

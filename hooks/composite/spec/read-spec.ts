@@ -13,7 +13,7 @@ export type SpecResult =
 /** Problems that one message names. */
 const MAX_PROBLEMS = 10
 
-/** Checks a spec that a user wrote, and the name of its balancer; tells everything that is wrong with them. */
+/** Checks a user's spec and the name of its balancer; reports all problems. */
 export function readSpec(name: string, given: unknown): SpecResult {
   const problems = Errors(balancerSpec, given).map(
     ({ instancePath, message }) => `spec${instancePath.replaceAll('/', '.')} ${message}`,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { rules } from './cel.ts'
 
-/** What a balancer pod gets unless the spec says otherwise; no limit of CPU. */
+/** Default resources of a balancer pod; no CPU limit. */
 export const DEFAULT_RESOURCES = { requests: { cpu: '50m', memory: '192Mi' }, limits: { memory: '512Mi' } } as const
 
 const CPU_PATTERN = '^(0\\.[0-9]{1,3}|[1-9][0-9]{0,5}(m|\\.[0-9]{1,3})?)$'

@@ -10,10 +10,10 @@ interface Resources {
 }
 
 /**
- * Resources of a balancer pod, as the API server would write them, so that applying them again changes nothing. A default
- * gives way to what is asked for: a request is never above its limit.
+ * Resources of a balancer pod, written as the API server writes them, so that applying them again changes nothing. A default is
+ * lowered where needed: no request is above its limit.
  *
- * @throws {Error} for text that is no quantity; its message goes on after "must be"
+ * @throws {Error} for text that is no quantity; its message continues "must be …"
  */
 export function resourcesOf({ requests = {}, limits = {} }: Asked = {}): Resources {
   const [request, limit] = [requests, limits].map(({ cpu: cores, memory: bytes }) => ({

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { DEFAULTS } from '../../annotations/annotations.ts'
 import { rules } from './cel.ts'
 
-/** Share of the CPU request that an autoscaler aims at, in per cent, unless the spec says another. */
+/** Default CPU target of the autoscaler, in percent of the CPU request. */
 export const DEFAULT_TARGET_CPU = 70
 
 /** Most pods that a balancer may have. */
@@ -11,7 +11,7 @@ const MAX_REPLICAS = 100
 export const replicas = Type.Integer({
   minimum: 0,
   maximum: MAX_REPLICAS,
-  // Without a value there is nothing that `kubectl scale` could read.
+  // `kubectl scale` fails without a value.
   default: DEFAULTS['balancer-replicas'],
   description: `Number of balancer pods; ${DEFAULTS['balancer-replicas']} if absent. Not together with autoscaling.`,
 })

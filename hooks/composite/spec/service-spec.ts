@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { rules } from './cel.ts'
 
-/** Port of a balancer's Service, unless its spec says another. */
+/** Default port of a balancer's Service. */
 export const DEFAULT_SERVICE_PORT = 80
 
 export const service = Type.Object(

@@ -1,7 +1,7 @@
 import type { Balancer, ObservedObject } from '../../requests/schemas.ts'
 import { list, record } from '../../requests/untyped.ts'
 
-/** What is said of a balancer; the types are those that Kubernetes' own objects and tools use. */
+/** A condition without its time; the types are those that Kubernetes' own objects and tools use. */
 export interface Finding {
   readonly type: 'Ready' | 'Progressing' | 'Degraded'
   readonly status: 'True' | 'False'
@@ -15,16 +15,16 @@ export interface Condition extends Finding {
 }
 
 /**
- * Findings as conditions. A time stays as long as the status does. There is no clock here, so a status that flips gets the time of
- * the newest change to anything that was shown, which is what made it flip.
+ * Findings as conditions. The time changes only with the status. Hooks are pure and have no clock, so it is the time of the newest
+ * change among the observed objects, which caused the new status.
  */
 export function conditionsOf(
   { metadata, status }: Balancer,
-  shown: readonly ObservedObject[],
+  observedObjects: readonly ObservedObject[],
   findings: readonly Finding[],
 ): Condition[] {
   const before = list(record(status)['conditions']).map(record)
-  const newest = newestChange(metadata, shown)
+  const newest = newestChange(metadata, observedObjects)
   return findings.map(finding => {
     const last = before.find(({ type }) => type === finding.type)
     const kept = last?.['status'] === finding.status ? last['lastTransitionTime'] : undefined
@@ -33,10 +33,13 @@ export function conditionsOf(
   })
 }
 
-function newestChange(parent: ObservedObject['metadata'], shown: readonly ObservedObject[]): string | undefined {
-  // The parent's status is what we write ourselves.
+function newestChange(
+  parent: ObservedObject['metadata'],
+  observedObjects: readonly ObservedObject[],
+): string | undefined {
+  // We write the parent's status ourselves.
   const own = changes(parent, ({ subresource }) => subresource !== 'status')
-  const times = [...own, ...shown.flatMap(({ metadata }) => changes(metadata, () => true))]
+  const times = [...own, ...observedObjects.flatMap(({ metadata }) => changes(metadata, () => true))]
   // All in UTC and of the same form, so they sort as text.
   return times.filter(isTime).sort().at(-1)
 }

@@ -1,7 +1,7 @@
 import type { ObservedObject } from '../../requests/schemas.ts'
 import { count, list, record } from '../../requests/untyped.ts'
 
-/** The pods of a balancer, as its Deployment tells. */
+/** The pods of a balancer, from the status of its Deployment. */
 export interface ObservedPods {
   readonly wanted: number
   readonly replicas: number
@@ -10,7 +10,7 @@ export interface ObservedPods {
   readonly updated: number
   /** Whether the Deployment's controller has seen its newest spec, and made all pods of it available. */
   readonly rolledOut: boolean
-  /** What keeps the pods from coming, in the Deployment's own words. */
+  /** Why pods are missing, in the Deployment's own words. */
   readonly failure: { readonly reason: string; readonly message: string } | undefined
 }
 
@@ -36,7 +36,7 @@ export function observePods(deployment: ObservedObject | undefined): ObservedPod
   }
 }
 
-/** What keeps pods from being made says why they are late, so it comes first. */
+/** Why pods are missing. ReplicaFailure comes first: it is the cause of a missed deadline. */
 export function failureOf(conditions: readonly Readonly<Record<string, unknown>>[]): ObservedPods['failure'] {
   const failed =
     conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True') ??
@@ -44,5 +44,5 @@ export function failureOf(conditions: readonly Readonly<Record<string, unknown>>
   return failed && { reason: String(failed['reason']), message: sentence(String(failed['message'])) }
 }
 
-/** What others say, as a sentence among ours. */
+/** A message of another controller as a whole sentence. */
 const sentence = (text: string): string => (/[.!]$/.test(text) ? text : `${text}.`)

@@ -5,7 +5,7 @@ import { list, record } from '../../requests/untyped.ts'
 import { backendService, readSpec } from '../spec/read-spec.ts'
 import { failureOf } from './observed.ts'
 
-/** An object that is shown to the sync hook beside the children. */
+/** Selects objects that the sync hook gets in addition to the children. */
 interface RelatedRule {
   readonly apiVersion: string
   readonly resource: string
@@ -14,7 +14,7 @@ interface RelatedRule {
   readonly labelSelector?: { readonly matchLabels?: Readonly<Record<string, string>> }
 }
 
-/** The kinds of children; an object of a user could have the name of one. */
+/** Resources of the children, to notice a user's object that has the name of one. */
 const CHILD_RESOURCES = [
   ['v1', 'serviceaccounts'],
   ['rbac.authorization.k8s.io/v1', 'roles'],
@@ -28,8 +28,8 @@ const CHILD_RESOURCES = [
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name'
 
 /**
- * What the sync hook wants to see: whatever has the name of a child, the autoscalers of the namespace, one of which may scale a child,
- * the Deployment that is the target, and the EndpointSlices of the sidecars. Metacontroller keeps the answer for as long as the parent's generation stays, so it depends on name, namespace and spec only. Pure.
+ * The objects that the sync hook needs: those with the name of a child, autoscalers, the target, and the sidecars' EndpointSlices. Pure.
+ * Metacontroller caches the answer for a generation of the parent, so it depends on name, namespace and spec only.
  */
 export function relatedRules({ parent: { metadata, spec } }: CustomizeRequest): RelatedRule[] {
   const { name, namespace } = metadata
@@ -58,7 +58,7 @@ export function relatedRules({ parent: { metadata, spec } }: CustomizeRequest): 
 }
 
 /**
- * Sidecars that are ready behind a Service, counted as the balancer itself counts them.
+ * The number of ready sidecars behind a Service, counted as the balancer counts them.
  *
  * @returns `undefined` where Metacontroller was not asked for EndpointSlices
  */
@@ -69,17 +69,17 @@ export function countMembers(related: ObservedObjects, service: string): number 
   try {
     return membersOfSlices(ours as never, SIDECAR_PORT_NAME).members.length
   } catch {
-    // No EndpointSlice that an API server would have taken.
+    // An API server would have refused such an EndpointSlice.
     return undefined
   }
 }
 
 /**
- * Why nobody is ready behind a balancer, as far as its target tells; `undefined` where it tells nothing.
+ * Why no sidecar is ready behind a balancer, as far as its target shows; `undefined` where it shows no reason.
  *
  * @param target name of a Deployment
  */
-export function describeTarget(related: ObservedObjects, namespace: string, target: string): Lack | undefined {
+export function describeTarget(related: ObservedObjects, namespace: string, target: string): TargetProblem | undefined {
   const deployments = related['Deployment.apps/v1']
   if (deployments === undefined) return undefined
   const found = Object.values(deployments).find(
@@ -87,21 +87,21 @@ export function describeTarget(related: ObservedObjects, namespace: string, targ
   )
   if (found === undefined)
     return { reason: 'NoTarget', message: `There is no Deployment ${target} in namespace ${namespace}.` }
-  const lacks = (message: string): Lack => ({ reason: 'NoMembers', message })
+  const noMembers = (message: string): TargetProblem => ({ reason: 'NoMembers', message })
   if (found.metadata.labels?.[ENABLE_LABEL] !== 'true')
-    return lacks(`Deployment ${target} has no sidecars: label it with ${ENABLE_LABEL}=true.`)
+    return noMembers(`Deployment ${target} has no sidecars: label it with ${ENABLE_LABEL}=true.`)
   const { status } = found as { status?: unknown }
   const failure = failureOf(list(record(status)['conditions']).map(record))
-  return failure && lacks(`No pod of Deployment ${target} is ready. ${failure.reason}: ${failure.message}`)
+  return failure && noMembers(`No pod of Deployment ${target} is ready. ${failure.reason}: ${failure.message}`)
 }
 
-/** What a balancer has not, and why. */
-export interface Lack {
+/** Why a balancer has no members. */
+export interface TargetProblem {
   readonly reason: 'NoTarget' | 'NoMembers'
   readonly message: string
 }
 
-/** An object with the name of a child that is not this balancer's: applying the child would take it over. */
+/** Finds a foreign object that has the name of a child: applying the child would take it over. */
 export function findTaken(
   desired: readonly { readonly apiVersion?: string; readonly kind?: string }[],
   related: ObservedObjects,

@@ -3,12 +3,12 @@ import type { ObservedObject, ObservedObjects } from '../../requests/schemas.ts'
 import { record } from '../../requests/untyped.ts'
 import type { ChildMetadata } from '../children/child-names.ts'
 
-/** What a Metacontroller that does not use server-side apply writes on everything it applies. */
+/** Annotation of a Metacontroller that does not use server-side apply. */
 const LAST_APPLIED = 'metacontroller.k8s.io/last-applied-configuration'
 
 /**
- * Who else changes what is made for a balancer, as a sentence: an autoscaler that is not ours, or a second Metacontroller. Both can be
- * told from any one look, so the answer does not flap while they undo each other.
+ * Describes others that change the balancer's objects: a foreign autoscaler, or a second Metacontroller. Both are visible in each
+ * observation, so the answer does not flap while they undo each other.
  *
  * @param owner uid of the WebSocketBalancer
  */
@@ -31,7 +31,7 @@ export function describeRivals(
   return said.length > 0 ? said.join(' ') : undefined
 }
 
-/** That a second Metacontroller serves ws-operator's controllers, as one of the objects shows it; at most one sentence. */
+/** Reports a second Metacontroller that runs ws-operator's controllers; at most one sentence. */
 export function describeMetacontrollers(objects: readonly ObservedObject[], owner: string): string[] {
   for (const object of objects) {
     const { kind, metadata } = object

@@ -3,7 +3,7 @@ import { NATIVE_SINCE } from '../../annotations/annotations.ts'
 import type { Balancer, ObservedObject } from '../../requests/schemas.ts'
 import { type Condition, conditionsOf, type Finding } from './conditions.ts'
 import type { ObservedPods } from './observed.ts'
-import type { Lack } from './related.ts'
+import type { TargetProblem } from './related.ts'
 
 /** Reasons of the condition Ready, and what each means. */
 export const READY_REASONS = {
@@ -13,35 +13,35 @@ export const READY_REASONS = {
   NoTarget: 'No Deployment has the name in spec.target, so the balancer has no pod for clients.',
   NoMembers: 'No sidecar is ready behind the balancer, so it has no pod for clients.',
   NoAddress: 'The Service requests a load balancer, and none serves it yet.',
-  ScaledToZero: 'No balancer pod is wanted.',
-  NameTaken: 'An object that ws-operator did not make has the name of one that it would make. It is left as it is.',
-  Refused: 'The spec cannot be used; the message says why. What was there stays as it is.',
+  ScaledToZero: 'The balancer is scaled to 0 pods.',
+  NameTaken: 'An object that ws-operator did not make has the name of one that it would make. It is not changed.',
+  Refused: 'The spec cannot be used; the message says why. Present objects are not changed.',
 } as const
 
 type ReadyReason = keyof typeof READY_REASONS
 
-/** What keeps the balancer from being what its spec says. */
+/** Why the spec cannot be applied. */
 export interface Obstacle {
   readonly reason: ReadyReason & ('Refused' | 'NameTaken')
   readonly message: string
 }
 
-/** What there is of a balancer. */
+/** The observed state of a balancer. */
 export interface Observed {
   readonly obstacle?: Obstacle
   /** Absent where there is no Deployment yet. */
   readonly pods: ObservedPods | undefined
-  /** Ready sidecars; absent where nobody counted them. */
+  /** Ready sidecars; absent where they were not counted. */
   readonly members?: number | undefined
   /** Name of the Service that has them. */
   readonly backend?: string
   readonly address?: string | undefined
-  /** Why there are no members, where the target tells. */
-  readonly lack?: Lack | undefined
-  /** Who else changes what is made for it. */
+  /** Why there are no members, where the target shows it. */
+  readonly targetProblem?: TargetProblem | undefined
+  /** Others that change the balancer's objects, as a sentence. */
   readonly rivals?: string | undefined
-  /** Whatever the hook was shown. */
-  readonly shown: readonly ObservedObject[]
+  /** All objects in the request. */
+  readonly observedObjects: readonly ObservedObject[]
 }
 
 /** Status of a WebSocketBalancer; Metacontroller adds `observedGeneration`. */
@@ -54,9 +54,9 @@ export interface BalancerStatus {
   readonly conditions: readonly Condition[]
 }
 
-/** Tells how a balancer does. Nothing in it depends on the moment, so it is written only when something has changed. */
+/** The status of a balancer. It depends on the request only, so it is written only after a change. */
 export function statusOf(parent: Balancer, observed: Observed): BalancerStatus {
-  const { pods, members, address, shown } = observed
+  const { pods, members, address, observedObjects } = observed
   const findings = [ready(observed), progressing(observed), degraded(observed)]
   return {
     pods: `${pods?.ready ?? 0}/${pods?.wanted ?? 0}`,
@@ -64,50 +64,51 @@ export function statusOf(parent: Balancer, observed: Observed): BalancerStatus {
     readyReplicas: pods?.ready ?? 0,
     ...(members !== undefined && { members }),
     ...(address !== undefined && { address }),
-    conditions: conditionsOf(parent, shown, findings),
+    conditions: conditionsOf(parent, observedObjects, findings),
   }
 }
 
 /** Whether clients are served. */
-function ready({ obstacle, pods, members, lack, backend, address }: Observed): Finding {
+function ready({ obstacle, pods, members, targetProblem, backend, address }: Observed): Finding {
   const no = (reason: ReadyReason, message: string): Finding => ({ type: 'Ready', status: 'False', reason, message })
   if (obstacle) return no(obstacle.reason, obstacle.message)
   if (!pods) return no('Creating', READY_REASONS.Creating)
-  if (pods.wanted === 0) return no('ScaledToZero', 'No balancer pod is wanted, so nobody can connect.')
+  if (pods.wanted === 0) return no('ScaledToZero', 'The balancer is scaled to 0 pods, so clients cannot connect.')
   if (members === 0) {
-    if (lack) return no(lack.reason, lack.message)
+    if (targetProblem) return no(targetProblem.reason, targetProblem.message)
     return no(
       'NoMembers',
-      `No sidecar is ready behind Service ${backend}. Is the Deployment labelled, has it pods, and does its app accept connections? Before Kubernetes ${NATIVE_SINCE} it also needs ${DOMAIN}/sidecar-mode: classic.`,
+      `No sidecar is ready behind Service ${backend}. Check that the Deployment is labelled and has pods, and that its app accepts connections. Before Kubernetes ${NATIVE_SINCE} it also needs ${DOMAIN}/sidecar-mode: classic.`,
     )
   }
   const message = `${pods.ready} of ${pods.wanted} balancer pods are ready.`
   if (pods.ready === 0) {
     return no('PodsNotReady', pods.failure ? `${message} ${pods.failure.reason}: ${pods.failure.message}` : message)
   }
-  if (address === undefined) return no('NoAddress', 'The Service has no address yet: no load balancer has taken it.')
+  if (address === undefined)
+    return no('NoAddress', 'The Service has no address yet: no load balancer has given it one.')
   const reason: ReadyReason = 'Available'
   return { type: 'Ready', status: 'True', reason, message }
 }
 
 /** Whether pods are being made or replaced. */
 function progressing({ obstacle, pods }: Observed): Finding {
-  const say = (status: Finding['status'], reason: string, message: string): Finding => ({
+  const finding = (status: Finding['status'], reason: string, message: string): Finding => ({
     type: 'Progressing',
     status,
     reason,
     message,
   })
-  if (obstacle) return say('False', obstacle.reason, 'Nothing is changed until that is mended.')
-  if (!pods) return say('True', 'Creating', 'The balancer is being created.')
-  if (pods.failure) return say('False', pods.failure.reason, pods.failure.message)
+  if (obstacle) return finding('False', obstacle.reason, 'Nothing is changed until that is fixed.')
+  if (!pods) return finding('True', 'Creating', 'The balancer is being created.')
+  if (pods.failure) return finding('False', pods.failure.reason, pods.failure.message)
   const message = `${pods.updated} of ${pods.wanted} balancer pods are of the newest revision.`
-  return pods.rolledOut ? say('False', 'Complete', message) : say('True', 'RollingOut', message)
+  return pods.rolledOut ? finding('False', 'Complete', message) : finding('True', 'RollingOut', message)
 }
 
-/** Whether somebody has to do something. */
-function degraded({ obstacle, pods, lack, rivals }: Observed): Finding {
-  const missing = lack?.reason === 'NoTarget' ? lack : undefined
+/** Whether a person must act. */
+function degraded({ obstacle, pods, targetProblem, rivals }: Observed): Finding {
+  const missing = targetProblem?.reason === 'NoTarget' ? targetProblem : undefined
   const contested = rivals === undefined ? undefined : { reason: 'Contested', message: rivals }
   const problem = obstacle ?? pods?.failure ?? missing ?? contested
   return problem

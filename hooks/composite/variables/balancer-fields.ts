@@ -20,7 +20,7 @@ export const TIMEOUTS = {
   rehomeLingerMs: 'REHOME_LINGER_MS',
 } as const satisfies Record<string, BalancerVariable>
 
-/** When a silent side is asked, and when it counts as gone. */
+/** When an idle side gets a ping, and when it counts as gone. */
 export const KEEP_ALIVE = {
   clientPingSeconds: 'CLIENT_PING_SECONDS',
   clientIdleSeconds: 'CLIENT_IDLE_SECONDS',
@@ -55,7 +55,7 @@ export const BALANCER_FIELDS = {
 /** Path of a field that sets a variable of the balancer. */
 export type BalancerField = keyof typeof BALANCER_FIELDS
 
-/** Fields that decide on a variable whose value they are not. */
+/** Fields from which variables are derived. */
 export const DECIDING_FIELDS = {
   target: ['TARGET'],
   'backend.service': ['SERVICE', 'TARGET'],
@@ -77,7 +77,7 @@ export const OTHER_BALANCER_VARIABLES = {
 
 type Reached = (typeof BALANCER_FIELDS)[BalancerField] | (typeof DECIDING_FIELDS)[keyof typeof DECIDING_FIELDS][number]
 
-/** The variables that a spec sets, as the kubelet must be given them; an absent field is left to the balancer's default. */
+/** The variables that a spec sets, escaped for the kubelet; an absent field keeps the balancer's default. */
 export function fieldVariables(spec: object): Partial<Record<BalancerVariable, string | number>> {
   const values: Partial<Record<BalancerVariable, string | number>> = {}
   for (const [path, variable] of Object.entries(BALANCER_FIELDS)) {
@@ -87,7 +87,7 @@ export function fieldVariables(spec: object): Partial<Record<BalancerVariable, s
   return values
 }
 
-/** Sets the field of a spec at a path, with the objects that lead there. */
+/** Sets the field of a spec at a path, and creates the objects on the way. */
 export function setField(spec: Record<string, unknown>, path: string, value: unknown): void {
   const names = path.split('.')
   const last = names.pop() as string

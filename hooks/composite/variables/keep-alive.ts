@@ -8,13 +8,13 @@ const SIDES = ['client', 'upstream'] as const
 const fallback = (field: keyof typeof KEEP_ALIVE): number =>
   variableSchema(balancerSchema, KEEP_ALIVE[field]).default as number
 
-/** What a balancer does about silent sides where its spec says nothing. */
+/** Keep-alive of a balancer whose spec sets none. */
 export const KEEP_ALIVE_DEFAULTS = {
   client: { pingSeconds: fallback('clientPingSeconds'), idleSeconds: fallback('clientIdleSeconds') },
   upstream: { pingSeconds: fallback('upstreamPingSeconds'), idleSeconds: fallback('upstreamIdleSeconds') },
 } as const
 
-/** What is wrong with `spec.keepAlive`, a line for each side: a balancer would not start with it. */
+/** Problems of `spec.keepAlive`, a line for each side: a balancer refuses to start with them. */
 export function keepAliveProblems(given: { readonly [F in keyof typeof KEEP_ALIVE]?: number } = {}): string[] {
   return SIDES.flatMap(side => {
     const { [`${side}PingSeconds` as const]: ping = KEEP_ALIVE_DEFAULTS[side].pingSeconds } = given

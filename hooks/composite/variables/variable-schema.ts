@@ -21,7 +21,7 @@ export function variableSchema(schema: TObject, variable: string): VariableSchem
   return found
 }
 
-/** Text of a field that sets a variable. The default is only told: one in the CRD would be written into every object. */
+/** Description of a field that sets a variable. The default is in the text only: the API server would write a default of the CRD into every object. */
 export function fieldDescription(variable: BalancerVariable): string {
   const { description, default: fallback } = variableSchema(balancerSchema, variable)
   return `${description.replace(/\.$/, '')}; ${fallback} if absent.`

@@ -149,7 +149,7 @@ const removeByHand = (request: DecoratorRequest): DecoratorRequest => {
 
 for (const [change, annotations, message] of [
   ['its mode', { 'ws.operator/sidecar-mode': 'classic' }, /cannot move to spec\.template\.spec\.containers: /],
-  ['its port', { 'ws.operator/sidecar-port': '4000' }, /cannot go to port 4000: port 3000 /],
+  ['its port', { 'ws.operator/sidecar-port': '4000' }, /cannot move to port 4000: port 3000 /],
 ] as const) {
   t.test(
     `a sidecar that somebody else owns too: what changes ${change} is not applied, and the message says why`,

@@ -25,15 +25,11 @@ t.test('a pod without resources of its own, or with enough, is right', async t =
 
 t.test('what is too small is named, with what makes it fit', async t => {
   for (const [resources, containers, says] of [
-    [{ requests: { memory: '63Mi' } }, [], /requests of memory \(63Mi\) .*sidecar-memory-request to less/],
-    [{ requests: { memory: '319Mi' } }, [app({ limits: { memory: '256Mi' } })], /requests of memory \(319Mi\)/],
-    [
-      { requests: { cpu: '100m' } },
-      [app({ requests: { cpu: '0.1' } })],
-      /requests of cpu \(100m\) .*sidecar-cpu-request/,
-    ],
-    [{ limits: { memory: '191Mi' } }, [], /limits of memory \(191Mi\) .* \(192Mi\).*sidecar-memory-limit/],
-    [{ limits: { cpu: '5m' } }, [], /requests of cpu \(5m\)/],
+    [{ requests: { memory: '63Mi' } }, [], /memory request \(63Mi\) .*lower ws\.operator\/sidecar-memory-request/],
+    [{ requests: { memory: '319Mi' } }, [app({ limits: { memory: '256Mi' } })], /memory request \(319Mi\)/],
+    [{ requests: { cpu: '100m' } }, [app({ requests: { cpu: '0.1' } })], /cpu request \(100m\) .*sidecar-cpu-request/],
+    [{ limits: { memory: '191Mi' } }, [], /memory limit \(191Mi\) .* \(192Mi\).*sidecar-memory-limit/],
+    [{ limits: { cpu: '5m' } }, [], /cpu request \(5m\)/],
   ] as const) {
     t.match(problem(resources, ...containers), says, JSON.stringify(resources))
   }

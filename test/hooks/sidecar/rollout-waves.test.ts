@@ -45,5 +45,5 @@ t.test('what cannot be read is named', async t => {
   ]) {
     t.throws(() => parseWaves(bad), { message: /must be the name of a namespace/ }, bad)
   }
-  t.throws(() => parseWaves('a=1,a=2'), { message: 'a is there twice' })
+  t.throws(() => parseWaves('a=1,a=2'), { message: 'a is listed twice' })
 })

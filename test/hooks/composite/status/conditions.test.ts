@@ -13,7 +13,7 @@ const parent = (more: object = {}, status?: object): Balancer => ({
   metadata: { ...metadata, ...more },
   status,
 })
-const shown = (...times: string[]): ObservedObject[] =>
+const observedObjects = (...times: string[]): ObservedObject[] =>
   times.map(time => ({
     apiVersion: 'v1',
     kind: 'Service',
@@ -23,10 +23,13 @@ const ready = (status: Finding['status']): Finding => ({ type: 'Ready', status, 
 const time = (object: Balancer, objects: ObservedObject[], finding: Finding) =>
   conditionsOf(object, objects, [finding])[0]?.lastTransitionTime
 
-t.test('a flip has the time of the newest change that was shown', async t => {
+t.test('a flip has the time of the newest change that was observed', async t => {
   t.equal(time(parent(), [], ready('True')), '2026-01-01T00:00:00Z')
-  t.equal(time(parent(), shown('2026-01-03T00:00:00Z', '2026-01-02T00:00:00Z'), ready('True')), '2026-01-03T00:00:00Z')
-  const deleted = shown('2026-01-02T00:00:00Z')
+  t.equal(
+    time(parent(), observedObjects('2026-01-03T00:00:00Z', '2026-01-02T00:00:00Z'), ready('True')),
+    '2026-01-03T00:00:00Z',
+  )
+  const deleted = observedObjects('2026-01-02T00:00:00Z')
   deleted[0]!.metadata.deletionTimestamp = '2026-01-04T00:00:00Z'
   t.equal(time(parent(), deleted, ready('True')), '2026-01-04T00:00:00Z')
 })
@@ -41,7 +44,7 @@ t.test('what was written of the status itself is no change', async t => {
 
 t.test('as long as the status stays, its time does', async t => {
   const before = { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: '2026-01-02T00:00:00Z' }] }
-  const later = shown('2026-01-09T00:00:00Z')
+  const later = observedObjects('2026-01-09T00:00:00Z')
   t.equal(time(parent({}, before), later, ready('True')), '2026-01-02T00:00:00Z')
   t.equal(time(parent({}, before), later, ready('False')), '2026-01-09T00:00:00Z')
 })
@@ -61,8 +64,10 @@ t.test('told once more, nothing changes', async () => {
   const statuses = fc.constantFrom('True' as const, 'False' as const)
   const property = fc.property(fc.array(times), statuses, statuses, times, (seen, before, now, since) => {
     const status = { conditions: [{ ...ready(before), lastTransitionTime: since }] }
-    const first = conditionsOf(parent({}, status), shown(...seen), [ready(now)])
-    const second = conditionsOf(parent({}, { conditions: first }), shown(...seen, '2030-01-01T00:00:00Z'), [ready(now)])
+    const first = conditionsOf(parent({}, status), observedObjects(...seen), [ready(now)])
+    const second = conditionsOf(parent({}, { conditions: first }), observedObjects(...seen, '2030-01-01T00:00:00Z'), [
+      ready(now),
+    ])
     assert.deepEqual(second, first)
   })
   fc.assert(property, { seed: SEED, numRuns: 100 })
