@@ -3,45 +3,11 @@ import fc from 'fast-check'
 import t from 'tap'
 import { syncBalancer } from '../../../hooks/composite/composite.ts'
 import type { BalancerSpec } from '../../../hooks/composite/spec/balancer-spec.ts'
-import type { CompositeRequest, ObservedObject } from '../../../hooks/requests/schemas.ts'
+import type { CompositeRequest } from '../../../hooks/requests/schemas.ts'
 import { applyChildren, scaleBy } from '../apply-model.ts'
 import { config, recorded } from '../helper.ts'
 
 const request = () => recorded<CompositeRequest>('composite-sync-with-children')
-type Child = {
-  kind: string
-  metadata: { name: string; namespace: string }
-  spec?: { selector?: object }
-  roleRef?: object
-}
-const childrenOf = (call: CompositeRequest) => syncBalancer(call, config).response.children as unknown as Child[]
-
-t.test('six children, all with names of their own', async t => {
-  const children = childrenOf(request())
-  t.strictSame(
-    children.map(({ kind }) => kind),
-    ['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'Service', 'PodDisruptionBudget'],
-  )
-  for (const { kind, metadata } of children) {
-    t.match(metadata, { name: 'chat-balancer', namespace: 'default', labels: { 'ws.operator/target': 'chat' } }, kind)
-  }
-})
-
-t.test('what cannot be changed later depends on the name only', async t => {
-  const changed = request()
-  changed.parent.spec = {
-    target: 'other',
-    backend: { service: 'members' },
-    replicas: 7,
-    service: { port: 8080, type: 'LoadBalancer' },
-    logLevel: 'debug',
-  }
-  const fixed = (call: CompositeRequest) =>
-    childrenOf(call).flatMap(({ kind, spec, roleRef }) =>
-      kind === 'Deployment' || kind === 'RoleBinding' ? [spec?.selector ?? roleRef] : [],
-    )
-  t.strictSame(fixed(changed), fixed(request()))
-})
 
 t.test('the same request gets the same answer, whatever status it carries', async t => {
   const first = syncBalancer(request(), config).response
@@ -112,46 +78,6 @@ t.test('whatever happens, two syncs settle it, and the number of pods is whose i
     }
   })
   t.doesNotThrow(() => fc.assert(property, { seed: 20_261_125, numRuns: 200 }))
-})
-
-t.test('an object with the name of a child is not touched, whatever its kind', async t => {
-  for (const { kind, apiVersion } of childrenOf(request()) as unknown as ObservedObject[]) {
-    const call = recorded<CompositeRequest>('composite-sync-first')
-    const metadata = { name: 'chat-balancer', namespace: 'default', uid: 'of a user' }
-    call.related = { [`${kind}.${apiVersion}`]: { 'default/chat-balancer': { apiVersion, kind, metadata } } }
-    const { outcome, response } = syncBalancer(call, config)
-    t.equal(outcome, 'refused')
-    t.match(response.status.conditions[0], { status: 'False', reason: 'NameTaken', message: `${kind} chat-balancer` })
-    t.strictSame(response.children, [])
-  }
-})
-
-t.test('of autoscalers only one that is in the way is one', async t => {
-  const call = request()
-  const apiVersion = 'autoscaling/v2'
-  const kind = 'HorizontalPodAutoscaler'
-  const metadata = { name: 'chat-balancer', namespace: 'default', uid: 'of a user' }
-  call.related = { [`${kind}.${apiVersion}`]: { 'default/chat-balancer': { apiVersion, kind, metadata } } }
-  t.not(syncBalancer(call, config).outcome, 'refused')
-  call.parent.spec = { target: 'chat', autoscaling: { minReplicas: 1, maxReplicas: 2 } }
-  t.equal(syncBalancer(call, config).outcome, 'refused')
-})
-
-t.test('EndpointSlices of the wrong shape are not counted', async t => {
-  for (const endpoints of [3, [null], [{ addresses: 7 }]]) {
-    const call = request()
-    const labels = { 'kubernetes.io/service-name': 'chat-ws-proxy-headless' }
-    const slice = {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: 'x', namespace: 'default', uid: '1', labels },
-      addressType: 'IPv4',
-      ports: [{ name: 'ws-proxy', port: 3000 }],
-      endpoints,
-    }
-    call.related = { 'EndpointSlice.discovery.k8s.io/v1': { 'default/x': slice } }
-    t.equal(syncBalancer(call, config).response.status.members, undefined)
-  }
 })
 
 t.test('a status of the wrong shape is no status', async t => {

@@ -1,9 +1,6 @@
-import { join } from 'node:path'
 import t from 'tap'
-import { loadHooksConfig } from '../../../hooks/config.ts'
 import { finalizeDeployment, syncDeployment } from '../../../hooks/decorator/decorator.ts'
 import { tokenSecret } from '../../../hooks/decorator/pod-token.ts'
-import { readMasterKeys } from '../../../hooks/master-keys.ts'
 import type { DecoratorRequest } from '../../../hooks/requests/schemas.ts'
 import { config, recorded } from '../helper.ts'
 
@@ -35,33 +32,6 @@ t.test('a token depends on the key and on the object, and on nothing else', asyn
 
 t.test('of several keys each makes a token, in their order', async t => {
   t.strictSame(tokens([OTHER, KEY]), [...tokens([OTHER]), ...tokens([KEY])])
-})
-
-t.test('the file of keys is read at start, and a bad one is named without what is in it', async t => {
-  const dir = t.testdir({
-    good: `${KEY}\n\n  ${OTHER}  \n`,
-    empty: '\n',
-    short: 'short',
-    token: 'a,token\n',
-    many: `${KEY}\n`.repeat(5),
-  })
-  t.strictSame(readMasterKeys(''), [], 'none asked for')
-  t.strictSame(readMasterKeys(join(dir, 'good')), [KEY, OTHER])
-  for (const [name, says] of [
-    ['empty', /WS_OPERATOR_MASTER_KEY_FILE: must hold 1 to 4 keys, one a line; it holds 0/],
-    ['many', /it holds 5/],
-    ['short', /must hold keys of 32 characters or more, such as openssl/],
-    ['absent', /must be a file that can be read: ENOENT/],
-  ] as const) {
-    const load = () => loadHooksConfig({ WS_OPERATOR_MASTER_KEY_FILE: join(dir, name) })
-    t.throws(load, { message: says }, name)
-  }
-  t.throws(() => loadHooksConfig({ WS_OPERATOR_MASTER_KEY_FILE: join(dir, 'good') }), {
-    message: /WS_OPERATOR_MASTER_KEY_FILE needs WS_OPERATOR_TOKEN_FILE: .* Add the component webhook-auth/,
-  })
-  const both = { WS_OPERATOR_MASTER_KEY_FILE: join(dir, 'good'), WS_OPERATOR_TOKEN_FILE: join(dir, 'token') }
-  t.match(loadHooksConfig(both), { MASTER_KEY_FILE: [KEY, OTHER], TOKEN_FILE: ['a,token'] })
-  t.throws(() => readMasterKeys(join(dir, 'short')), { message: /^((?!short)[\s\S])*$/ })
 })
 
 t.test('with a key the Deployment gets a Secret, and its sidecar reads it', async t => {

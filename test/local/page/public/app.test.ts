@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t from 'tap'
-import { createConsole } from '../../local/console.ts'
-import { Demo } from '../../local/demo.ts'
-import { buildPageServer } from '../../local/page/page-server.ts'
-import { pickUsers } from '../../local/scenario/users.ts'
-import { waitFor } from '../helpers/wait.ts'
+import { createConsole } from '../../../../local/console.ts'
+import { Demo } from '../../../../local/demo.ts'
+import { buildPageServer } from '../../../../local/page/page-server.ts'
+import { pickUsers } from '../../../../local/scenario/users.ts'
+import { waitFor } from '../../../helpers/wait.ts'
 
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const executablePath = process.env['CHROMIUM'] ?? CANDIDATES.find(path => existsSync(path))

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readStage } from '../../scripts/image/dockerfile.ts'
-import { EXAMPLE_IMAGE, IMAGE } from '../../scripts/image.ts'
+import { readStage } from '../../../scripts/image/dockerfile.ts'
+import { EXAMPLE_IMAGE, IMAGE } from '../../../scripts/image.ts'
 
-const root = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../../..')
 const ours = readFileSync(join(root, 'Dockerfile'), 'utf8')
 
 t.test('the image of ws-operator: three programs, nobody’s user, the sidecar by default', async t => {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { dataEntry, diskEntry, type TarEntry, tar } from '../../scripts/image/tar.ts'
+import { dataEntry, diskEntry, type TarEntry, tar } from '../../../scripts/image/tar.ts'
 
 /** Longer than the 100 bytes that a ustar header has for a name alone. */
 const LONG = `a/${'b'.repeat(80)}/${'c'.repeat(80)}`

@@ -1,0 +1,45 @@
+import t from 'tap'
+import { plan } from '../plans.ts'
+
+const advice = (annotations: Record<string, string>, pod: object = {}) => plan(annotations, pod).advice.join(' ')
+const app = (lifecycle?: object) => ({ containers: [{ name: 'app', ports: [{ containerPort: 3001 }], lifecycle }] })
+
+t.test('advises a longer grace period exactly where draining and ending do not fit in', async t => {
+  const text = (drain: string, grace?: number) =>
+    advice({ 'ws.operator/drain-seconds': drain }, { terminationGracePeriodSeconds: grace })
+  t.notMatch(text('25'), 'terminationGracePeriodSeconds')
+  t.match(text('26'), 'Set terminationGracePeriodSeconds to 31 or more (it is 30)')
+  t.notMatch(text('300', 305), 'terminationGracePeriodSeconds')
+  t.match(text('300', 304), 'Set terminationGracePeriodSeconds to 305 or more (it is 304)')
+  t.match(
+    advice({}, { terminationGracePeriodSeconds: 10 }),
+    '(it is 10), or ws.operator/drain-seconds to less (it is 20)',
+  )
+})
+
+t.test('advises a pause before the app ends exactly where there is none', async t => {
+  t.match(advice({}, app()), 'Add lifecycle.preStop.sleep of 5 s to container app: ')
+  t.match(advice({}, app({ postStart: {} })), 'preStop')
+  t.equal(advice({}, app({ preStop: { sleep: { seconds: 5 } } })), '')
+  t.equal(advice({}, app({ preStop: { exec: { command: ['sleep', '5'] } } })), '')
+})
+
+t.test('says which port it assumes where the pod names none', async t => {
+  const silent = { containers: [{ name: 'app', lifecycle: { preStop: {} } }] }
+  t.match(
+    advice({}, silent),
+    'No container declares a TCP port, and no probe names one. ws-operator assumes that the app listens on 3001, and that 3000 and 9090 are free for the sidecar.',
+  )
+  t.equal(advice({ 'ws.operator/app-port': '8080' }, silent), '')
+})
+
+const WARNING = "lets any client speak in another's name"
+
+t.test('a delivery that lets any client speak in another’s name is reported', async t => {
+  for (const deliver of ['app', 'client']) {
+    t.match(advice({ 'ws.operator/deliver': deliver }), `ws.operator/deliver: ${deliver} ${WARNING}`)
+    t.notMatch(advice({ 'ws.operator/deliver': deliver, 'ws.operator/route': 'outbound' }), WARNING)
+  }
+  t.notMatch(advice({}), WARNING)
+  t.notMatch(advice({ 'ws.operator/deliver': 'sender' }), WARNING)
+})
