@@ -24,7 +24,7 @@ const HOOKS_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 10_000
 
 export interface DemoListener {
-  /** Something about pods or users is different. */
+  /** Pods or users have changed. */
   readonly changed: () => void
   readonly podChanged: (pod: Pod) => void
   readonly traffic: (event: TrafficEvent) => void
@@ -110,7 +110,7 @@ export class Demo {
     await until(look, 'the balancer and all sidecars know the members', timeoutMs)
   }
 
-  /** Ends everything: nobody is a member any more, then the pods, the balancer and the hooks end; bounded by grace periods. */
+  /** Ends all pods and the balancer, then the hooks; bounded by grace periods. */
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.all([this.#chat?.stop(), this.#balancer?.stop()])
@@ -224,7 +224,7 @@ export class Demo {
     this.#changed()
   }
 
-  /** The stand-in for DNS and EndpointSlices: replaced as a whole, so that nobody reads half a list. */
+  /** The stand-in for DNS and EndpointSlices: replaced as a whole, so that no program reads half a list. */
   #writeMembers(): void {
     const text = JSON.stringify(this.members)
     if (text === this.#written) return
@@ -234,7 +234,7 @@ export class Demo {
   }
 }
 
-/** The example as it is applied in the guide, labelled; its annotations make logs and answers tell who is where, and one balancer enough. */
+/** The example of the guide, labelled. Its annotations make logs and answers show where each user is, and limit it to one balancer. */
 function exampleDeployment(): Deployment {
   const deployment = parse(readFileSync(join(root, EXAMPLE), 'utf8')) as Deployment
   const { metadata = {}, spec } = deployment

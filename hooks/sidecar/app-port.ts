@@ -10,11 +10,11 @@ export interface Candidate {
   /** How a message names it: `8971 (https)`. */
   readonly label: string
   readonly score: number
-  /** What speaks for it, the strongest first; each goes on after "because". */
+  /** Reasons for it, the strongest first; each continues "because …". */
   readonly reasons: readonly string[]
-  /** Why it cannot be the one; goes on after "it is". */
+  /** Why it cannot be the app's; continues "it is …". */
   readonly excluded: string | undefined
-  /** Whether users come to it through another container of the pod, where they have to log in. */
+  /** Whether users reach it through another container of the pod that requires a login. */
   readonly guarded: boolean
 }
 
@@ -22,14 +22,14 @@ export type AppPort =
   | {
       readonly ok: true
       readonly port: number
-      /** Whether nothing in the pod says where the app listens. */
+      /** Whether the port is a guess: nothing in the pod names one. */
       readonly guessed: boolean
-      /** Which port was taken and why, where there was a choice; a whole sentence. */
+      /** Which port was chosen and why, if there was a choice; a whole sentence. */
       readonly choice?: string
     }
   | { readonly ok: false; readonly reason: 'ambiguous-port'; readonly message: string }
 
-/** A declared port is likelier than one that only a probe names: that may be for management alone. */
+/** A declared port is likelier than one that only a probe names, which may be for management alone. */
 const DECLARED = 10
 const PROBED: Readonly<Record<ProbeKind, { declared: number; alone: number }>> = {
   http: { declared: 30, alone: 10 },
@@ -37,18 +37,18 @@ const PROBED: Readonly<Record<ProbeKind, { declared: number; alone: number }>> =
   https: { declared: 0, alone: 0 },
   grpc: { declared: 0, alone: 0 },
 }
-/** What `PORT` says counts about as much as a probe by TCP: many programs listen there, some only know of it. */
+/** `PORT` counts about as much as a TCP probe: most programs listen there, others only know the variable. */
 const OWN_PORT = 20
-/** The strongest reason: all other containers are out where one lets in only who is logged in. */
+/** The strongest reason: a container that requires a login excludes all others. */
 const BEFORE_THE_APP = 200
-/** What the name of a container says counts half: all its ports share it. */
+/** The name of a container counts half, because all its ports share it. */
 const CONTAINER_SHARE = 0.5
 
 /**
  * Finds the port on which the app takes WebSockets, from names of ports and containers and from probes. The order in which ports are
  * declared means nothing. Pure.
  *
- * @param current the port that a sidecar of ours in that pod has been told: it stays where nothing speaks against it
+ * @param current the app's port in the environment of the present sidecar: it wins a tie
  */
 export function findAppPort(pod: PodSpec, current?: number): AppPort {
   const candidates = candidatesOf(pod)
@@ -93,10 +93,10 @@ export function candidatesOf(pod: PodSpec): Candidate[] {
   return [...found.values()].sort((a, b) => a.port - b.port)
 }
 
-/** What is written of a port of a container. */
+/** What the pod says about a port of a container. */
 interface Facts {
   readonly container: Container
-  /** The container of the pod that lets in only who is logged in. */
+  /** The container of the pod that requires a login. */
   readonly gatekeeper: Container | undefined
   readonly declared: { readonly name?: string } | undefined
   readonly probes: readonly ProbePort[]
@@ -118,7 +118,7 @@ function judge(port: number, { container, gatekeeper, declared, probes, own }: F
   const evidence: [number, string][] = [
     [said.score, said.reason ?? `it is named ${declared?.name}`],
     [container === gatekeeper ? BEFORE_THE_APP : 0, `container ${container.name} stands before the others`],
-    // What is wrong with the name of a container, such as "metrics", need not be true of each of its ports.
+    // A bad container name, such as "metrics", need not hold for each of its ports.
     [Math.max(0, ofContainer.score * CONTAINER_SHARE), `it is a port of container ${container.name}`],
     [probe ? weight(probe) : 0, `the ${probe?.probe} asks it`],
     [own ? OWN_PORT : 0, `variable PORT of container ${container.name} names it`],
@@ -142,7 +142,7 @@ function judge(port: number, { container, gatekeeper, declared, probes, own }: F
 /** Score of a port for which more speaks than a word such as "api": a probe, or a name for HTTP. */
 const PLAIN = DECLARED + 20
 
-/** Nothing is said where a pod has one port, or where the names of all others rule them out and this one is plain. */
+/** The choice is not reported if the pod has one port, or if the names of all others exclude them and this one is plain. */
 const hadChoice = (usable: readonly Candidate[], all: readonly Candidate[], chosen: Candidate): boolean =>
   usable.length > 1 || (all.length > 1 && (chosen.score < PLAIN || all.some(({ guarded }) => guarded)))
 
@@ -153,7 +153,7 @@ const labels = (candidates: readonly Candidate[]): string => {
 
 function explain({ port, label, reasons }: Candidate, all: readonly Candidate[]): string {
   const others = all.filter(one => one.port !== port && one.excluded === undefined)
-  // What speaks for all of them alike is no reason.
+  // A reason that all candidates share explains nothing.
   const why =
     reasons.find(reason => !(others.length > 0 && others.every(other => other.reasons.includes(reason)))) ??
     'the others are for something else by their names or numbers'

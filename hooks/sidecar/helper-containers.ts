@@ -1,7 +1,7 @@
 import type { Container, PodSpec } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
 
-/** Names, of containers or of their images, that stand for something beside the app. */
+/** Names of containers or images that are helpers and not the app. */
 const HELPERS = new Set([
   'cloud-sql-proxy',
   'cloudsql-proxy',
@@ -52,7 +52,7 @@ const HELPERS = new Set([
 
 const EXPORTER = /(^|[-_])exporter$/
 
-/** Proxies that let in only who is logged in, by their names: `oauth2-proxy`, `ose-oauth-proxy-rhel9`, `keycloak-gatekeeper`. */
+/** Names of proxies that require a login: `oauth2-proxy`, `ose-oauth-proxy-rhel9`, `keycloak-gatekeeper`. */
 const GATEKEEPER =
   /(^|[-_])((oauth2?|oidc|auth|sso|keycloak|louketo|vouch)[-_](proxy|gatekeeper)|gogatekeeper|pomerium)($|[-_])/
 
@@ -66,8 +66,8 @@ const isHelper = (container: Container): boolean =>
   [container.name, imageName(container)].some(name => HELPERS.has(name) || EXPORTER.test(name))
 
 /**
- * The containers of a pod that can be the app: no init containers, and no mesh proxies, exporters, agents or databases beside it. A pod of
- * nothing else is taken for an app itself.
+ * The containers that can be the app: no init containers, mesh proxies, exporters, agents or databases. If a pod has only such
+ * helpers, all of them count.
  */
 export function appCandidates({ containers }: PodSpec, sidecar: string): Container[] {
   const own = containers.filter(({ name }) => name !== sidecar)
@@ -75,7 +75,7 @@ export function appCandidates({ containers }: PodSpec, sidecar: string): Contain
   return apps.length > 0 ? apps : own
 }
 
-/** The container through which users come to the other ones of their pod, as they have to log in there. */
+/** The container that requires a login and forwards users to the other containers of the pod. */
 export const gatekeeperOf = (containers: readonly Container[]): Container | undefined =>
   containers.length < 2
     ? undefined

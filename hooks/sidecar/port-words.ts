@@ -1,14 +1,14 @@
-/** What the name of a port or of a container says about who listens there. */
+/** The meaning of a port or container name. */
 export interface Meaning {
-  /** The higher, the likelier that WebSockets are taken there; 0: nothing is said. */
+  /** How likely it accepts WebSockets; 0: unknown. */
   readonly score: number
-  /** What speaks for it, where that is not the name; goes on after "because". */
+  /** Reason for the score, if it is not the name; continues "because …". */
   readonly reason?: string
-  /** Why it cannot be the port of the app's WebSockets; goes on after "it is". */
+  /** Why it cannot be the port of the app's WebSockets; continues "it is …". */
   readonly excluded?: string
 }
 
-/** Words for what takes WebSockets, then for what speaks HTTP, then for an app as such. */
+/** Words for WebSockets, then for HTTP, then for an app as such. */
 const SCORES: readonly (readonly [score: number, words: readonly string[]])[] = [
   [100, ['ws', 'websocket', 'websockets', 'wsport', 'wsserver', 'wsapi']],
   [80, ['socket', 'sockets', 'socketio', 'sockjs', 'realtime', 'signalr', 'novnc', 'websockify']],
@@ -33,12 +33,12 @@ const SCORES: readonly (readonly [score: number, words: readonly string[]])[] = 
   ],
 ]
 
-/** Words for what is not for users, whatever stands beside: probes ask it often, and it must not win by that. */
+/** Words for ports that are not for users, even beside other words: probes often check them, which must not make them win. */
 const NOT_FOR_USERS = ['admin', 'actuator', 'console', 'dashboard', 'internal', 'management', 'mgmt', 'private']
 
 const NOT_FOR_USERS_SCORE = -60
 
-/** Words for what is never the app's WebSockets, even beside a word for these. */
+/** Words for ports that are never the app's WebSockets, even beside a word for these. */
 const NEVER: readonly (readonly [excluded: string, words: readonly string[]])[] = [
   ['for TLS, which the sidecar does not speak', ['https', 'ssl', 'tls', 'wss', 'httpssl', 'mqtts', 'amqps', 'grpcs']],
   [

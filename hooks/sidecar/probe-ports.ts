@@ -1,7 +1,7 @@
 import type { Container } from '../requests/schemas.ts'
 import { list, record } from '../requests/untyped.ts'
 
-/** How a probe asks: what speaks HTTP, HTTPS or gRPC there, or just takes connections. */
+/** Protocol of a probe; `tcp` only opens a connection. */
 export type ProbeKind = 'http' | 'https' | 'grpc' | 'tcp'
 
 export interface ProbePort {
@@ -13,14 +13,14 @@ export interface ProbePort {
 
 const PROBES = ['readinessProbe', 'startupProbe', 'livenessProbe'] as const
 
-/** The ports of its own container that the probes of a container ask, by number; names are looked up among its declared ports. */
+/** The ports that a container's probes check in it, by number; names are looked up among its declared ports. */
 export function probePorts(container: Container): ProbePort[] {
   const fields = record(container)
   return PROBES.flatMap(probe => {
     const { httpGet, tcpSocket, grpc } = record(fields[probe])
     const asked = record(httpGet ?? tcpSocket ?? grpc)
     const port = portNumber(container, asked['port'])
-    // With a host it asks somebody else.
+    // A probe with a host checks another machine.
     if (port === undefined || (asked['host'] !== undefined && asked['host'] !== '')) return []
     const http = asked['scheme'] === 'HTTPS' ? 'https' : 'http'
     return [{ port, probe, kind: httpGet ? http : tcpSocket ? 'tcp' : 'grpc' }]
@@ -32,7 +32,7 @@ function portNumber({ ports = [] }: Container, port: unknown): number | undefine
   return ports.find(({ name }) => name !== undefined && name === port)?.containerPort
 }
 
-/** The port on which a container is told to listen, by the variable `PORT`: the one that programs and platforms agree on. */
+/** The port in a container's variable `PORT`, by convention the one to listen on; empty without one. */
 export function ownPorts(container: Container): number[] {
   const { env } = record(container)
   const { value } =

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-/** A browser that does not read is let go at this many bytes; it comes back by itself and gets the whole state. */
+/** A browser with more unread bytes is disconnected; it reconnects by itself and gets the whole state. */
 const MAX_QUEUE_BYTES = 1_048_576
 const HEARTBEAT_MS = 15_000
 

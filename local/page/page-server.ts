@@ -66,7 +66,7 @@ function controlsOf({ chat }: Demo): readonly Control[] {
   ]
 }
 
-/** Answers at once; the log tells what comes of it. */
+/** Answers at once; the log on the page reports the result. */
 function serveControl(app: FastifyInstance, demo: Demo, feed: PageFeed, { path, text, act }: Control): void {
   app.post(path, async ({ params }, reply) => {
     const { busy } = demo.chat

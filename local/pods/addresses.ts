@@ -61,7 +61,7 @@ export class AddressBlock {
     throw new Error(`port ${LOCK_PORT} is taken on every address of this machine; are ${BLOCKS} demos running?`)
   }
 
-  /** An address that no pod has; the one that was given back longest ago comes last. */
+  /** An unused address, in turn, so that a released one is not reused soon. */
   take(): string {
     for (let step = 0; step < SIZE; step++) {
       const address = `127.0.${this.#block}.${FIRST + 1 + (this.#next++ % SIZE)}`

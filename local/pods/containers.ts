@@ -2,7 +2,7 @@ import type { Container } from 'kubernetes-types/core/v1.d.ts'
 import { DEFAULT_ADMIN_PORT, DEFAULT_PORT, ENV_PREFIX, SIDECAR_CONTAINER } from '../../lib/service/names.ts'
 import { containerEnv, type PodFacts } from '../processes/environment.ts'
 
-/** What a pod has that is of this machine. */
+/** A pod's resources on this machine. */
 export interface LocalPod extends PodFacts {
   /** Where the members are written; the stand-in for the cluster's DNS and EndpointSlices. */
   readonly membersFile: string
@@ -32,7 +32,7 @@ export function programOf({ name, image = '', args = [] }: Container): string {
   return program
 }
 
-/** What a preStop hook comes to on this machine: arguments of Node, or just time. */
+/** A preStop hook on this machine: arguments of Node, or a pause. */
 export type LocalHook = { readonly argv: readonly string[] } | { readonly seconds: number }
 
 /** The preStop hook of a container, if it has one. @throws {Error} naming a container whose hook this machine cannot run */
@@ -47,17 +47,15 @@ export function preStopOf({ name, lifecycle }: Container): LocalHook | undefined
   return { argv: args.map(argument => PROGRAMS[argument] ?? argument) }
 }
 
-/** A container's whole environment on this machine: what its spec says, then the few things that are different here. */
+/** A container's whole environment on this machine: that of its spec, then the local differences. */
 export function localContainerEnv(container: Container, pod: LocalPod): Record<string, string> {
   const env = containerEnv(container, pod)
   return { ...env, ...overrides(container, env, pod) }
 }
 
 /**
- * All that differs from what the hooks returned. A pod has a network of its own; here it has an address of its own, so its
- * programs listen on that one only, and the sidecar finds the app there instead of at 127.0.0.1. There is no cluster to ask who
- * the members are, so a file says it. A port changes only where another program of this machine has it. A balancer has the cores of
- * its machine; here it shares them with everybody else, so one process is enough.
+ * The differences from the environment that the hooks returned. A pod has an address instead of a network of its own; members come
+ * from a file instead of the cluster; a taken port is replaced; one balancer process is enough on a shared machine.
  */
 function overrides({ name }: Container, env: Readonly<Record<string, string>>, pod: LocalPod): Record<string, string> {
   const { ip, entry } = pod

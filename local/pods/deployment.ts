@@ -31,7 +31,7 @@ export class LocalDeployment {
   readonly #template: PodTemplateSpec
   readonly #options: DeploymentOptions
   readonly #pods = new Set<Pod>()
-  /** What has to be over before the next change of many pods: a restart of all. */
+  /** Why pods cannot be changed now: all of them are being restarted. */
   #busy: string | undefined
   #replicas = 0
   #surge = 0
@@ -76,7 +76,7 @@ export class LocalDeployment {
     await this.#untilReady(replicas)
   }
 
-  /** Ends a pod at once, without a goodbye; another one comes in its place. @throws {Error} where it does not run */
+  /** Kills a pod at once; another one replaces it. @throws {Error} where it does not run */
   async kill(name: string): Promise<void> {
     const pod = this.find(name)
     if (!pod || pod.state === 'gone') throw new Error(`no pod ${name} runs`)
@@ -162,7 +162,7 @@ export class LocalDeployment {
     else void this.#replaceLater()
   }
 
-  /** A pod that fails again and again is not started again and again without a pause. */
+  /** A pod that fails repeatedly is replaced after growing pauses. */
   async #replaceLater(): Promise<void> {
     const [first, longest] = BACKOFF_MS
     await pause(Math.min(longest, first * 2 ** this.#failures++))

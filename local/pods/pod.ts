@@ -20,7 +20,7 @@ export interface PodListener {
 
 /** Longest time from the start of a pod to its being ready. */
 const READY_TIMEOUT_MS = 30_000
-/** What the kubelet leaves to a container whose preStop hook, or a sidecar whose app, has used up the grace period. */
+/** Time that the kubelet gives a container whose preStop hook has used up the grace period, or a sidecar whose app has. */
 const LAST_GRACE_MS = 2000
 
 /** One pod of this machine: its containers as processes, started, probed and ended in the order of the kubelet. */
@@ -29,7 +29,7 @@ export class Pod {
   /** Resolves when nothing of it runs any more. */
   readonly gone: Promise<void>
   #state: PodState = 'starting'
-  /** What went wrong with it, for a person to read. */
+  /** Why it failed, for a person to read. */
   problem: string | undefined
   readonly #sidecars: readonly Container[]
   readonly #containers: readonly Container[]
@@ -38,7 +38,7 @@ export class Pod {
   readonly #running = new Map<Container, Child>()
   readonly #end = new AbortController()
   /** Aborted when preStop hooks are not waited for any more. */
-  readonly #hurry = new AbortController()
+  readonly #skipHooks = new AbortController()
   #killed = false
   #resolveGone!: () => void
 
@@ -83,7 +83,7 @@ export class Pod {
     try {
       for (const sidecar of this.#sidecars) {
         this.#run(sidecar)
-        await this.#wait(() => this.#ask(sidecar, 'startupProbe'), `sidecar ${sidecar.name} answers`)
+        await this.#wait(() => this.#passes(sidecar, 'startupProbe'), `sidecar ${sidecar.name} answers`)
       }
       for (const container of this.#containers) this.#run(container)
       await this.#wait(() => this.#allReady(), 'its containers are ready')
@@ -94,7 +94,7 @@ export class Pod {
       throw new Error(`pod ${this.name}: ${this.problem}`, { cause: error })
     }
     if (this.#state !== 'starting') return
-    this.#become('ready')
+    this.#setState('ready')
     void this.#watchReadiness()
   }
 
@@ -104,7 +104,7 @@ export class Pod {
    */
   async terminate(): Promise<void> {
     if (this.#state === 'draining' || this.#state === 'gone') return this.gone
-    this.#become('draining')
+    this.#setState('draining')
     const deadline = Date.now() + this.#graceMs
     const hooks = new Map(
       [...this.#sidecars, ...this.#containers].map(container => [container, this.#preStop(container, deadline)]),
@@ -115,12 +115,12 @@ export class Pod {
     }
     await Promise.all(this.#containers.map(end))
     for (const sidecar of this.#sidecars.toReversed()) await end(sidecar)
-    this.#become('gone')
+    this.#setState('gone')
   }
 
-  /** Ends it in the same order, but without its preStop hooks: where everything ends, nobody is left to hand over to. */
+  /** Ends it in the same order without its preStop hooks: when everything ends, no pod is left to hand over to. */
   async stop(): Promise<void> {
-    this.#hurry.abort()
+    this.#skipHooks.abort()
     await this.terminate()
   }
 
@@ -128,11 +128,11 @@ export class Pod {
   async kill(): Promise<void> {
     if (this.#killed || this.#state === 'gone') return this.gone
     this.#killed = true
-    this.#hurry.abort()
+    this.#skipHooks.abort()
     const children = [...this.#running.values()]
     for (const child of children) child.kill('SIGKILL')
     await Promise.all(children.map(child => child.ended))
-    this.#become('gone')
+    this.#setState('gone')
   }
 
   #run(container: Container): void {
@@ -156,19 +156,19 @@ export class Pod {
   }
 
   async #preStop(container: Container, deadline: number): Promise<void> {
-    const { signal } = this.#hurry
+    const { signal } = this.#skipHooks
     const onLine = (line: string) => this.#listener.hookLine(this, container.name, line)
     const problem = await runPreStop(container, this.facts, { onLine, deadline, signal })
     if (problem !== undefined) this.problem ??= problem
   }
 
-  #ask(container: Container, probe: 'startupProbe' | 'readinessProbe'): Promise<boolean> {
+  #passes(container: Container, probe: 'startupProbe' | 'readinessProbe'): Promise<boolean> {
     return passes(container[probe], container, this.facts.ip, this.facts.port)
   }
 
   async #allReady(): Promise<boolean> {
     const all = [...this.#sidecars, ...this.#containers]
-    return (await Promise.all(all.map(container => this.#ask(container, 'readinessProbe')))).every(Boolean)
+    return (await Promise.all(all.map(container => this.#passes(container, 'readinessProbe')))).every(Boolean)
   }
 
   /** Asks more often than the probe says, so that a demo does not take a cluster's time to start. */
@@ -177,7 +177,7 @@ export class Pod {
     if (this.problem) throw new Error(this.problem)
   }
 
-  /** From then on as the probes say: a pod whose app no longer answers is no member until it does again. */
+  /** Probes readiness as often as the probes say: a pod whose app stops answering is no member until it answers again. */
   async #watchReadiness(): Promise<void> {
     const probes = [...this.#sidecars, ...this.#containers].flatMap(({ readinessProbe }) => readinessProbe ?? [])
     const periodMs = 1000 * Math.min(10, ...probes.map(({ periodSeconds = 10 }) => periodSeconds))
@@ -185,13 +185,13 @@ export class Pod {
     let failures = 0
     while (this.#state === 'ready' || this.#state === 'starting') {
       failures = (await this.#allReady()) ? 0 : failures + 1
-      if (this.#state === 'ready' && failures >= threshold) this.#become('starting')
-      else if (this.#state === 'starting' && failures === 0) this.#become('ready')
+      if (this.#state === 'ready' && failures >= threshold) this.#setState('starting')
+      else if (this.#state === 'starting' && failures === 0) this.#setState('ready')
       await pause(periodMs, this.#end.signal)
     }
   }
 
-  #become(state: PodState): void {
+  #setState(state: PodState): void {
     if (this.#state === 'gone') return
     this.#state = state
     if (state === 'gone') {

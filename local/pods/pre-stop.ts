@@ -13,8 +13,8 @@ interface Options {
 }
 
 /**
- * Runs a container's preStop hook, in the container's environment. Resolves when it is over, however that came: the container
- * then gets its SIGTERM, as from the kubelet. Never throws.
+ * Runs a container's preStop hook, in the container's environment. Resolves when it has ended in any way: then the container gets
+ * its SIGTERM, as from the kubelet. Never throws.
  *
  * @returns what went wrong, for a person to read
  */

@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '../..')
 const EXIT_WITH_PARENT = pathToFileURL(join(import.meta.dirname, 'exit-with-parent.mjs')).href
 
 const running = new Set<Child>()
-// The last resort, however this process comes to its end; `exit-with-parent.mjs` covers SIGKILL.
+// The last resort at any exit of this process; `exit-with-parent.mjs` covers SIGKILL.
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
@@ -66,7 +66,7 @@ export class Child {
     return this.#process.pid
   }
 
-  /** The last thing that it said: the message of a line of log, else the line itself. */
+  /** Its last output: the message of a log line, else the line itself. */
   get lastOutput(): string {
     const message = parseLog(this.#lastLine)?.['msg']
     return typeof message === 'string' ? message : this.#lastLine

@@ -14,8 +14,8 @@ const FIELDS: Readonly<Record<string, (pod: PodFacts) => string>> = {
 }
 
 /**
- * The environment that the kubelet gives a container: values in their order, `$(NAME)` replaced by what stands before, `$$` for
- * one `$`; a reference to what is not there stays as it is.
+ * The environment that the kubelet gives a container: in order, with `$(NAME)` replaced by an earlier variable and `$$` by `$`.
+ * A reference to an unknown name is kept.
  *
  * @throws {Error} naming a variable whose source this machine cannot provide
  */

@@ -7,7 +7,7 @@ import { ownerOf, pickUsers, userOf } from './users.ts'
 
 const USERS = 4
 const CONVERGE_MS = 20_000
-/** Longest time until every user is on the pod that owns them: the members must be the same for a while before anybody is moved. */
+/** Longest time until every user is on the pod that owns them: users are moved only after members have been stable for a while. */
 const MOVED_MS = 60_000
 
 /**
@@ -34,7 +34,7 @@ export async function playScenario(demo: Demo, console: Console): Promise<boolea
   return failed === 0
 }
 
-/** Messages of a while: how many were sent, how many of them arrived from another pod, and what is missing. */
+/** Counts of one exchange of messages: sent, crossed from one pod to another, lost, and times. */
 interface Exchange {
   sent: number
   crossed: number
@@ -60,7 +60,7 @@ class Scene {
     for (const user of pickUsers(this.#demo.members, USERS)) await this.#join(user)
     const used = new Set(this.#clients.map(({ user }) => this.#podOf(user)))
     this.#check(used.size === this.#demo.members.length, `there are users on all ${this.#demo.members.length} pods`)
-    this.#console.step('Everybody writes to everybody')
+    this.#console.step('Each user writes to each other one')
     await this.#everybodyWrites()
   }
 

@@ -25,7 +25,7 @@ export interface Counters {
   cut: number
 }
 
-/** Who is where and what became of messages: read from the logs of sidecars and balancers, nothing else. */
+/** Where users are connected, and the outcomes of messages, read only from the logs of sidecars and balancers. */
 export class Traffic {
   readonly counters: Counters = { messages: 0, crossed: 0, delivered: 0, undelivered: 0, cut: 0 }
   /** Users of a pod, with the number of their connections. */
