@@ -1,4 +1,4 @@
-import { DOMAIN } from '../../lib/service/names.ts'
+import { DOMAIN, USER_HEADER } from '../../lib/service/names.ts'
 import { ANNOTATIONS, DEFAULTS, type Settings, SHUTDOWN_SECONDS } from '../annotations/annotations.ts'
 import type { Deployment } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
@@ -9,6 +9,7 @@ export const advise = (deployment: Deployment, settings: Settings, ports: Omit<P
   ...aboutRollouts(deployment),
   ...aboutPorts(ports),
   ...aboutAnnotations(deployment),
+  ...aboutUsers(settings),
   ...aboutEnding(deployment, settings, ports),
   ...aboutDelivery(settings),
   ...aboutDiscovery(deployment, settings),
@@ -47,6 +48,14 @@ function aboutAnnotations({ spec: { template } }: Deployment): string[] {
   if (found.length === 0) return []
   return [
     `${found.join(', ')} ${found.length > 1 ? 'are' : 'is'} on the pod template, which ws-operator does not read: move ${found.length > 1 ? 'them' : 'it'} to metadata.annotations of the Deployment.`,
+  ]
+}
+
+/** Few apps name their users where the default looks, and without a user nothing fails: it only looks as if all was done. */
+function aboutUsers({ 'routing-key': routingKey }: Settings): string[] {
+  if (routingKey !== undefined) return []
+  return [
+    `Users are known by header ${USER_HEADER} or query parameter user. If your clients name them elsewhere, set ws.operator/routing-key.`,
   ]
 }
 

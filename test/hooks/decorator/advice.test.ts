@@ -1,7 +1,10 @@
 import t from 'tap'
+import { DEFAULT_ROUTING_KEY } from '../../../lib/service/names.ts'
 import { plan } from '../plans.ts'
 
-const advice = (annotations: Record<string, string>, pod: object = {}) => plan(annotations, pod).advice.join(' ')
+const USERS = { 'ws.operator/routing-key': 'cookie:session' }
+const advice = (annotations: Record<string, string>, pod: object = {}) =>
+  plan({ ...USERS, ...annotations }, pod).advice.join(' ')
 const app = (lifecycle?: object) => ({ containers: [{ name: 'app', ports: [{ containerPort: 3001 }], lifecycle }] })
 
 t.test('advises a longer grace period exactly where draining and ending do not fit in', async t => {
@@ -31,6 +34,18 @@ t.test('says which port it assumes where the pod names none', async t => {
     'No container declares a TCP port, and no probe names one. ws-operator assumes that the app listens on 3001, and that 3000 and 9090 are free for the sidecar.',
   )
   t.equal(advice({ 'ws.operator/app-port': '8080' }, silent), '')
+})
+
+t.test('says where handshakes must name their user exactly where the Deployment does not', async t => {
+  t.equal(DEFAULT_ROUTING_KEY, 'header:ws-user-id,query:user', 'the places that the sentence names')
+  const sentence =
+    'Users are known by header ws-user-id or query parameter user. If your clients name them elsewhere, set ws.operator/routing-key.'
+  t.strictSame(
+    plan({}).advice.filter(one => one === sentence),
+    [sentence],
+  )
+  for (const chain of ['jwt:sub', 'cookie:session', DEFAULT_ROUTING_KEY])
+    t.notMatch(advice({ 'ws.operator/routing-key': chain }), 'Users are known by', chain)
 })
 
 const WARNING = "lets any client speak in another's name"
