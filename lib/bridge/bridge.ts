@@ -200,6 +200,11 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
     })
   }
 
+  /** The part of a message of the upstream that waits for the rest passes: the other end must know that it is within one. */
+  passBegun(): void {
+    this.#pipes.upstream.passBegun()
+  }
+
   /** Sends a side a ping or a pong of ours. */
   control(side: Side, opcode: typeof OPCODE.PING | typeof OPCODE.PONG, payload: Buffer): Promise<boolean> {
     return this.#isEnded ? Promise.resolve(false) : this.#writerTo(side).control(opcode, payload)

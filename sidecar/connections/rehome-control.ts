@@ -92,6 +92,8 @@ export class ConnectionControl {
   async #finish(connection: Connection, payload: Buffer): Promise<void> {
     await Promise.race([this.#options.idle(connection), sleep(OUTCOMES_MS, undefined, { ref: false })])
     await connection.fence(FENCE_MS)
+    // Within a message of the app the client cannot be moved, and the balancer sees that only of what passes.
+    connection.passBegun()
     await connection.control('client', OPCODE.PONG, payload)
   }
 

@@ -70,6 +70,12 @@ export class PartialMessage {
     return true
   }
 
+  /** Gives up what is kept because it has to pass: then the rest has to. */
+  letPass(): Buffer | undefined {
+    if (this.#buffer) this.#passes = true
+    return this.take()
+  }
+
   /** Gives up what is kept. */
   take(): Buffer | undefined {
     const bytes = this.#buffer?.release()

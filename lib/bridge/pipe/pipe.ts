@@ -161,6 +161,11 @@ export class Pipe {
     this.abandon()
   }
 
+  /** The part that has come of a message passes, so that the target knows that it is within one. */
+  passBegun(): void {
+    this.#whole?.passBegun()
+  }
+
   /** Nothing passes any more, and whatever waits for its place is told so. */
   abandon(): void {
     this.#writer.ended = true

@@ -58,6 +58,12 @@ export class WholeMessageWriter {
     if (frames) this.#writer.write(frames)
   }
 
+  /** The waiting part passes, and then the rest of its message. */
+  passBegun(): void {
+    const frames = this.#partial.letPass()
+    if (frames) this.#writer.write(frames)
+  }
+
   /** Gives up the waiting part. */
   drop(): void {
     this.#partial.take()

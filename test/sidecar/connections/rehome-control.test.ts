@@ -14,6 +14,7 @@ t.test('of many moves of one connection, one is finished at a time, and the last
   const connection = {
     context: { secret },
     fence: () => new Promise<boolean>(resolve => fences.push(resolve)),
+    passBegun: () => {},
     control: async (_side: string, _opcode: number, payload: Buffer) => answers.push(payload),
   } as unknown as Bridge<Identity>
   const moved: string[] = []
