@@ -599,6 +599,8 @@ export class Bridge<C = unknown> implements PipeListener, SocketOwner, Floor {
 
   ended(side: Side): void {
     if (side === 'upstream' && this.#kept('ended')) return
+    // An upstream that ends its side without a close frame acts on nothing any more, however long the client takes to go.
+    if (side === 'upstream') this.#finish(side, CLOSE.ABNORMAL)
     const pipe = this.#pipes[side]
     pipe.finish()
     // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.

@@ -38,6 +38,27 @@ t.test('an orphan that is closed: what the client answers is read, and its conne
   t.ok(performance.now() - began < SOON_MS)
 })
 
+t.test('an upstream that ends without a close frame ends the connection, however long the client stays', async t => {
+  const a = await startApp(t, 'a')
+  for (const keep of [false, true]) {
+    const chain = await startChain(t, a, keep)
+    const { ended } = await connectPatient(t, chain.url)
+    await until(() => a.sockets.size === 1)
+    const { bridge } = chain.connections[0] as Connection
+    for (const upstream of a.sockets) upstream.terminate()
+    await until(() => chain.losses.length === 1)
+    if (keep) {
+      t.equal(bridge.state, 'open', 'it may get another upstream')
+      bridge.giveUp()
+    }
+    await ended
+    t.equal(bridge.state, 'closing', 'nobody delivers anything on it')
+    bridge.terminate()
+    await bridge.closed
+    t.match(chain.ends, [{ cause: 'upstream', code: 1006 }], 'that is how it has ended')
+  }
+})
+
 t.test('what a client sends after it was told to go is not kept', async t => {
   const a = await startApp(t, 'a')
   const chain = await startChain(t, a, true)

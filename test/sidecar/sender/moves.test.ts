@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { connect as dialTcp } from 'node:net'
 import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import { parseMember } from '../../../lib/routing/members.ts'
@@ -57,6 +59,18 @@ async function start(t: Test, TRANSPORT: string, connected: Connected = passOn, 
 const send = (client: Client, recipientId: string, text: string) => client.send(JSON.stringify({ recipientId, text }))
 
 const shadowsOf = (app: App | undefined) => app?.handshakes.filter(isShadow).length
+
+/** A client that does not end its side when the other one has ended, as one that is busy, or a balancer that first moves its client. */
+async function connectHalfOpen(t: Test, port: number, user: string): Promise<{ ended: Promise<unknown> }> {
+  const socket = dialTcp({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  socket.write(
+    `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nws-user-id: ${user}\r\n\r\n`,
+  )
+  await once(socket, 'data')
+  socket.resume()
+  return { ended: once(socket, 'end') }
+}
 
 for (const TRANSPORT of ['link', 'http']) {
   t.test(`${TRANSPORT}: a sender that is moved goes on with its shadow, and gets its answers where it is`, async t => {
@@ -145,6 +159,23 @@ for (const TRANSPORT of ['link', 'http']) {
     await stopped
     await device.received(texts.length + 1)
     t.strictSame(device.texts, ['0', ...texts])
+    t.equal(await sidecars[0]?.metric('messages_routed_total', { outcome: 'rejected' }), 0)
+  })
+
+  t.test(`${TRANSPORT}: where an app was killed, a client that is slow to go is nobody to deliver to`, async t => {
+    const { apps, sidecars, names, join } = await start(t, TRANSPORT)
+    const [A, B, C] = names
+    const [alice, bob] = [userRanked(A, B, C), userRanked(B, C, A)]
+    const sender = await join(alice)
+    const slow = await connectHalfOpen(t, sidecars[1]?.port ?? 0, bob)
+    send(sender, bob, '0')
+    await sender.received(1)
+    await apps[1]?.stop()
+    await slow.ended
+    send(sender, bob, '1')
+    const device = await connect(t, sidecars[2]?.port ?? 0, { user: bob })
+    await device.received(1)
+    t.strictSame(device.texts, ['1'])
     t.equal(await sidecars[0]?.metric('messages_routed_total', { outcome: 'rejected' }), 0)
   })
 
