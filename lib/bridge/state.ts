@@ -12,42 +12,51 @@ export interface Orphaning {
 }
 
 /**
- * The life of a bridged connection.
+ * The state of a bridged connection.
  *
  *     open ── the upstream ends, which the client does not learn ──▶ orphaned
- *     orphaned ── another upstream, or the client is to learn it ──▶ open
- *     open, orphaned ── a side ends ──▶ ending: each side learns of the other's end, as it happened
- *     open, orphaned ── we end it ──▶ closing: each side answers us
- *     ending, closing ── both sockets are gone ──▶ closed
+ *     orphaned ── another upstream takes over ──▶ open
+ *     orphaned ── the client is to learn it ──▶ final: open, and an end of the upstream passes from now on
+ *     open, orphaned, final ── a side ends ──▶ ending: each side learns of the other's end, as it happened
+ *     open, orphaned, final ── we end it ──▶ closing: each side answers us
+ *     ending, closing ── both sockets are gone, one after the other ──▶ closed
  *
- * Nothing else happens: what does not fit leaves it as it is, so that the first end is the one that counts.
+ * Any other event is ignored; the first end wins.
  */
 export type Life =
-  | { readonly is: 'open' }
+  | { readonly is: 'open' | 'final' }
   | { readonly is: 'orphaned'; readonly loss: Orphaning }
-  | { readonly is: 'ending' | 'closing' | 'closed'; readonly end: BridgeEnd }
+  | { readonly is: 'ending' | 'closing'; readonly end: BridgeEnd; readonly openSockets: 1 | 2 }
+  | { readonly is: 'closed'; readonly end: BridgeEnd }
 
 export const OPEN: Life = { is: 'open' }
+const FINAL: Life = { is: 'final' }
 
 /** The upstream has ended. */
 export function orphan(life: Life, loss: Orphaning): Life {
   return life.is === 'open' ? { is: 'orphaned', loss } : life
 }
 
-/** There is another upstream, or the end of this one is passed on. */
+/** Another upstream has taken over. */
 export function adopt(life: Life): Life {
   return life.is === 'orphaned' ? OPEN : life
 }
 
-/** A side has ended, or we have ended both. */
-export function finish(life: Life, end: BridgeEnd): Life {
-  if (life.is !== 'open' && life.is !== 'orphaned') return life
-  return { is: end.cause === 'client' || end.cause === 'upstream' ? 'ending' : 'closing', end }
+/** The client is to learn how the upstream has ended. */
+export function reveal(life: Life): Life {
+  return life.is === 'orphaned' ? FINAL : life
 }
 
-/** Both sockets are gone. */
-export function bury(life: Life): Life {
-  return life.is === 'ending' || life.is === 'closing' ? { is: 'closed', end: life.end } : life
+/** A side has ended, or we have ended both. */
+export function finish(life: Life, end: BridgeEnd): Life {
+  if ('end' in life) return life
+  return { is: end.cause === 'client' || end.cause === 'upstream' ? 'ending' : 'closing', end, openSockets: 2 }
+}
+
+/** The socket of a side is gone. */
+export function socketGone(life: Life): Life {
+  if (!('openSockets' in life)) return life
+  return life.openSockets === 2 ? { ...life, openSockets: 1 } : { is: 'closed', end: life.end }
 }
 
 export function endOf(life: Life): BridgeEnd | undefined {
@@ -58,7 +67,7 @@ export function lossOf(life: Life): Orphaning | undefined {
   return life.is === 'orphaned' ? life.loss : undefined
 }
 
-/** What others need to know of it: whether messages pass, or wait to. */
+/** The state that others see: messages pass or wait, pass for the last time, or pass no more. */
 export function stateOf(life: Life): BridgeState {
   if (life.is === 'closed') return 'closed'
   return 'end' in life ? 'closing' : 'open'

@@ -35,73 +35,112 @@ export interface Dialling {
   abort(reason: Error): void
 }
 
-/**
- * Connects to an upstream, sends it an opening handshake and reads the head of its answer.
- *
- * @param handshake the bytes to send
- */
-export function dial(host: string, port: number, handshake: Buffer, limits: DialLimits): Dialling {
-  const name = `${host}:${port}`
-  let abort!: (reason: Error) => void
-  const answered = new Promise<Answered>((resolve, reject) => {
-    const socket = connectLending({
+/** Bytes of an upstream's answer, up to the end of its head. */
+class HeadReader {
+  readonly #maxHeadBytes: number
+  #received: Buffer | undefined
+  #interim = 0
+
+  constructor(maxHeadBytes: number) {
+    this.#maxHeadBytes = maxHeadBytes
+  }
+
+  /**
+   * Reads on; the chunk need not stay as it is.
+   *
+   * @returns the head of the answer and what came after it, or what is wrong with it; `undefined` until there is either
+   */
+  read(chunk: Buffer): Omit<Answered, 'socket'> | string | undefined {
+    let bytes = this.#received ? Buffer.concat([this.#received, chunk]) : Buffer.from(chunk)
+    for (let end = bytes.indexOf(END_OF_HEAD); end >= 0; end = bytes.indexOf(END_OF_HEAD)) {
+      if (end > this.#maxHeadBytes) break
+      const head = parseResponseHead(bytes.toString('latin1', 0, end))
+      if (!head) return 'its answer is not HTTP/1'
+      bytes = bytes.subarray(end + END_OF_HEAD.length)
+      // Others of 1xx, such as 103 (Early Hints), come before the answer (RFC 9110 §15.2).
+      if (head.status >= 200 || head.status === 101) return { head, rest: bytes }
+      if (++this.#interim > MAX_INTERIM_ANSWERS) return `more than ${MAX_INTERIM_ANSWERS} answers of 1xx`
+    }
+    this.#received = bytes
+    return bytes.length > this.#maxHeadBytes ? headTooLong(this.#maxHeadBytes) : undefined
+  }
+}
+
+class Attempt implements Dialling {
+  readonly answered: Promise<Answered>
+  readonly #socket: Socket
+  /** host:port */
+  readonly #name: string
+  readonly #limits: DialLimits
+  readonly #head: HeadReader
+  readonly #timer: NodeJS.Timeout
+  readonly #settle: { resolve(answered: Answered): void; reject(error: Error): void }
+  #isOver = false
+
+  constructor(host: string, port: number, handshake: Buffer, limits: DialLimits) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answered>()
+    this.answered = promise
+    this.#settle = { resolve, reject }
+    this.#name = `${host}:${port}`
+    this.#limits = limits
+    this.#head = new HeadReader(limits.maxHeadBytes)
+    this.#socket = connectLending({
       host,
       port,
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: socketMark(limits.maxQueueBytes),
     })
-    let received: Buffer | undefined
-    let interim = 0
-    const stop = () => {
-      clearTimeout(timer)
-      abort = () => {}
-      socket.off('data', onData).off('error', onError).off('end', onEnd)
-    }
-    const fail = (error: Error) => {
-      stop()
-      // It may still fail by itself while it goes; nobody is interested.
-      socket.on('error', () => {})
-      socket.destroy()
-      reject(error)
-    }
-    const broken = (why: string) => fail(upstreamError('UPSTREAM_FAILED', name, why))
-    const onError = (error: NodeError) => fail(upstreamFault(error, name, limits.maxHeadBytes))
-    const onEnd = () => broken('it ended the connection')
-    const onData = (chunk: Buffer) => {
-      received = received ? Buffer.concat([received, chunk]) : Buffer.from(chunk)
-      for (let end = received.indexOf(END_OF_HEAD); end >= 0; end = received.indexOf(END_OF_HEAD)) {
-        if (end > limits.maxHeadBytes) break
-        const head = parseResponseHead(received.toString('latin1', 0, end))
-        if (!head) {
-          broken('its answer is not HTTP/1')
-          return
-        }
-        received = received.subarray(end + END_OF_HEAD.length)
-        // Others of 1xx, such as 103 (Early Hints), come before the answer (RFC 9110 §15.2).
-        if (head.status >= 200 || head.status === 101) {
-          socket.pause()
-          stop()
-          resolve({ socket, head, rest: received })
-          return
-        }
-        if (++interim > MAX_INTERIM_ANSWERS) {
-          broken(`more than ${MAX_INTERIM_ANSWERS} answers of 1xx`)
-          return
-        }
-      }
-      if (received.length > limits.maxHeadBytes) broken(headTooLong(limits.maxHeadBytes))
-    }
-    const timer = setTimeout(
-      () =>
-        socket.connecting
-          ? fail(upstreamError('UPSTREAM_UNREACHABLE', name, `no connection within ${limits.handshakeTimeoutMs} ms`))
-          : fail(upstreamError('UPSTREAM_TIMEOUT', name, limits.handshakeTimeoutMs)),
-      limits.handshakeTimeoutMs,
-    )
-    socket.on('error', onError).on('data', onData).on('end', onEnd)
-    socket.write(handshake)
-    abort = fail
-  })
-  return { answered, abort: reason => abort(reason) }
+    this.#timer = setTimeout(() => this.#timeOut(), limits.handshakeTimeoutMs)
+    this.#socket.on('error', this.#onError).on('data', this.#onData).on('end', this.#onEnd)
+    this.#socket.write(handshake)
+  }
+
+  abort(reason: Error): void {
+    if (this.#isOver) return
+    this.#stop()
+    // It may still fail by itself while it goes, which is of no interest.
+    this.#socket.on('error', () => {})
+    this.#socket.destroy()
+    this.#settle.reject(reason)
+  }
+
+  #stop(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.#socket.off('data', this.#onData).off('error', this.#onError).off('end', this.#onEnd)
+  }
+
+  readonly #onError = (error: NodeError) => this.abort(upstreamFault(error, this.#name, this.#limits.maxHeadBytes))
+  readonly #onEnd = () => this.#fail('it ended the connection')
+  readonly #onData = (chunk: Buffer) => {
+    const result = this.#head.read(chunk)
+    if (typeof result === 'string') this.#fail(result)
+    else if (result) this.#answer(result)
+  }
+
+  #answer({ head, rest }: Omit<Answered, 'socket'>): void {
+    this.#socket.pause()
+    this.#stop()
+    this.#settle.resolve({ socket: this.#socket, head, rest })
+  }
+
+  #fail(why: string): void {
+    this.abort(upstreamError('UPSTREAM_FAILED', this.#name, why))
+  }
+
+  #timeOut(): void {
+    const { handshakeTimeoutMs } = this.#limits
+    if (!this.#socket.connecting) this.abort(upstreamError('UPSTREAM_TIMEOUT', this.#name, handshakeTimeoutMs))
+    else this.abort(upstreamError('UPSTREAM_UNREACHABLE', this.#name, `no connection within ${handshakeTimeoutMs} ms`))
+  }
+}
+
+/**
+ * Connects to an upstream, sends it an opening handshake and reads the head of its answer.
+ *
+ * @param handshake the bytes to send
+ */
+export function dial(host: string, port: number, handshake: Buffer, limits: DialLimits): Dialling {
+  return new Attempt(host, port, handshake, limits)
 }

@@ -1,52 +1,76 @@
 import t from 'tap'
 import type { BridgeEnd } from '../../../lib/bridge/bridge-options.ts'
-import { adopt, bury, endOf, finish, type Life, lossOf, OPEN, orphan, stateOf } from '../../../lib/bridge/state.ts'
+import {
+  adopt,
+  endOf,
+  finish,
+  type Life,
+  lossOf,
+  OPEN,
+  orphan,
+  reveal,
+  socketGone,
+  stateOf,
+} from '../../../lib/bridge/state.ts'
 
 const loss = { code: 1006, closed: false, ended: false, gone: false }
 const byClient: BridgeEnd = { cause: 'client', code: 1000, reason: 'bye' }
 const byUpstream: BridgeEnd = { cause: 'upstream', code: 1001, reason: '' }
 const byUs: BridgeEnd = { cause: 'idle', code: 1001, reason: 'idle timeout' }
 
-const states: Record<Life['is'], Life> = {
+const states = {
   open: OPEN,
   orphaned: { is: 'orphaned', loss },
-  ending: { is: 'ending', end: byClient },
-  closing: { is: 'closing', end: byUs },
+  final: { is: 'final' },
+  ending: { is: 'ending', end: byClient, openSockets: 2 },
+  'ending, one socket gone': { is: 'ending', end: byClient, openSockets: 1 },
+  closing: { is: 'closing', end: byUs, openSockets: 2 },
+  'closing, one socket gone': { is: 'closing', end: byUs, openSockets: 1 },
   closed: { is: 'closed', end: byUs },
-}
+} as const satisfies Record<string, Life>
+type Name = keyof typeof states
+
+/** The same end, whichever state of those that pass messages it comes in. */
+const fromPassing = (to: Life) => ({ open: to, orphaned: to, final: to })
 
 /** What may follow; all else leaves a state as it is. */
-const next: Record<string, { happens(life: Life): Life; leads: Partial<Record<Life['is'], Life>> }> = {
+const next: Record<string, { happens(life: Life): Life; leads: Partial<Record<Name, Life>> }> = {
   'the upstream is lost': { happens: life => orphan(life, loss), leads: { open: states.orphaned } },
-  'there is another upstream, or it is given up': { happens: adopt, leads: { orphaned: OPEN } },
-  'the client ends it': {
-    happens: life => finish(life, byClient),
-    leads: { open: states.ending, orphaned: states.ending },
-  },
+  'another upstream takes over': { happens: adopt, leads: { orphaned: OPEN } },
+  'the client is to learn it': { happens: reveal, leads: { orphaned: states.final } },
+  'the client ends it': { happens: life => finish(life, byClient), leads: fromPassing(states.ending) },
   'the upstream ends it': {
     happens: life => finish(life, byUpstream),
-    leads: { open: { is: 'ending', end: byUpstream }, orphaned: { is: 'ending', end: byUpstream } },
+    leads: fromPassing({ is: 'ending', end: byUpstream, openSockets: 2 }),
   },
-  'we end it': { happens: life => finish(life, byUs), leads: { open: states.closing, orphaned: states.closing } },
-  'both sockets are gone': {
-    happens: bury,
-    leads: { ending: { is: 'closed', end: byClient }, closing: states.closed },
+  'we end it': { happens: life => finish(life, byUs), leads: fromPassing(states.closing) },
+  'a socket is gone': {
+    happens: socketGone,
+    leads: {
+      ending: states['ending, one socket gone'],
+      'ending, one socket gone': { is: 'closed', end: byClient },
+      closing: states['closing, one socket gone'],
+      'closing, one socket gone': states.closed,
+    },
   },
 }
 
 for (const [event, { happens, leads }] of Object.entries(next)) {
-  for (const life of Object.values(states)) {
-    t.test(`${life.is}: ${event}`, async t => t.strictSame(happens(life), leads[life.is] ?? life))
+  for (const [name, life] of Object.entries(states)) {
+    t.test(`${name}: ${event}`, async t => t.strictSame(happens(life), leads[name as Name] ?? life))
   }
 }
 
 t.test('what others see of it', async t => {
-  const seen = Object.values(states).map(life => [life.is, stateOf(life), endOf(life), lossOf(life)])
+  const seen = Object.entries(states).map(([name, life]) => [name, stateOf(life), endOf(life), lossOf(life)])
   t.strictSame(seen, [
     ['open', 'open', undefined, undefined],
     ['orphaned', 'open', undefined, loss],
+    ['final', 'open', undefined, undefined],
     ['ending', 'closing', byClient, undefined],
+    ['ending, one socket gone', 'closing', byClient, undefined],
     ['closing', 'closing', byUs, undefined],
+    ['closing, one socket gone', 'closing', byUs, undefined],
     ['closed', 'closed', byUs, undefined],
   ])
 })

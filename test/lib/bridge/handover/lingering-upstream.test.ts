@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { type Floor, Retiring } from '../../../lib/bridge/lingering-upstream.ts'
-import { Pipe, type PipeListener } from '../../../lib/bridge/pipe/pipe.ts'
-import { encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
+import { type Floor, Retiring } from '../../../../lib/bridge/handover/lingering-upstream.ts'
+import { Pipe, type PipeListener } from '../../../../lib/bridge/pipe/pipe.ts'
+import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
 
 /** A stream in the place of a socket: what is written to it is taken when the test says so. */
 class StandInSocket extends Duplex {

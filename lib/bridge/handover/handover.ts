@@ -1,6 +1,6 @@
-import type { Pipe } from './pipe/pipe.ts'
-import { depart } from './socket/closing.ts'
-import type { Answered } from './socket/dial.ts'
+import type { Pipe } from '../pipe/pipe.ts'
+import { depart } from '../socket/closing.ts'
+import type { Answered } from '../socket/dial.ts'
 
 /** How a connection goes from one upstream to another. */
 export interface HandOver {

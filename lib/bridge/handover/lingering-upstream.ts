@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import type { Pipe, PipeListener } from './pipe/pipe.ts'
-import { leave, sayGoodbye } from './socket/closing.ts'
-import { attach, type SocketOwner } from './socket/socket-handler.ts'
+import type { Pipe, PipeListener } from '../pipe/pipe.ts'
+import { leave, sayGoodbye } from '../socket/closing.ts'
+import { attach, type SocketOwner } from '../socket/socket-handler.ts'
 
 /** Whoever decides which upstream may write to the client: only one at a time, and only whole messages. */
 export interface Floor {

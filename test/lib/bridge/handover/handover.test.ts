@@ -2,9 +2,19 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
-import { encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
-import { waitFor } from '../../helpers/wait.ts'
-import { type App, type Connection, connect, dialAgain, handOver, startApp, startChain, TIMES, until } from './chain.ts'
+import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
+import { waitFor } from '../../../helpers/wait.ts'
+import {
+  type App,
+  type Connection,
+  connect,
+  dialAgain,
+  handOver,
+  startApp,
+  startChain,
+  TIMES,
+  until,
+} from '../chain.ts'
 
 t.test(
   'what was sent before goes to the old upstream, what follows to the new one; the old one sees a clean close',

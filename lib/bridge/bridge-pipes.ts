@@ -1,0 +1,62 @@
+import type { Socket } from 'node:net'
+import type { Direction } from '../websocket/message.ts'
+import type { Extras, OptionsOf } from './bridge-options.ts'
+import type { Retiring } from './handover/lingering-upstream.ts'
+import { Pipe, type PipeListener } from './pipe/pipe.ts'
+import type { Side } from './socket/socket-handler.ts'
+
+export const SIDES = ['client', 'upstream'] as const
+export const OTHER = { client: 'upstream', upstream: 'client' } as const
+export const FROM = { inbound: 'client', outbound: 'upstream' } as const
+
+/** What the options of a bridge say of its pipes. */
+export type PipesOptions = Pick<OptionsOf<unknown>, 'maxMessageBytes' | 'find' | 'whole'>
+
+/** The pipes of a bridge, by the side that they read. */
+export class BridgePipes {
+  readonly client: Pipe
+  /** Another one once the connection has been handed over. */
+  upstream: Pipe
+  /** The upstream before, while it may still answer. */
+  lingering: Retiring | undefined
+  readonly #options: PipesOptions
+  readonly #secret: Extras['secret']
+  readonly #listener: PipeListener
+
+  constructor(
+    client: Socket,
+    upstream: Socket,
+    listener: PipeListener,
+    options: PipesOptions,
+    extras: Extras | undefined,
+  ) {
+    this.#options = options
+    this.#secret = extras?.secret
+    this.#listener = listener
+    this.client = this.#open('inbound', client, upstream, extras)
+    this.upstream = this.#open('outbound', upstream, client)
+  }
+
+  #open(direction: Direction, source: Socket, target: Socket, extras?: Extras): Pipe {
+    const { maxMessageBytes, find, whole } = this.#options
+    return new Pipe(direction, source, target, this.#listener, {
+      maxMessageBytes,
+      find: find?.[direction],
+      secret: this.#secret?.[FROM[direction]],
+      whole: whole?.[direction],
+      first: extras?.first,
+    })
+  }
+
+  /** Goes on with another upstream. Both streams have stopped between two messages. */
+  replaceUpstream(socket: Socket): void {
+    this.client.target = socket
+    this.upstream = this.#open('outbound', socket, this.client.source)
+  }
+
+  /** The pipe that writes to a side now: a lingering upstream may be in the middle of a message to the client. */
+  writerTo(side: Side): Pipe {
+    const lingering = side === 'client' ? this.lingering : undefined
+    return lingering?.speaking ? lingering.pipe : this[OTHER[side]]
+  }
+}

@@ -1,0 +1,44 @@
+import { OPCODE } from '../../websocket/frames.ts'
+import type { BridgePipes } from '../bridge-pipes.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+
+/** Asks the upstream by a ping whether it has read all that it was sent: its pong comes after its answers. */
+export class Fence {
+  readonly #pipes: BridgePipes
+  readonly #life: Lifecycle
+  /** The next pong of the upstream is the answer. */
+  #waiting = false
+  #ponged = false
+
+  constructor(pipes: BridgePipes, life: Lifecycle) {
+    this.#pipes = pipes
+    this.#life = life
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting
+  }
+
+  /** As `Bridge.fence`. */
+  async ask(timeoutMs: number, payload: Buffer): Promise<boolean> {
+    const life = this.#life
+    // One at a time: each waits for its own pong.
+    if (this.#waiting) await life.until(() => !this.#waiting, timeoutMs)
+    if (life.isEnded || life.isOrphaned || this.#waiting) return false
+    this.#ponged = false
+    this.#waiting = true
+    this.#pipes.upstream.expectPong(payload)
+    void this.#pipes.client.control(OPCODE.PING, payload)
+    await life.until(() => this.#ponged || life.isOrphaned, timeoutMs)
+    this.#waiting = false
+    life.wakeUp()
+    return this.#ponged
+  }
+
+  /** A pong that was expected has come from the upstream. */
+  onPong(): void {
+    if (!this.#waiting) return
+    this.#ponged = true
+    this.#life.wakeUp()
+  }
+}

@@ -1,0 +1,112 @@
+import type { FlowMemory } from './bridge-options.ts'
+import { type BridgePipes, OTHER, SIDES } from './bridge-pipes.ts'
+import type { Flow } from './flow-control.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import type { MemoryUse } from './memory-use.ts'
+import type { Side } from './socket/socket-handler.ts'
+
+/** Passes what both sides send, and stops reading a side while the other one does not keep up. */
+export class Traffic {
+  readonly #pipes: BridgePipes
+  readonly #flow: Flow
+  readonly #life: Lifecycle
+  readonly #memory: FlowMemory
+  readonly #use: MemoryUse
+
+  constructor(pipes: BridgePipes, flow: Flow, life: Lifecycle, memory: FlowMemory, use: MemoryUse) {
+    this.#pipes = pipes
+    this.#flow = flow
+    this.#life = life
+    this.#memory = memory
+    this.#use = use
+  }
+
+  receive(side: Side, chunk: Buffer): void {
+    this.#flow.heard(side)
+    const { length } = chunk
+    this.#pipes[side].push(chunk)
+    this.#use.addUnsent(side, length)
+    if (this.count(side) > 0 || this.#memory.tight) this.#fill(side)
+    // Last, because it may close this connection.
+    this.#memory.passed(length)
+  }
+
+  /** Tells the budget how many bytes of a side wait to be written; returns them. */
+  count(side: Side): number {
+    // A socket that is gone still tells of a queue, which takes no memory any more.
+    if (this.#life.isClosed) return 0
+    const { queuedBytes, stashedBytes } = this.#pipes[side]
+    this.#use.setQueued(side, queuedBytes + stashedBytes)
+    return queuedBytes
+  }
+
+  #fill(side: Side): void {
+    const pipe = this.#pipes[side]
+    const { tight, queueLimit } = this.#memory
+    if (pipe.queuedBytes + (tight ? this.#use.unsent(side) : 0) < queueLimit) return
+    // No upstream reads any more: the rest of a message may as well be dropped.
+    if (this.#life.isOrphaned && side === 'client') return
+    if (!this.#flow.fill(side)) return
+    this.regulate(side)
+    if (pipe.queuedBytes === 0) return
+    // Of many small pieces below its mark, a socket does not say by itself that they are written.
+    if (!pipe.target.writableNeedDrain) pipe.whenWritten(() => this.drained(OTHER[side]))
+  }
+
+  /** What waited for a side is with the kernel. */
+  drained(side: Side): void {
+    // A side that is being sent something large has nothing to say, and no place for a ping.
+    this.#flow.heard(side)
+    if (side === 'client') this.#pipes.lingering?.resume()
+    const other = OTHER[side]
+    this.count(other)
+    if (this.#flow.empty(other)) this.regulate(other)
+  }
+
+  /** Reads a side, or stops reading it. */
+  regulate(side: Side): void {
+    const { source, stopped } = this.#pipes[side]
+    // When we have closed, the source is read whatever happens: its answer has to be seen.
+    if ((this.#flow.stops(side) || stopped) && !this.#life.isClosing) source.pause()
+    else source.resume()
+  }
+
+  /** Goes on after a stop. */
+  go(side: Side): void {
+    this.#pipes[side].go()
+    this.#fill(side)
+    this.regulate(side)
+  }
+
+  /** Stops reading a side until {@link release} was called as often. */
+  hold(side: Side): void {
+    this.#flow.hold(side)
+    // Of what was read with this message, nothing more is taken either: a chunk can have thousands of messages in it.
+    this.#pipes[side].pause()
+    this.regulate(side)
+  }
+
+  release(side: Side): void {
+    this.#flow.release(side)
+    // Later, because the caller may be in the middle of dealing with the message before.
+    queueMicrotask(() => {
+      if (this.#flow.isHeld(side)) return
+      this.#pipes[side].resume()
+      this.#fill(side)
+      this.regulate(side)
+    })
+  }
+
+  /** As `Bridge.restrain`. */
+  restrain(unsent: Readonly<Record<Side, number>>): void {
+    const { queueLimit } = this.#memory
+    for (const side of SIDES) {
+      this.#use.setUnsent(side, unsent[OTHER[side]])
+      const queued = this.#pipes[side].queuedBytes
+      const all = queued + unsent[OTHER[side]]
+      const changed =
+        all >= queueLimit ? this.#flow.fill(side) : queued === 0 && all <= queueLimit / 2 && this.#flow.empty(side)
+      if (changed) this.regulate(side)
+    }
+  }
+}
