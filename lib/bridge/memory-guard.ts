@@ -4,6 +4,7 @@ import type { MemoryAccount, MemoryBudget } from '../service/memory/budget.ts'
 import type { MemoryReader } from '../service/memory/cgroup.ts'
 import { Collector } from '../service/memory/collect.ts'
 import {
+  costPerByte,
   type Holder,
   isTight,
   isWorthCollecting,
@@ -11,6 +12,7 @@ import {
   mostAfter,
   queueLimit,
   unaccountedBytes,
+  unsentOf,
   usedAfter,
   worstHolders,
 } from '../service/memory/policy.ts'
@@ -40,7 +42,7 @@ export interface MemoryGuardOptions {
   readonly log: Pick<Logger, 'warn'>
 }
 
-/** A connection, and what the kernel has of each of its sides. */
+/** A connection, and the memory that the kernel has taken for each of its sides. */
 interface Held {
   readonly connection: Guarded
   readonly inKernel: Readonly<Record<Side, number>>
@@ -188,17 +190,25 @@ export class MemoryGuard implements FlowMemory {
   #tighten(): void {
     const { budget, connections, readQueues = readSocketQueues } = this.#options
     const queues = readQueues()
-    const holders: Holder<Held>[] = []
+    const open: { connection: Guarded; client: SocketQueue; upstream: SocketQueue }[] = []
+    let inAll = 0
     for (const connection of connections()) {
       if (connection.state !== 'open') continue
       const client = queueOf(queues, connection.socket('client'))
       const upstream = queueOf(queues, connection.socket('upstream'))
-      const unsent = { client: client.unsent, upstream: upstream.unsent }
-      connection.restrain(unsent)
-      const inKernel = { client: client.unsent + client.unread, upstream: upstream.unsent + upstream.unread }
-      const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
-      holders.push({ of: { connection, inKernel }, bytes, unread: client.unread + upstream.unread })
+      connection.restrain({ client: client.unsent, upstream: unsentOf(upstream.unsent) })
+      inAll += client.unsent + client.unread + upstream.unsent + upstream.unread
+      open.push({ connection, client, upstream })
     }
+    const cost = costPerByte(budget.accounts.sockets.bytes, inAll)
+    const holders = open.map(({ connection, client, upstream }): Holder<Held> => {
+      const inKernel = {
+        client: cost * (client.unsent + client.unread),
+        upstream: cost * (upstream.unsent + upstream.unread),
+      }
+      const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
+      return { of: { connection, inKernel }, bytes, unread: cost * (client.unread + upstream.unread) }
+    })
     const worst = worstHolders(holders, budget.used, budget.bytes)
     if (worst.length > 0) this.#evicted(worst.length, worst[0]?.bytes ?? 0)
     // Until their turn comes: whoever is read sends more.

@@ -54,6 +54,24 @@ const TIMES_IN_KERNEL = 3
 /** What may be used after so many bytes have passed. */
 export const usedAfter = (used: number, passed: number): number => used + TIMES_IN_KERNEL * passed
 
+/**
+ * What counts as unsent of a client's bytes while memory is short. A client is read again only when its upstream has taken all of them,
+ * whatever the limit is: the kernel fills the client's receive buffer anew with each read, and that is not ours to stop.
+ */
+export const unsentOf = (unsent: number): number => (unsent > 0 ? Number.POSITIVE_INFINITY : 0)
+
+/** How many times its bytes something small may take in the kernel: each segment has pages and a header of its own. */
+const MOST_COST = 4
+
+/**
+ * What each byte that sockets hold takes of memory. Where much is on sockets that hold little, it is not said of whom it is.
+ *
+ * @param sockets memory that the kernel has taken for all of them
+ * @param bytes that it holds in them
+ */
+export const costPerByte = (sockets: number, bytes: number): number =>
+  bytes > 0 ? Math.min(MOST_COST, Math.max(1, sockets / bytes)) : 1
+
 /** What a process may have become larger by since it began without holding more: code, caches, garbage of everyday. */
 const SLACK_BYTES = 32 << 20
 

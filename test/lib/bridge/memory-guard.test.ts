@@ -88,6 +88,32 @@ t.test('between two looks all that passes may be in the kernel: the limit falls 
   t.ok(guard.queueLimit < before)
 })
 
+t.test(
+  'while memory is short a client whose upstream has not taken all is not read, however little that is',
+  async t => {
+    const { kernel, connections, guard } = start(t, 2)
+    kernel.sockets = 10 * MIB
+    kernel.queues.set(socketKey(5001, '10.0.0.1', 5001), { unsent: 5000, unread: 0 })
+    guard.passed(16 * MIB)
+    t.ok(guard.tight)
+    t.strictSame(
+      connections.map(({ restrained }) => restrained.at(-1)?.upstream),
+      [0, Number.POSITIVE_INFINITY],
+    )
+  },
+)
+
+t.test('what was received counts with the memory that the kernel takes for it: small segments take more', async t => {
+  const { kernel, evicted, connections, guard } = start(t, 400)
+  for (const n of connections.keys())
+    kernel.queues.set(socketKey(3000, '10.0.0.1', 5000 + n), { unsent: 0, unread: 32_768 })
+  kernel.sockets = 400 * 32_768
+  guard.passed(16 * MIB)
+  t.strictSame(evicted, [], 'it is what it seems, which is little')
+  kernel.sockets *= 4
+  await waitFor(() => evicted.length > 300, 'they are closed like any others who send more than is taken')
+})
+
 t.test('the worst are closed when it is full, once, and it is said', async t => {
   const { budget, kernel, connections, guard, evicted, warnings } = start(t, 4)
   for (const [n, mib] of [1, 10, 5].entries()) (connections[n] as StandIn).heldBytes = mib * MIB

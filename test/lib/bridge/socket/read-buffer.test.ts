@@ -106,10 +106,34 @@ t.test('a pause holds, also in the round of a resume', async t => {
   await waitFor(() => other.writableLength > 0, 'the other end waits')
   const { bytesRead } = lending
   for (let round = 0; round < 50; round++) await new Promise(resolve => setImmediate(resolve))
-  t.ok(lending.bytesRead <= bytesRead + 131_072, 'at most one chunk more')
+  t.ok(lending.bytesRead <= bytesRead + 61_440, 'at most one chunk more')
   lending.removeAllListeners('data').on('data', () => {})
   lending.resume()
   await waitFor(() => lending.bytesRead === big.length, 'all of it when it goes on')
+})
+
+t.test('a socket that has much to read is read once in a turn, within what its first window is', async t => {
+  const { lending, other } = await pair(t)
+  let turn = 0
+  const turns: number[] = []
+  const next = () => {
+    turn++
+    if (!lending.destroyed) setImmediate(next)
+  }
+  next()
+  let most = 0
+  lending.pause()
+  lending.on('data', (chunk: Buffer) => {
+    turns.push(turn)
+    most = Math.max(most, chunk.length)
+  })
+  const big = Buffer.alloc(8_000_000)
+  other.write(big)
+  await waitFor(() => other.writableLength > 0, 'the kernel is full')
+  lending.resume()
+  await waitFor(() => lending.bytesRead === big.length, 'all of it')
+  t.equal(new Set(turns).size, turns.length, 'each chunk has a turn of its own')
+  t.ok(most > 32_768 && most < 65_483, `it was full once at least: ${most}`)
 })
 
 t.test('what slow readers have not taken stays as it is while others write', async t => {

@@ -2,12 +2,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   budgetBytes,
+  costPerByte,
   isTight,
   LEAST_HOLDING_BYTES,
   lookAfterBytes,
   mostAfter,
   queueLimit,
   unaccountedBytes,
+  unsentOf,
   usedAfter,
   worstHolders,
 } from '../../../../lib/service/memory/policy.ts'
@@ -55,6 +57,21 @@ t.test('after some were closed, the others may queue more with each look', async
 t.test('what has passed may be in the kernel more than once', async t => {
   t.equal(usedAfter(10, 0), 10)
   t.equal(usedAfter(10, 5), 25)
+})
+
+t.test(
+  'while memory is short a client is read only when its upstream has taken all, whatever may be queued',
+  async t => {
+    t.equal(unsentOf(0), 0)
+    t.ok(unsentOf(4096) > 1 << 30)
+  },
+)
+
+t.test('what the kernel takes for each byte is measured, within what is possible', async t => {
+  t.equal(costPerByte(30 * MIB, 20 * MIB), 1.5)
+  t.equal(costPerByte(20 * MIB, 30 * MIB), 1, 'they were not asked at the same moment')
+  t.equal(costPerByte(20 * MIB, MIB), 4, 'the rest is on sockets that hold little')
+  t.equal(costPerByte(20 * MIB, 0), 1)
 })
 
 t.test('connections are looked at one by one when memory is short, or much of it is in the kernel', async t => {
