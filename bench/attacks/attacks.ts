@@ -21,6 +21,10 @@ export interface Attack {
   readonly halfOpen?: boolean
   /** The app is stopped meanwhile: whoever else has this app gets nothing either. */
   readonly stopsApp?: boolean
+  /** How long they go on before the app is stopped, in milliseconds. */
+  readonly stopsAppAfterMs?: number
+  /** They do nothing unusual: none of them may lose its connection. */
+  readonly harmless?: boolean
   /**
    * Bytes that the C allocator of a sidecar keeps afterwards and takes for the next ones: of 3,000 handshakes it keeps 85 MiB, and after
    * as many again 14 MiB more, measured with Node alone. What is kept is no leak, so it is not waited for.
@@ -166,6 +170,24 @@ export const ATTACKS: readonly Attack[] = [
     path: '/sink',
     stopsApp: true,
     run: (clients, signal) => all(clients, client => pour(client, signal)),
+  },
+  {
+    name: 'app-stalls-later',
+    about: 'the app stands still when clients have been sending for a second and the kernel takes them for fast ones',
+    clients: { sidecar: 700, balancer: 1300 },
+    path: '/sink',
+    stopsApp: true,
+    stopsAppAfterMs: 1000,
+    run: (clients, signal) => all(clients, client => pour(client, signal)),
+  },
+  {
+    name: 'quiet-clients',
+    about: 'the app stands still while each client sends one message of 100 bytes',
+    clients: { sidecar: 700, balancer: 1300 },
+    path: '/sink',
+    stopsApp: true,
+    harmless: true,
+    run: clients => all(clients, client => client.write(clientFrame(BINARY, Buffer.alloc(100, 'q')))),
   },
   {
     name: 'half-handshakes',

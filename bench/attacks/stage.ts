@@ -166,16 +166,20 @@ class Stage {
   }
 
   async #attackFor() {
-    const { name, clients, stopsApp } = this.#attack
+    const { name, clients, stopsApp, stopsAppAfterMs = 0 } = this.#attack
     const { victim, attackMs, clients: count } = this.#setting
     const job: Job = { attack: name, port: this.#victim.port, clients: count ?? clients[victim] }
     const probes = this.#probes
     probes.reset()
     const attacker = this.#fork('attacker.ts', [JSON.stringify(job)])
     const { connected, refused } = await heard<Extract<Said, { connected: number }>>(attacker)
-    if (stopsApp) this.#app.kill('SIGSTOP')
+    if (stopsApp && stopsAppAfterMs === 0) this.#app.kill('SIGSTOP')
     const [waitedBefore, echoesBefore] = [probes.longest, probes.echoes]
     attacker.send('go')
+    if (stopsApp && stopsAppAfterMs > 0) {
+      await sleep(stopsAppAfterMs)
+      this.#app.kill('SIGSTOP')
+    }
     await this.#watch(performance.now() + attackMs, () => false)
     const echoes = probes.echoes - echoesBefore
     // While the app is stopped, clients wait for it and not for the attacked program.

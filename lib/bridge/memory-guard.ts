@@ -6,13 +6,14 @@ import { Collector } from '../service/memory/collect.ts'
 import {
   costPerByte,
   type Holder,
+  isPouring,
   isTight,
   isWorthCollecting,
   lookAfterBytes,
   mostAfter,
+  mostPouring,
   queueLimit,
   unaccountedBytes,
-  unsentOf,
   usedAfter,
   worstHolders,
 } from '../service/memory/policy.ts'
@@ -46,6 +47,13 @@ export interface MemoryGuardOptions {
 interface Held {
   readonly connection: Guarded
   readonly inKernel: Readonly<Record<Side, number>>
+}
+
+/** A connection that is open, and what the kernel has of each of its sides. */
+interface Open {
+  readonly connection: Guarded
+  readonly client: SocketQueue
+  readonly upstream: SocketQueue
 }
 
 /** How often memory is looked at while there is enough, and at most how often while there is not, in milliseconds. */
@@ -95,6 +103,8 @@ export class MemoryGuard implements FlowMemory {
   /** Resident memory in the beginning. */
   readonly #beginning = process.memoryUsage.rss()
   readonly #collector = new Collector()
+  /** Whose turn it is of those clients that cannot all be read. */
+  #turn = 0
   #evictions = 0
   #logged = Number.NEGATIVE_INFINITY
 
@@ -190,30 +200,37 @@ export class MemoryGuard implements FlowMemory {
   #tighten(): void {
     const { budget, connections, readQueues = readSocketQueues } = this.#options
     const queues = readQueues()
-    const open: { connection: Guarded; client: SocketQueue; upstream: SocketQueue }[] = []
-    let inAll = 0
+    const open: Open[] = []
     for (const connection of connections()) {
       if (connection.state !== 'open') continue
       const client = queueOf(queues, connection.socket('client'))
-      const upstream = queueOf(queues, connection.socket('upstream'))
-      connection.restrain({ client: client.unsent, upstream: unsentOf(upstream.unsent) })
-      inAll += client.unsent + client.unread + upstream.unsent + upstream.unread
-      open.push({ connection, client, upstream })
+      open.push({ connection, client, upstream: queueOf(queues, connection.socket('upstream')) })
     }
-    const cost = costPerByte(budget.accounts.sockets.bytes, inAll)
-    const holders = open.map(({ connection, client, upstream }): Holder<Held> => {
-      const inKernel = {
-        client: cost * (client.unsent + client.unread),
-        upstream: cost * (upstream.unsent + upstream.unread),
-      }
-      const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
-      return { of: { connection, inKernel }, bytes, unread: cost * (client.unread + upstream.unread) }
-    })
+    this.#restrain(open)
+    const holders = holdersOf(open, budget.accounts.sockets.bytes)
     const worst = worstHolders(holders, budget.used, budget.bytes)
     if (worst.length > 0) this.#evicted(worst.length, worst[0]?.bytes ?? 0)
     // Until their turn comes: whoever is read sends more.
     for (const { of } of worst) of.connection.restrain(UNREADABLE)
     this.#evict(worst)
+  }
+
+  /**
+   * Holds those back whose peers do not read. A client that has sent more than was read is read only when its upstream has taken all
+   * of what it sent before, and only some of them at a time: the kernel takes more at once in place of what is read, and that is not ours to stop.
+   */
+  #restrain(open: readonly Open[]): void {
+    const { budget } = this.#options
+    const ready = open.filter(({ client, upstream }) => isPouring(client.unread) && upstream.unsent === 0)
+    const first = this.#turn % Math.max(1, ready.length)
+    const most = mostPouring(budget.used, budget.bytes)
+    this.#turn = first + most
+    const turn = new Set([...ready.slice(first), ...ready.slice(0, first)].slice(0, most))
+    for (const one of open) {
+      const { connection, client, upstream } = one
+      const waits = isPouring(client.unread) && !turn.has(one)
+      connection.restrain({ client: client.unsent, upstream: waits ? Number.POSITIVE_INFINITY : upstream.unsent })
+    }
   }
 
   /** Closes connections, some in each turn of the event loop. */
@@ -237,6 +254,18 @@ export class MemoryGuard implements FlowMemory {
     this.#logged = now
     this.#evictions = 0
   }
+}
+
+/** @param sockets memory that the kernel has taken for all of them */
+function holdersOf(open: readonly Open[], sockets: number): Holder<Held>[] {
+  const sum = ({ unsent, unread }: SocketQueue) => unsent + unread
+  const inAll = open.reduce((all, { client, upstream }) => all + sum(client) + sum(upstream), 0)
+  const cost = costPerByte(sockets, inAll)
+  return open.map(({ connection, client, upstream }) => {
+    const inKernel = { client: cost * sum(client), upstream: cost * sum(upstream) }
+    const bytes = connection.heldBytes + inKernel.client + inKernel.upstream
+    return { of: { connection, inKernel }, bytes, unread: cost * (client.unread + upstream.unread) }
+  })
 }
 
 function queueOf(

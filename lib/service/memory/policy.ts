@@ -54,11 +54,19 @@ const TIMES_IN_KERNEL = 3
 /** What may be used after so many bytes have passed. */
 export const usedAfter = (used: number, passed: number): number => used + TIMES_IN_KERNEL * passed
 
+/** A client of which so much was received and not read sends more as soon as it is read. */
+const POURING_BYTES = 16_384
 /**
- * What counts as unsent of a client's bytes while memory is short. A client is read again only when its upstream has taken all of them,
- * whatever the limit is: the kernel fills the client's receive buffer anew with each read, and that is not ours to stop.
+ * What the kernel may have of a client when that was read once more: its receive buffer becomes twice as large as what was read within a
+ * round trip, and 16 segments, which are 64 KiB each on loopback (Linux, `tcp_rcv_space_adjust`).
  */
-export const unsentOf = (unsent: number): number => (unsent > 0 ? Number.POSITIVE_INFINITY : 0)
+const REFILL_BYTES = 1 << 20
+
+export const isPouring = (unread: number): boolean => unread >= POURING_BYTES
+
+/** How many of those clients may be read until memory is measured again, while it is short: what comes instead has to fit. */
+export const mostPouring = (used: number, budget: number): number =>
+  Math.max(1, Math.floor((budget - used) / REFILL_BYTES))
 
 /** How many times its bytes something small may take in the kernel: each segment has pages and a header of its own. */
 const MOST_COST = 4

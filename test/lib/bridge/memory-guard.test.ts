@@ -88,20 +88,37 @@ t.test('between two looks all that passes may be in the kernel: the limit falls 
   t.ok(guard.queueLimit < before)
 })
 
-t.test(
-  'while memory is short a client whose upstream has not taken all is not read, however little that is',
-  async t => {
-    const { kernel, connections, guard } = start(t, 2)
-    kernel.sockets = 10 * MIB
-    kernel.queues.set(socketKey(5001, '10.0.0.1', 5001), { unsent: 5000, unread: 0 })
-    guard.passed(16 * MIB)
-    t.ok(guard.tight)
-    t.strictSame(
-      connections.map(({ restrained }) => restrained.at(-1)?.upstream),
-      [0, Number.POSITIVE_INFINITY],
-    )
-  },
-)
+t.test('while memory is short a client that pours is read only when its upstream has taken all', async t => {
+  const { kernel, connections, guard } = start(t, 3)
+  kernel.sockets = 10 * MIB
+  for (const n of [1, 2]) kernel.queues.set(socketKey(5000 + n, '10.0.0.1', 5000 + n), { unsent: 5000, unread: 0 })
+  kernel.queues.set(socketKey(3000, '10.0.0.1', 5000), { unsent: 0, unread: 65_536 })
+  kernel.queues.set(socketKey(3000, '10.0.0.1', 5001), { unsent: 0, unread: 65_536 })
+  kernel.queues.set(socketKey(3000, '10.0.0.1', 5002), { unsent: 0, unread: 5000 })
+  guard.passed(16 * MIB)
+  t.ok(guard.tight)
+  t.strictSame(
+    connections.map(({ restrained }) => restrained.at(-1)?.upstream),
+    [0, Number.POSITIVE_INFINITY, 5000],
+    'one whose upstream has taken all, one whose upstream has not, and one that sends little',
+  )
+})
+
+t.test('while memory is short clients that pour are read in turns, and others always', async t => {
+  const { kernel, connections, guard } = start(t, 40)
+  const readNow = () => connections.flatMap(({ restrained }, n) => (restrained.at(-1)?.upstream === 0 ? [n] : []))
+  for (let n = 0; n < 30; n++) kernel.queues.set(socketKey(3000, '10.0.0.1', 5000 + n), { unsent: 0, unread: 65_536 })
+  kernel.sockets = BUDGET - 9.5 * MIB
+  guard.passed(16 * MIB)
+  const others = Array.from({ length: 10 }, (_, n) => 30 + n)
+  t.strictSame(readNow(), [0, 1, 2, 3, 4, 5, 6, 7, 8, ...others], 'as many as what they send instead has room')
+  const seen = new Set(readNow())
+  await waitFor(() => {
+    for (const n of readNow()) seen.add(n)
+    return seen.size === connections.length
+  }, 'each has its turn')
+  t.ok(readNow().length < connections.length)
+})
 
 t.test('what was received counts with the memory that the kernel takes for it: small segments take more', async t => {
   const { kernel, evicted, connections, guard } = start(t, 400)

@@ -3,13 +3,14 @@ import t from 'tap'
 import {
   budgetBytes,
   costPerByte,
+  isPouring,
   isTight,
   LEAST_HOLDING_BYTES,
   lookAfterBytes,
   mostAfter,
+  mostPouring,
   queueLimit,
   unaccountedBytes,
-  unsentOf,
   usedAfter,
   worstHolders,
 } from '../../../../lib/service/memory/policy.ts'
@@ -59,13 +60,13 @@ t.test('what has passed may be in the kernel more than once', async t => {
   t.equal(usedAfter(10, 5), 25)
 })
 
-t.test(
-  'while memory is short a client is read only when its upstream has taken all, whatever may be queued',
-  async t => {
-    t.equal(unsentOf(0), 0)
-    t.ok(unsentOf(4096) > 1 << 30)
-  },
-)
+t.test('as many clients that pour may be read as what comes instead has room', async t => {
+  t.notOk(isPouring(16_383))
+  t.ok(isPouring(16_384))
+  t.equal(mostPouring(40 * MIB, 64 * MIB), 24)
+  t.equal(mostPouring(64 * MIB, 64 * MIB), 1, 'one always')
+  t.equal(mostPouring(90 * MIB, 64 * MIB), 1)
+})
 
 t.test('what the kernel takes for each byte is measured, within what is possible', async t => {
   t.equal(costPerByte(30 * MIB, 20 * MIB), 1.5)
