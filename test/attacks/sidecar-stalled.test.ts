@@ -1,4 +1,4 @@
 import t from 'tap'
 import { attackedTests } from './attacked.ts'
 
-attackedTests(t, 'sidecar', ['stalled-app', 'app-stalls-later', 'quiet-clients'])
+attackedTests(t, 'sidecar', ['stalled-app', 'quiet-clients'])
