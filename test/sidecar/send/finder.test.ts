@@ -179,7 +179,8 @@ t.test('however many messages there are for a user who is offline, one search go
   changed.at = performance.now() - 1000
   const first = await startUnsettled().send(40)
   t.strictSame(first.outcomes, ['offline'])
-  t.ok(first.asked <= 40 * 7 + 40, `${first.asked} questions for 40 messages, of which each asks once`)
+  // A search of their own each would ask 88 times for each; on a busy machine some ask twice.
+  t.ok(first.asked <= 40 * 15, `${first.asked} questions for 40 messages`)
 })
 
 t.test(
