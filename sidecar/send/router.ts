@@ -56,8 +56,11 @@ const MAX_INTRODUCTIONS = 3
 /** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
 const LANE_SHARE = 1 / 8
 
-/** What a parcel costs beyond its payload, about: itself, its lane and what waits for its answer. */
-const PARCEL_OVERHEAD_BYTES = 1024
+/** What a parcel counts beyond its payload in queues, so that empty messages are not free. */
+const PARCEL_OVERHEAD_BYTES = 256
+
+/** What it takes of the memory besides, about: itself, its lane and what waits for its answer. */
+const PARCEL_MEMORY_BYTES = 768
 
 /** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
 export class Router {
@@ -103,7 +106,7 @@ export class Router {
       until: 0,
     }
     outbox.bytes += parcel.bytes
-    sender.bridge.charge(parcel.bytes)
+    sender.bridge.charge(parcel.bytes + PARCEL_MEMORY_BYTES)
     this.#underWay++
     this.#regulate(sender, outbox)
     lane.waiting.push(parcel)
@@ -227,7 +230,7 @@ export class Router {
     log.debug({ from: sender.user, recipient: parcel.user, member, outcome }, 'routed')
     if (sender.side === 'client') receipts?.send(sender.bridge, parcel.user, parcel.message, outcome)
     outbox.bytes -= parcel.bytes
-    sender.bridge.charge(-parcel.bytes)
+    sender.bridge.charge(-parcel.bytes - PARCEL_MEMORY_BYTES)
     this.#regulate(sender, outbox)
     this.#tellIdle(sender.bridge)
     if (--this.#underWay === 0) for (const resolve of this.#settled.splice(0)) resolve()
