@@ -30,6 +30,7 @@ export function upstreamFault(error: NodeError, upstream: string, maxHeadBytes: 
 
 function answerFault(code: string, reason: string | undefined, maxHeadBytes: number): string {
   if (code === 'HPE_HEADER_OVERFLOW') return headTooLong(maxHeadBytes)
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'it broke the connection off'
   return code.startsWith('HPE_') ? `its answer is not valid HTTP/1 (${reason ?? code})` : code
 }
 

@@ -41,7 +41,6 @@ export const ERRORS = {
   UPSTREAM_FAILED: {
     code: 'WSO_ERR_UPSTREAM_FAILED',
     message: 'the upstream took the connection, but gave no answer that can be passed on: %s',
-    told: 'the upstream took the connection, but gave no answer that can be passed on',
     status: 502,
     retryable: true,
   },
