@@ -2,7 +2,7 @@ import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
 import { ask, askRaw, startHttp, startTcp } from '../helpers/plain.ts'
-import { EXPOSED, startStack } from '../helpers/stack.ts'
+import { startStack } from '../helpers/stack.ts'
 
 // Handshakes and requests that come from real clients and that most servers take.
 
