@@ -35,10 +35,7 @@ t.test(
     const clients = await fill(t, program)
     for (let n = 1; n <= 100; n++) {
       const { status, headers, body } = await refusal(t, program.port, { user: 'late' })
-      t.match(
-        { status, body, retry: headers['retry-after'] },
-        { status: 503, body: /WSO_ERR_FULL/, retry: '1' },
-      )
+      t.match({ status, body, retry: headers['retry-after'] }, { status: 503, body: /WSO_ERR_FULL/, retry: '1' })
     }
     t.equal(await metric(program, 'rejected_total{reason="full"'), 100)
     await Promise.all(clients.map(client => echoes(client, 'still there')))
