@@ -11,8 +11,8 @@ import { fieldOf } from '../lib/websocket/response-head.ts'
 import type { BalancerConfig } from './config.ts'
 import { confirmed, planner } from './placement/handshake-plan.ts'
 import type { Placement } from './placement/placement.ts'
-import { PassOver } from './placement/upstream-failover.ts'
-import { Residents } from './placement/user-connections.ts'
+import { UpstreamFailover } from './placement/upstream-failover.ts'
+import { UserConnections } from './placement/user-connections.ts'
 import { closePaced } from './rehome/close-paced.ts'
 import { Mover } from './rehome/mover.ts'
 
@@ -32,8 +32,8 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     connections: () => proxy.bridges,
   })
   const { members } = mover
-  const residents = config.REBALANCE === 'off' ? new Residents() : undefined
-  const passOver = new PassOver(members)
+  const residents = config.REBALANCE === 'off' ? new UserConnections() : undefined
+  const passOver = new UpstreamFailover(members)
   const proxy = createProxy<Placement>({
     log,
     metrics,

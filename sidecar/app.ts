@@ -9,11 +9,11 @@ import { INSTANCE_HEADER } from '../lib/service/names.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { accepts } from '../lib/service/tcp-probe.ts'
 import { AddressFinder } from '../lib/websocket/addressing/address-finder.ts'
-import { SharedRoom } from '../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../lib/websocket/byte-allowance.ts'
 import type { SidecarConfig } from './config.ts'
 import { handOverAll, handOverDeadline, movable } from './connections/hand-over-all.ts'
 import { confirmed, type Identity, planner } from './connections/handshake-plan.ts'
-import { ConnectionControl } from './connections/rehome-control.ts'
+import { RehomeControl } from './connections/rehome-control.ts'
 import { createMessaging, LINKS_SHARE } from './messaging.ts'
 import { Confirmations } from './peers/confirmations.ts'
 import { MemberAddresses } from './peers/member-addresses.ts'
@@ -34,7 +34,7 @@ export async function buildApp(
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
   const memory = new MemoryBudget(memoryBudget(config))
-  const room = new SharedRoom(Math.min(MAX_HELD_BYTES, memory.bytes / 2), memory.accounts.held)
+  const room = new SharedByteAllowance(Math.min(MAX_HELD_BYTES, memory.bytes / 2), memory.accounts.held)
   const links = new Allotment(memory.bytes * LINKS_SHARE, memory.accounts.messages)
   const find = new AddressFinder({
     field: config.RECIPIENT_FIELD,
@@ -77,7 +77,7 @@ export async function buildApp(
     messaging.membersChanged(members)
   })
 
-  const control = new ConnectionControl({
+  const control = new RehomeControl({
     accepts: () => accepts(config.APP_HOST, config.APP_PORT),
     idle: bridge => messaging.idle(bridge, bridge.context.user),
     movedTo(bridge, member) {

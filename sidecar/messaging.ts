@@ -13,24 +13,24 @@ import type { Direction } from '../lib/websocket/message.ts'
 import type { MessagingConfig } from './config.ts'
 import { Registry } from './connections/registry.ts'
 import { Announcer } from './peers/announcer.ts'
-import { Acquaintances } from './peers/known-peers.ts'
+import { KnownPeers } from './peers/known-peers.ts'
 import { Delivery } from './receive/delivery.ts'
-import { Intake } from './receive/message-receiver.ts'
+import { MessageReceiver } from './receive/message-receiver.ts'
 import { createSenders, toClient } from './receive/shadows/create-senders.ts'
 import { LeavingConnections } from './receive/shadows/leaving.ts'
 import { Replies } from './receive/shadows/replies.ts'
 import { ClientConnections } from './send/client-connections.ts'
 import { Finder } from './send/finder.ts'
 import { Introductions } from './send/introductions.ts'
-import { Whereabouts } from './send/location-cache.ts'
+import { LocationCache } from './send/location-cache.ts'
 import { Receipts } from './send/receipts.ts'
 import { Relay } from './send/relay.ts'
 import { Router } from './send/router.ts'
-import { PATIENCE } from './send/search.ts'
+import { EXTENDED_WAIT_FACTOR } from './send/search.ts'
 import { createHttpTransport } from './transport/http.ts'
 import { createLinkTransport } from './transport/link/link.ts'
 import { serialNumbers } from './transport/serial-numbers.ts'
-import type { Inbox } from './transport/transport.ts'
+import type { Receiver } from './transport/transport.ts'
 
 /** Longest time for the app to read what others have written to a user who is moved, in milliseconds. */
 const READ_MS = 1500
@@ -48,7 +48,7 @@ const UNLIMITED = () => new MemoryBudget(Number.POSITIVE_INFINITY)
 export interface Messaging {
   readonly router: Router
   /** Takes what other sidecars send. */
-  readonly inbox: Inbox
+  readonly inbox: Receiver
   /** All clients of this pod, whether a user is known or not. */
   readonly connections: ClientConnections
   /** Resolves when nothing of a client is under way, and the app has read what it was sent for its user. */
@@ -115,10 +115,10 @@ export function createMessaging(
   const outgoing = () => queueLimit(memory.fill, maxQueueBytes)
   const registry = new Registry(undefined, known)
   const token = ownToken(config.TOKEN)
-  const acquaintances = new Acquaintances({ members, history, ...(onMet && { onMet }) })
-  const whereabouts = new Whereabouts({
+  const knownPeers = new KnownPeers({ members, history, ...(onMet && { onMet }) })
+  const locationCache = new LocationCache({
     self,
-    isUsable: name => acquaintances.get(name) !== undefined,
+    isUsable: name => knownPeers.get(name) !== undefined,
     memory: known,
     metrics,
   })
@@ -160,11 +160,11 @@ export function createMessaging(
   const delivery = new Delivery({
     senders,
     leaving: user => leaving.of(user),
-    reply: letter => toClient(letter, connections, senders),
+    reply: routed => toClient(routed, connections, senders),
     self,
     owner,
     registry,
-    whereabouts,
+    locationCache,
     relay: (...copy) => relay.copy(...copy),
     maxWaitingBytes: maxQueueBytes,
     maxWaitMs: timeoutMs / 2,
@@ -174,9 +174,9 @@ export function createMessaging(
     self,
     members,
     history,
-    acquaintances,
+    knownPeers,
     registry,
-    whereabouts,
+    locationCache,
     delivery,
     transport,
     timeoutMs,
@@ -185,11 +185,11 @@ export function createMessaging(
   const relay = new Relay({
     finder,
     transport,
-    whereabouts,
+    locationCache,
     origin: id => connections.originOf(id) ?? senders.originOf(id),
     nextLane,
     timeoutMs,
-    waitMs: PATIENCE * config.RECIPIENT_WAIT_MS,
+    waitMs: EXTENDED_WAIT_FACTOR * config.RECIPIENT_WAIT_MS,
     maxBytes: maxQueueBytes,
     memory: messages,
     metrics,
@@ -198,10 +198,10 @@ export function createMessaging(
     self,
     transport,
     member: name => finder.member(name),
-    deliver: letter => delivery.deliver(letter),
+    deliver: routed => delivery.deliver(routed),
     nextLane,
     timeoutMs,
-    waitMs: PATIENCE * config.RECIPIENT_WAIT_MS,
+    waitMs: EXTENDED_WAIT_FACTOR * config.RECIPIENT_WAIT_MS,
     maxQueueBytes: outgoing,
     metrics,
   })
@@ -209,7 +209,7 @@ export function createMessaging(
     self,
     members,
     settled: ms => history.settled(ms),
-    known: user => whereabouts.members(user).flatMap(name => finder.member(name) ?? []),
+    known: user => locationCache.members(user).flatMap(name => finder.member(name) ?? []),
     registry,
     transport,
     memory: part(ANNOUNCEMENTS_SHARE, messages),
@@ -235,10 +235,10 @@ export function createMessaging(
   })
   return {
     router,
-    inbox: new Intake({
+    inbox: new MessageReceiver({
       delivery,
-      whereabouts,
-      acquaintances,
+      locationCache,
+      knownPeers,
       ended: id => senders.close(id, 'sender'),
       windowBytes: maxQueueBytes,
       memory: part(DEDUPLICATION_SHARE, deduplication),
@@ -268,21 +268,21 @@ export function createMessaging(
       registry.remove(user, bridge)
       leaving.add(user, bridge)
       // The balancer's list may be newer than ours.
-      whereabouts.announced(name, [user])
+      locationCache.announced(name, [user])
       moves.set(bridge, name)
       void this.confirm(name).then(member => {
         if (member) announcer.moved(user, member)
       })
     },
     async confirm(name) {
-      const known = acquaintances.get(name)
+      const known = knownPeers.get(name)
       const host = known ? undefined : hostOf(name)
-      if (host !== undefined && (await confirm?.(host))) acquaintances.met(name)
-      return acquaintances.get(name)
+      if (host !== undefined && (await confirm?.(host))) knownPeers.addVerified(name)
+      return knownPeers.get(name)
     },
     stayed(user, bridge, key) {
       const there = moves.get(bridge)
-      if (there !== undefined) whereabouts.disprove(user, there)
+      if (there !== undefined) locationCache.invalidate(user, there)
       leaving.remove(user, bridge)
       this.connected(user, bridge, key)
     },

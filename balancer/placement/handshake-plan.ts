@@ -19,7 +19,7 @@ import {
   USER_HEADER,
 } from '../../lib/service/names.ts'
 import { MAX_HELLO_BYTES } from '../../lib/settings/balancer-settings.ts'
-import { FirstText } from '../../lib/websocket/first-message.ts'
+import { FirstMessage } from '../../lib/websocket/first-message.ts'
 import type { ResponseHead } from '../../lib/websocket/response-head.ts'
 import type { BalancerConfig } from '../config.ts'
 import { newPlacement, type Placement } from './placement.ts'
@@ -61,7 +61,7 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
       },
       answer: { [PROXY_INSTANCE_HEADER]: instance, [UPSTREAM_HOST_HEADER]: member.name },
       context: newPlacement({ id, user, key, member: member.name }),
-      extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstText(MAX_HELLO_BYTES) },
+      extras: config.REHOME_HELLO === 'none' ? shared : { ...shared, first: new FirstMessage(MAX_HELLO_BYTES) },
     }
   }
 }

@@ -9,7 +9,7 @@ const SAID_SO_MS = 30_000
 const MAX_SAID_SO = 10_000
 
 /** Which member takes whom: the owner, unless it is on its way out or was found to take nobody. */
-export class Members {
+export class LiveMembers {
   readonly #discovery: Discovery
   readonly #suspects: Suspects
   /** Until when, by name. */
@@ -25,7 +25,7 @@ export class Members {
   }
 
   /** The member's own word that it is shutting down, which may come before any discovery has it. */
-  saysItLeaves(name: string): void {
+  markDraining(name: string): void {
     if (this.#saidSo.size >= MAX_SAID_SO) this.#saidSo.clear()
     this.#saidSo.set(name, performance.now() + SAID_SO_MS)
   }

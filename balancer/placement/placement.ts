@@ -44,7 +44,7 @@ export const newPlacement = (begun: Pick<Placement, 'id' | 'user' | 'key' | 'mem
 })
 
 /** Notes the loss of an upstream; `false` when there were too many. */
-export function mayLose(placement: Placement, now: number): boolean {
+export function withinLossBudget(placement: Placement, now: number): boolean {
   placement.lostAt = now
   if (now - placement.losingSince > LOSSES_MS) {
     placement.losses = 0

@@ -1,7 +1,7 @@
 import type { Plan } from '../../lib/proxy/proxy.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
 import { elsewhere } from './handshake-plan.ts'
-import type { Members } from './live-members.ts'
+import type { LiveMembers } from './live-members.ts'
 import type { Placement } from './placement.ts'
 
 /** Most members that a client's first handshake is offered to. */
@@ -23,11 +23,11 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
 const NO_ROOM: ReadonlySet<string> = new Set([ERRORS.FULL.code, ERRORS.NO_MEMORY.code])
 
 /** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
-export class PassOver {
-  readonly #members: Members
+export class UpstreamFailover {
+  readonly #members: LiveMembers
   readonly #tried = new WeakMap<Plan<Placement>, ReadonlySet<string>>()
 
-  constructor(members: Members) {
+  constructor(members: LiveMembers) {
     this.#members = members
   }
 
@@ -35,7 +35,7 @@ export class PassOver {
   next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
     if (!PASSED_OVER.has(code)) return undefined
     const { key, member } = plan.context
-    if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) this.#members.saysItLeaves(member)
+    if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) this.#members.markDraining(member)
     else if (!NO_ROOM.has(code)) this.#members.suspect(member)
     const tried = new Set(this.#tried.get(plan)).add(member)
     const other = tried.size < MAX_ATTEMPTS ? this.#members.choose(key, tried) : undefined

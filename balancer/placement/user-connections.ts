@@ -1,7 +1,7 @@
 import type { Connection } from './placement.ts'
 
 /** Where users are connected, for a policy under which a user who is connected stays where they are, with further connections too. */
-export class Residents {
+export class UserConnections {
   readonly #byUser = new Map<string, Set<Connection>>()
 
   add(connection: Connection): void {

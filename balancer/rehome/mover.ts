@@ -1,14 +1,14 @@
 import type { Loss } from '../../lib/bridge/bridge.ts'
 import { dialLimitsOf } from '../../lib/proxy/proxy-settings.ts'
-import { decodeControl } from '../../lib/rehome/control-pings.ts'
+import { decodeControlPing } from '../../lib/rehome/control-pings.ts'
 import type { Discovery } from '../../lib/routing/discovery/discovery.ts'
 import type { Suspects } from '../../lib/routing/suspects.ts'
 import type { Logger } from '../../lib/service/log/log.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import type { BalancerConfig } from '../config.ts'
-import { Members } from '../placement/live-members.ts'
-import { type Connection, mayLose } from '../placement/placement.ts'
+import { LiveMembers } from '../placement/live-members.ts'
+import { type Connection, withinLossBudget } from '../placement/placement.ts'
 import { MoveQueue } from './move-queue.ts'
 import { misplaced } from './rebalance.ts'
 import { Rehome } from './rehome.ts'
@@ -44,7 +44,7 @@ const RESTART = 'service restart'
  * leisure those whose owner has become another.
  */
 export class Mover {
-  readonly members: Members
+  readonly members: LiveMembers
   readonly #options: MoverOptions
   readonly #rehome: Rehome
   readonly #count
@@ -66,7 +66,7 @@ export class Mover {
   constructor(options: MoverOptions) {
     const { config, discovery, suspects, secret, log, metrics } = options
     this.#options = options
-    this.members = new Members(discovery, suspects)
+    this.members = new LiveMembers(discovery, suspects)
     this.#rehome = new Rehome({
       members: this.members,
       secret,
@@ -120,7 +120,7 @@ export class Mover {
     const leaving = !this.members.isMember(context.member)
     const reason = reasonOf(code, leaving)
     if (!reason || context.endedByApp || this.#stopped) return false
-    if (midMessage || !mayLose(context, performance.now())) {
+    if (midMessage || !withinLossBudget(context, performance.now())) {
       this.#count.count(reason, 'passed_on', 0)
       return false
     }
@@ -132,10 +132,10 @@ export class Mover {
 
   /** What a sidecar says about a connection. */
   onControl(connection: Connection, payload: Buffer): void {
-    const control = decodeControl(payload)
+    const control = decodeControlPing(payload)
     if (control?.type === 'ended') connection.context.endedByApp = true
     if (control?.type !== 'drain') return
-    this.members.saysItLeaves(connection.context.member)
+    this.members.markDraining(connection.context.member)
     this.#start(connection, 'drain')
   }
 

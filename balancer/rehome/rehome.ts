@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { depart, leave } from '../../lib/bridge/socket/closing.ts'
+import { closeUpstream, lingerClose } from '../../lib/bridge/socket/closing.ts'
 import { type Answered, type DialLimits, dial } from '../../lib/bridge/socket/dial.ts'
 import { isAccepted, withField } from '../../lib/proxy/handshake.ts'
 import { confirmedUser } from '../../lib/proxy/handshake-user.ts'
-import { encodeControl } from '../../lib/rehome/control-pings.ts'
+import { encodeControlPing } from '../../lib/rehome/control-pings.ts'
 import type { Member } from '../../lib/routing/members.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
 import type { Logger } from '../../lib/service/log/log.ts'
 import { ARRIVING_HEADER, ERROR_HEADER } from '../../lib/service/names.ts'
 import { fieldOf, type ResponseHead } from '../../lib/websocket/response-head.ts'
-import type { Members } from '../placement/live-members.ts'
+import type { LiveMembers } from '../placement/live-members.ts'
 import type { Connection, Placement } from '../placement/placement.ts'
 import type { Reason, Result } from './rehome-metrics.ts'
 
 export interface RehomeOptions {
-  readonly members: Members
+  readonly members: LiveMembers
   /** Of the control pings. */
   readonly secret: Buffer
   readonly dialLimits: DialLimits
@@ -111,18 +111,18 @@ export class Rehome {
     }
     const verdict = judge(answered.head, context)
     if (verdict !== 'good') {
-      if (isAccepted(answered.head)) depart(answered.socket)
-      else leave(answered.socket)
+      if (isAccepted(answered.head)) closeUpstream(answered.socket)
+      else lingerClose(answered.socket)
       if (verdict !== 'unavailable') return verdict
       const code = fieldOf(answered.head, ERROR_HEADER)
-      if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) members.saysItLeaves(target.name)
+      if (code === ERRORS.DRAINING.code || code === ERRORS.WRONG_TARGET.code) members.markDraining(target.name)
       else if (code === ERRORS.UPSTREAM_UNREACHABLE.code) members.suspect(target.name)
       return 'next'
     }
     const result = await connection.handOver(answered, {
-      farewell: encodeControl(secret, { type: 'move', member: target.name }),
-      recall: encodeControl(secret, { type: 'stay' }),
-      welcome: encodeControl(secret, { type: 'take' }),
+      movePing: encodeControlPing(secret, { type: 'move', member: target.name }),
+      stayPing: encodeControlPing(secret, { type: 'stay' }),
+      takePing: encodeControlPing(secret, { type: 'take' }),
       fenceMs: FENCE_MS,
       boundaryMs: connection.orphaned ? Math.min(BOUNDARY_MS, left()) : BOUNDARY_MS,
       lingerMs,

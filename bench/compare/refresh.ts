@@ -9,7 +9,7 @@ import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { Registry } from '../../sidecar/connections/registry.ts'
 import { Announcer } from '../../sidecar/peers/announcer.ts'
-import { Whereabouts } from '../../sidecar/send/location-cache.ts'
+import { LocationCache } from '../../sidecar/send/location-cache.ts'
 
 const USERS = Number(process.argv[2] ?? 100_000)
 const ROUNDS = 6
@@ -28,7 +28,7 @@ function cpuMs(work: () => void): number {
 
 function heard(): number[] {
   const clock = { now: 0 }
-  const whereabouts = new Whereabouts({ self: members[0].name, metrics: new Metrics(), now: () => clock.now })
+  const whereabouts = new LocationCache({ self: members[0].name, metrics: new Metrics(), now: () => clock.now })
   return Array.from({ length: ROUNDS }, () => {
     clock.now += 20_000
     return cpuMs(() => {

@@ -7,7 +7,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { AddressFinder } from '../../lib/websocket/addressing/address-finder.ts'
-import { SharedRoom } from '../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../lib/websocket/byte-allowance.ts'
 import { applyMask } from '../../lib/websocket/frames.ts'
 
 const MIB = 1 << 20
@@ -60,7 +60,7 @@ function measure(bytes: number, work: () => unknown): number {
   return times.sort((a, b) => a - b)[RUNS >> 1] as number
 }
 
-const finder = new AddressFinder({ field: 'recipientId', withId: false, maxBytes: 64 * MIB, room: new SharedRoom(0) })
+const finder = new AddressFinder({ field: 'recipientId', withId: false, maxBytes: 64 * MIB, room: new SharedByteAllowance(0) })
 
 function row([name, text]: (typeof CASES)[number]): string {
   const payload = Buffer.from(text)

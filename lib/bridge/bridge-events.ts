@@ -7,7 +7,7 @@ import type { Ending } from './ending.ts'
 import type { Fence } from './handover/fence.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Pipe, PipeListener } from './pipe/pipe.ts'
-import type { Side, SocketOwner } from './socket/socket-handler.ts'
+import type { Side, SocketHandler } from './socket/socket-handler.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the listeners of a bridge report to. */
@@ -20,7 +20,7 @@ export interface EventTargets<B> {
 }
 
 /** Gives the events of both sockets to the parts of a bridge. */
-export class SocketEvents<B> implements SocketOwner {
+export class SocketEvents<B> implements SocketHandler {
   readonly #traffic: Traffic
   readonly #ending: Ending<B>
 

@@ -1,6 +1,6 @@
 import type { MemoryAccount } from '../service/memory/budget.ts'
 import type { AddressFinder, Unparsed } from '../websocket/addressing/address-finder.ts'
-import type { FirstText } from '../websocket/first-message.ts'
+import type { FirstMessage } from '../websocket/first-message.ts'
 import type { Direction, Message } from '../websocket/message.ts'
 import type { WholeMessages } from './pipe/partial-message.ts'
 import type { Side } from './socket/socket-handler.ts'
@@ -92,7 +92,7 @@ export interface Extras {
   /** By the side that sends them: pings that begin with it are control pings. */
   readonly secret?: Readonly<Partial<Record<Side, Buffer>>>
   /** Records what the client introduces itself with. */
-  readonly first?: FirstText
+  readonly first?: FirstMessage
 }
 
 /** What `send` did: the bytes are with the kernel, the side's queue is full, or the connection has ended. */

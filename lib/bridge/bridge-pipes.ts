@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Direction } from '../websocket/message.ts'
 import type { Extras, OptionsOf } from './bridge-options.ts'
-import type { Retiring } from './handover/lingering-upstream.ts'
+import type { LingeringUpstream } from './handover/lingering-upstream.ts'
 import { Pipe, type PipeListener } from './pipe/pipe.ts'
 import type { Side } from './socket/socket-handler.ts'
 
@@ -18,7 +18,7 @@ export class BridgePipes {
   /** Another one once the connection has been handed over. */
   upstream: Pipe
   /** The upstream before, while it may still answer. */
-  lingering: Retiring | undefined
+  lingering: LingeringUpstream | undefined
   readonly #options: PipesOptions
   readonly #secret: Extras['secret']
   readonly #listener: PipeListener
@@ -57,6 +57,6 @@ export class BridgePipes {
   /** The pipe that writes to a side now: a lingering upstream may be in the middle of a message to the client. */
   writerTo(side: Side): Pipe {
     const lingering = side === 'client' ? this.lingering : undefined
-    return lingering?.speaking ? lingering.pipe : this[OTHER[side]]
+    return lingering?.writing ? lingering.pipe : this[OTHER[side]]
   }
 }

@@ -7,7 +7,7 @@ import { PipeEvents, SocketEvents } from './bridge-events.ts'
 import type { BridgeState, EndCause, Extras, OptionsOf, SendResult } from './bridge-options.ts'
 import { BridgePipes, OTHER, SIDES } from './bridge-pipes.ts'
 import { Ending } from './ending.ts'
-import { Flow } from './flow-control.ts'
+import { FlowControl } from './flow-control.ts'
 import { BridgeHandover } from './handover/bridge-handover.ts'
 import { Fence } from './handover/fence.ts'
 import type { HandedOver, HandOver } from './handover/handover.ts'
@@ -34,7 +34,7 @@ export class Bridge<C = unknown> {
   readonly context: C
   readonly #options: BridgeOptions<C>
   readonly #life: Lifecycle
-  readonly #flow: Flow
+  readonly #flow: FlowControl
   readonly #use: MemoryUse
   readonly #pipes: BridgePipes
   readonly #traffic: Traffic
@@ -62,7 +62,7 @@ export class Bridge<C = unknown> {
     const { clock, memory } = options
     const listener = new PipeEvents<Bridge<C>>(this, options)
     const life = new Lifecycle(clock)
-    const flow = new Flow(clock)
+    const flow = new FlowControl(clock)
     const use = new MemoryUse(memory)
     const pipes = new BridgePipes(client, upstream, listener, options, extras)
     const traffic = new Traffic(pipes, flow, life, memory, use)

@@ -1,5 +1,5 @@
 /** Those who wait for something to happen to one connection; most connections have none. */
-export class Waits {
+export class ConditionWaiters {
   #looks: (() => void)[] | undefined
 
   /**

@@ -3,18 +3,18 @@ import { CLOSE } from '../websocket/close-codes.ts'
 import { encodeClose } from '../websocket/frames.ts'
 import type { BridgeEnd, EndCause, OptionsOf } from './bridge-options.ts'
 import { type BridgePipes, FROM, OTHER, SIDES } from './bridge-pipes.ts'
-import type { Flow } from './flow-control.ts'
+import type { FlowControl } from './flow-control.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { MemoryUse } from './memory-use.ts'
 import type { Pipe } from './pipe/pipe.ts'
 import type { Side } from './socket/socket-handler.ts'
-import type { Orphaning } from './state.ts'
+import type { UpstreamLoss } from './state.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the end of a connection has to do with. */
 export interface EndingParts {
   readonly pipes: BridgePipes
-  readonly flow: Flow
+  readonly flow: FlowControl
   readonly life: Lifecycle
   readonly use: MemoryUse
   readonly traffic: Traffic
@@ -25,7 +25,7 @@ export class Ending<B> {
   readonly #bridge: B
   readonly #options: Pick<OptionsOf<B>, 'onLost' | 'onClosed'>
   readonly #pipes: BridgePipes
-  readonly #flow: Flow
+  readonly #flow: FlowControl
   readonly #life: Lifecycle
   readonly #use: MemoryUse
   readonly #traffic: Traffic
@@ -96,7 +96,7 @@ export class Ending<B> {
     if (loss) this.#passOn(loss)
   }
 
-  #passOn(loss: Orphaning): void {
+  #passOn(loss: UpstreamLoss): void {
     if (!this.#life.isEnded) this.#traffic.go('client')
     if (loss.closed) {
       this.#life.finish({ cause: 'upstream', code: loss.code, reason: '' })
@@ -159,7 +159,7 @@ export class Ending<B> {
     const loss = this.#life.reveal()
     this.#life.finish(end)
     // No close frame can be put into the middle of a frame of the lingering upstream.
-    if (this.#pipes.lingering?.speaking) this.terminate()
+    if (this.#pipes.lingering?.writing) this.terminate()
     else this.#closeBoth(end, upstreamCode)
     if (loss) this.#passOn(loss)
   }

@@ -5,7 +5,7 @@ import type { Side } from './socket/socket-handler.ts'
 export type Verdict = 'ping' | 'idle' | 'slow' | undefined
 
 /** When each side of a connection may be read, and when it was last heard of. */
-export class Flow {
+export class FlowControl {
   readonly #clock: { readonly now: number }
   readonly #holds = { client: 0, upstream: 0 }
   readonly #full = { client: false, upstream: false }

@@ -1,17 +1,17 @@
 import type { BridgeEnd, BridgeState } from './bridge-options.ts'
-import { Waits } from './condition-waiters.ts'
+import { ConditionWaiters } from './condition-waiters.ts'
 import {
-  adopt,
   endOf,
   finish,
-  type Life,
   lossOf,
   OPEN,
-  type Orphaning,
-  orphan,
   reveal,
+  type State,
   socketGone,
   stateOf,
+  type UpstreamLoss,
+  upstreamLost,
+  upstreamReplaced,
 } from './state.ts'
 
 /** Sweeps for what is left when one side has ended, or when we have closed both. */
@@ -19,11 +19,11 @@ const CLOSE_SWEEPS = 10
 
 /** The state of one bridge, which its parts share. They report events; tasks that wait for a change are woken. */
 export class Lifecycle {
-  #life: Life = OPEN
+  #life: State = OPEN
   /** Sweep in which what is left is cut off. */
   #deadline = Number.POSITIVE_INFINITY
   #closeWaiters: (() => void)[] | undefined
-  readonly #waits = new Waits()
+  readonly #waits = new ConditionWaiters()
   readonly #clock: { readonly now: number }
 
   constructor(clock: { readonly now: number }) {
@@ -52,7 +52,7 @@ export class Lifecycle {
   }
 
   /** How the upstream has ended, while the client does not know. */
-  get loss(): Orphaning | undefined {
+  get loss(): UpstreamLoss | undefined {
     return lossOf(this.#life)
   }
 
@@ -65,16 +65,16 @@ export class Lifecycle {
     return this.#life.is === 'open'
   }
 
-  upstreamLost(loss: Orphaning): void {
-    this.#life = orphan(this.#life, loss)
+  upstreamLost(loss: UpstreamLoss): void {
+    this.#life = upstreamLost(this.#life, loss)
   }
 
   upstreamReplaced(): void {
-    this.#life = adopt(this.#life)
+    this.#life = upstreamReplaced(this.#life)
   }
 
   /** Returns how the upstream has ended, if the client is now to learn it. */
-  reveal(): Orphaning | undefined {
+  reveal(): UpstreamLoss | undefined {
     const { loss } = this
     this.#life = reveal(this.#life)
     return loss

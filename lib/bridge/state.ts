@@ -1,7 +1,7 @@
 import type { BridgeEnd, BridgeState } from './bridge-options.ts'
 
 /** How the upstream has ended, while the client does not know. */
-export interface Orphaning {
+export interface UpstreamLoss {
   /** As in {@link BridgeEnd}. */
   readonly code: number
   /** Whether by a close frame, which is kept. */
@@ -23,52 +23,52 @@ export interface Orphaning {
  *
  * Any other event is ignored; the first end wins.
  */
-export type Life =
+export type State =
   | { readonly is: 'open' | 'final' }
-  | { readonly is: 'orphaned'; readonly loss: Orphaning }
+  | { readonly is: 'orphaned'; readonly loss: UpstreamLoss }
   | { readonly is: 'ending' | 'closing'; readonly end: BridgeEnd; readonly openSockets: 1 | 2 }
   | { readonly is: 'closed'; readonly end: BridgeEnd }
 
-export const OPEN: Life = { is: 'open' }
-const FINAL: Life = { is: 'final' }
+export const OPEN: State = { is: 'open' }
+const FINAL: State = { is: 'final' }
 
 /** The upstream has ended. */
-export function orphan(life: Life, loss: Orphaning): Life {
+export function upstreamLost(life: State, loss: UpstreamLoss): State {
   return life.is === 'open' ? { is: 'orphaned', loss } : life
 }
 
 /** Another upstream has taken over. */
-export function adopt(life: Life): Life {
+export function upstreamReplaced(life: State): State {
   return life.is === 'orphaned' ? OPEN : life
 }
 
 /** The client is to learn how the upstream has ended. */
-export function reveal(life: Life): Life {
+export function reveal(life: State): State {
   return life.is === 'orphaned' ? FINAL : life
 }
 
 /** A side has ended, or we have ended both. */
-export function finish(life: Life, end: BridgeEnd): Life {
+export function finish(life: State, end: BridgeEnd): State {
   if ('end' in life) return life
   return { is: end.cause === 'client' || end.cause === 'upstream' ? 'ending' : 'closing', end, openSockets: 2 }
 }
 
 /** The socket of a side is gone. */
-export function socketGone(life: Life): Life {
+export function socketGone(life: State): State {
   if (!('openSockets' in life)) return life
   return life.openSockets === 2 ? { ...life, openSockets: 1 } : { is: 'closed', end: life.end }
 }
 
-export function endOf(life: Life): BridgeEnd | undefined {
+export function endOf(life: State): BridgeEnd | undefined {
   return 'end' in life ? life.end : undefined
 }
 
-export function lossOf(life: Life): Orphaning | undefined {
+export function lossOf(life: State): UpstreamLoss | undefined {
   return life.is === 'orphaned' ? life.loss : undefined
 }
 
 /** The state that others see: messages pass or wait, pass for the last time, or pass no more. */
-export function stateOf(life: Life): BridgeState {
+export function stateOf(life: State): BridgeState {
   if (life.is === 'closed') return 'closed'
   return 'end' in life ? 'closing' : 'open'
 }

@@ -1,6 +1,6 @@
 import type { FlowMemory } from './bridge-options.ts'
 import { type BridgePipes, OTHER, SIDES } from './bridge-pipes.ts'
-import type { Flow } from './flow-control.ts'
+import type { FlowControl } from './flow-control.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { MemoryUse } from './memory-use.ts'
 import type { Side } from './socket/socket-handler.ts'
@@ -8,12 +8,12 @@ import type { Side } from './socket/socket-handler.ts'
 /** Passes what both sides send, and stops reading a side while the other one does not keep up. */
 export class Traffic {
   readonly #pipes: BridgePipes
-  readonly #flow: Flow
+  readonly #flow: FlowControl
   readonly #life: Lifecycle
   readonly #memory: FlowMemory
   readonly #use: MemoryUse
 
-  constructor(pipes: BridgePipes, flow: Flow, life: Lifecycle, memory: FlowMemory, use: MemoryUse) {
+  constructor(pipes: BridgePipes, flow: FlowControl, life: Lifecycle, memory: FlowMemory, use: MemoryUse) {
     this.#pipes = pipes
     this.#flow = flow
     this.#life = life

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Bridge, type BridgeEnd, type BridgeOptions, type Extras } from '../bridge/bridge.ts'
 import { MemoryGuard } from '../bridge/memory-guard.ts'
-import { depart } from '../bridge/socket/closing.ts'
+import { closeUpstream } from '../bridge/socket/closing.ts'
 import { type Answered, type Dialling, dial } from '../bridge/socket/dial.ts'
 import { lend } from '../bridge/socket/read-buffer.ts'
 import { ClientConnections } from '../service/http/client-connections.ts'
@@ -16,7 +16,7 @@ import { memoryReader } from '../service/memory/cgroup.ts'
 import { memoryMetrics } from '../service/memory/metrics.ts'
 import type { Metrics } from '../service/metrics.ts'
 import { ERROR_HEADER } from '../service/names.ts'
-import { SharedRoom } from '../websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../websocket/byte-allowance.ts'
 import { CLOSE } from '../websocket/close-codes.ts'
 import { fieldOf, type ResponseHead } from '../websocket/response-head.ts'
 import { answerOf, sayAndEnd } from './error-response.ts'
@@ -211,7 +211,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
     try {
       return options.confirm?.(plan, head) ?? plan
     } catch (error) {
-      depart(socket)
+      closeUpstream(socket)
       throw error
     }
   }
@@ -268,7 +268,7 @@ export function createProxy<C>(options: ProxyOptions<C>): Proxy<C> {
       whole: {
         outbound: {
           maxBytes: config.MAX_QUEUE_BYTES,
-          room: new SharedRoom(memory.bytes * PARTIAL_SHARE, memory.accounts.held),
+          room: new SharedByteAllowance(memory.bytes * PARTIAL_SHARE, memory.accounts.held),
         },
       },
     }),

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
  * handshake was repeated here, is served here from now on. `drain`: from the sidecar; this client should be moved. `ended`: from the
  * sidecar; the end that follows is the app's own will.
  */
-export type Control =
+export type ControlPing =
   | { readonly type: 'move'; readonly member: string }
   | { readonly type: 'drain' | 'ended' | 'stay' | 'take' }
 
@@ -35,14 +35,14 @@ export function parseSecret(text: string | undefined): Buffer | undefined {
 }
 
 /** The payload of a control ping. The name of a member that does not fit is left out. */
-export function encodeControl(secret: Buffer, control: Control): Buffer {
+export function encodeControlPing(secret: Buffer, control: ControlPing): Buffer {
   const name = Buffer.from(control.type === 'move' ? control.member : '')
   const fits = SECRET_BYTES + 1 + name.length <= MAX_PAYLOAD_BYTES
   return Buffer.concat([secret, Buffer.of(TYPES[control.type]), ...(fits ? [name] : [])])
 }
 
 /** @returns `undefined` for a control of a later version */
-export function decodeControl(payload: Buffer): Control | undefined {
+export function decodeControlPing(payload: Buffer): ControlPing | undefined {
   switch (payload[SECRET_BYTES]) {
     case TYPES.move:
       return { type: 'move', member: payload.toString('utf8', SECRET_BYTES + 1) }

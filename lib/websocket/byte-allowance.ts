@@ -1,5 +1,5 @@
 /** Memory for messages that are held; all connections share it. */
-export interface Room {
+export interface ByteAllowance {
   /**
    * Asks for memory.
    *
@@ -16,20 +16,20 @@ export interface Room {
 const SHARE = 1 / 2
 
 /** Where memory that is taken is counted, together with what is taken for other things. */
-export interface RoomAccount {
+export interface ByteAccount {
   /** @returns whether it may be taken */
   take(bytes: number): boolean
   give(bytes: number): void
 }
 
 /** A fixed amount of memory, of an account that may have less. */
-export class SharedRoom implements Room {
+export class SharedByteAllowance implements ByteAllowance {
   /** Taken now. */
   bytes = 0
   readonly #maxBytes: number
-  readonly #account: RoomAccount | undefined
+  readonly #account: ByteAccount | undefined
 
-  constructor(maxBytes: number, account?: RoomAccount) {
+  constructor(maxBytes: number, account?: ByteAccount) {
     this.#maxBytes = maxBytes
     this.#account = account
   }

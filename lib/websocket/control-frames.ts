@@ -1,7 +1,7 @@
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 
 /** A control frame, read whole, before it has passed. */
-export interface KeptFrame {
+export interface BufferedControlFrame {
   readonly kind: 'close' | 'control' | 'pong' | 'late' | 'other'
   /** Unmasked. */
   readonly payload: Buffer
@@ -45,7 +45,7 @@ export class ControlFrames {
   }
 
   /** Keeps what a step has read of the frame; returns it when it is whole. */
-  keep(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): KeptFrame | undefined {
+  keep(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): BufferedControlFrame | undefined {
     this.#kept ??= { frames: [], payload: [] }
     const { frames, payload } = this.#kept
     // A copy: the chunk may only be lent.
@@ -59,7 +59,7 @@ export class ControlFrames {
     return { kind: this.#kind(reader.opcode, data), payload: data, frames }
   }
 
-  #kind(opcode: number, payload: Buffer): KeptFrame['kind'] {
+  #kind(opcode: number, payload: Buffer): BufferedControlFrame['kind'] {
     if (opcode === OPCODE.CLOSE) return 'close'
     if (opcode === OPCODE.PING) return this.#secret && hasSecret(this.#secret, payload) ? 'control' : 'other'
     if (this.expectedPong?.equals(payload)) {

@@ -1,4 +1,4 @@
-import type { Room } from './byte-allowance.ts'
+import type { ByteAllowance } from './byte-allowance.ts'
 import { GrowingBuffer } from './growing-buffer.ts'
 
 /** What a message that is kept costs beyond its bytes, for the objects that look after it: an estimate, on the safe side. */
@@ -8,10 +8,10 @@ const OVERHEAD_BYTES = 2048
 export class CountedBuffer {
   /** Memory that it takes. */
   bytes = 0
-  readonly #room: Room
+  readonly #room: ByteAllowance
   readonly #frames = new GrowingBuffer()
 
-  constructor(room: Room) {
+  constructor(room: ByteAllowance) {
     this.#room = room
   }
 

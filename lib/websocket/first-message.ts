@@ -5,7 +5,7 @@ import { GrowingBuffer } from './growing-buffer.ts'
  * Records the first text message of a stream, for apps to which a client introduces itself in that message: another upstream
  * needs it again. What is longer than the limit is not recorded.
  */
-export class FirstText {
+export class FirstMessage {
   /** The payload, once the message has ended. */
   payload: Buffer | undefined
   readonly #maxBytes: number

@@ -9,7 +9,7 @@ export type Verdict = 'hold' | 'whole' | 'pass' | 'no_room' | Unparsed
  * A message that is held back as it comes, until it is known whether it passes, which is looked at with each piece. Its frames are kept
  * as they came, one after the other.
  */
-export class Held {
+export class MessageBuffer {
   /** Steps of the clock for which it has been held. */
   age = 0
   readonly #finder: AddressFinder

@@ -20,15 +20,15 @@ export interface Presence {
   /** Of the client's connection: the same on each pod that it is served by; empty: not known. */
   readonly key: string
   /** Whether it is not known that the client is served here. */
-  readonly arriving: boolean
+  readonly pending: boolean
   /** Of one that is arriving: resolves when that is known, or takes too long; `undefined` from then on. All who wait learn it at once. */
-  readonly soon: Promise<void> | undefined
+  readonly settled: Promise<void> | undefined
 }
 
 /** A presence, and how the waiting for it ends. */
 interface Entry extends Presence {
-  arriving: boolean
-  soon: Promise<void> | undefined
+  pending: boolean
+  settled: Promise<void> | undefined
   readonly end: () => void
 }
 
@@ -74,15 +74,15 @@ export class Registry {
     this.#byUser.set(user, entries)
     // Whoever waits for a connection that arrives no more, but is here, must not wait for the one that it was.
     entries.get(bridge)?.end()
-    const settled = { bridge, key, arriving: false, soon: undefined, end: () => {} }
+    const settled = { bridge, key, pending: false, settled: undefined, end: () => {} }
     entries.set(bridge, arriving ? arrivingEntry(bridge, key) : settled)
   }
 
   /** A client that was arriving is served here from now on. */
   settle(user: string, bridge: Bridge): void {
     const entry = this.#byUser.get(user)?.get(bridge)
-    if (!entry?.arriving) return
-    entry.arriving = false
+    if (!entry?.pending) return
+    entry.pending = false
     entry.end()
   }
 
@@ -132,7 +132,7 @@ export class Registry {
 function arrivingEntry(bridge: Bridge, key: string): Entry {
   const { promise, resolve } = Promise.withResolvers<void>()
   const late = () => {
-    entry.soon = undefined
+    entry.settled = undefined
     resolve()
   }
   const timer = setTimeout(late, ARRIVAL_MS)
@@ -140,6 +140,6 @@ function arrivingEntry(bridge: Bridge, key: string): Entry {
     clearTimeout(timer)
     late()
   }
-  const entry: Entry = { bridge, key, arriving: true, soon: promise, end }
+  const entry: Entry = { bridge, key, pending: true, settled: promise, end }
   return entry
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bridge, Loss } from '../../lib/bridge/bridge.ts'
-import { decodeControl, encodeControl } from '../../lib/rehome/control-pings.ts'
+import { decodeControlPing, encodeControlPing } from '../../lib/rehome/control-pings.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import { OPCODE } from '../../lib/websocket/frames.ts'
 import type { Identity } from './handshake-plan.ts'
@@ -34,7 +34,7 @@ export interface ControlOptions {
 type Connection = Bridge<Identity>
 
 /** The sidecar's part in moving clients: what balancer and sidecar tell each other in a connection (lib/rehome/control-pings.ts). */
-export class ConnectionControl {
+export class RehomeControl {
   readonly #options: ControlOptions
   #looking: Promise<boolean> | undefined
   /**
@@ -49,7 +49,7 @@ export class ConnectionControl {
 
   /** What the balancer says about a connection. */
   onControl(connection: Connection, payload: Buffer): void {
-    const control = decodeControl(payload)
+    const control = decodeControlPing(payload)
     if (control?.type === 'take') this.#options.taken(connection)
     if (control?.type === 'stay') this.#options.stayed(connection)
     if (control?.type !== 'move') return
@@ -125,6 +125,6 @@ export class ConnectionControl {
 
   #say(connection: Connection, type: 'drain' | 'ended'): void {
     const { secret } = connection.context
-    if (secret) void connection.control('client', OPCODE.PING, encodeControl(secret, { type }))
+    if (secret) void connection.control('client', OPCODE.PING, encodeControlPing(secret, { type }))
   }
 }

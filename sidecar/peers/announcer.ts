@@ -4,7 +4,7 @@ import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import type { Registry } from '../connections/registry.ts'
 import { ExpiringMap } from '../expiring-map.ts'
-import { TURBULENT_MS } from '../send/finder.ts'
+import { UNSETTLED_MS } from '../send/finder.ts'
 import { MAX_ANNOUNCEMENT_BYTES, takeUsers } from '../transport/announcement.ts'
 import { deadlineIn } from '../transport/deadline.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -58,7 +58,7 @@ export interface AnnouncerOptions {
 }
 
 /** What one member has to be told. */
-interface Notes {
+interface PendingAnnouncements {
   readonly users: Set<string>
   busy: boolean
 }
@@ -70,11 +70,11 @@ interface Notes {
 export class Announcer {
   readonly #options: AnnouncerOptions
   readonly #times: AnnouncerTimes
-  readonly #notes = new Map<string, Notes>()
+  readonly #pendingAnnouncements = new Map<string, PendingAnnouncements>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #refresh: NodeJS.Timeout
   /** Members that have not heard an announcement a short time ago. */
-  readonly #deaf = new ExpiringMap<string, true>({ keepMs: DEAF_MS, maxEntries: MAX_DEAF })
+  readonly #unreachable = new ExpiringMap<string, true>({ keepMs: DEAF_MS, maxEntries: MAX_DEAF })
   readonly #announced
   #pass: NodeJS.Immediate | undefined
   #stopped = false
@@ -96,12 +96,12 @@ export class Announcer {
   /** A user has connected here. Others that have them too must know it, or what they deliver would not be copied here. */
   connected(user: string): void {
     const { self, known } = this.#options
-    for (const member of this.#audience(user)) if (member && member.name !== self) this.#note(member, user)
+    for (const member of this.#targets(user)) if (member && member.name !== self) this.#note(member, user)
     for (const member of known(user)) this.#note(member, user)
   }
 
   /** Who could be asked for a user by somebody whose list of members is ours or an older one. */
-  #audience(user: string): readonly (Member | undefined)[] {
+  #targets(user: string): readonly (Member | undefined)[] {
     const { members } = this.#options
     const before = this.#settledMembers()
     // We have just started, and cannot tell which members are as new as we are.
@@ -114,15 +114,15 @@ export class Announcer {
   /** A sender passes over an owner that cannot be reached, and so do we. */
   #ownerThatHears(list: MemberSet, user: string): Member | undefined {
     const owner = list.owner(user)
-    if (!owner || this.#deaf.get(owner.name) === undefined) return owner
-    return list.rank(user, RANKS).find(({ name }) => this.#deaf.get(name) === undefined)
+    if (!owner || this.#unreachable.get(owner.name) === undefined) return owner
+    return list.rank(user, RANKS).find(({ name }) => this.#unreachable.get(name) === undefined)
   }
 
   /** Not worked out anew for each user. */
   #settledMembers(): MemberSet {
     const now = performance.now()
     if (now - this.#settledAt >= SETTLED_MS) {
-      this.#settled = this.#options.settled(TURBULENT_MS)
+      this.#settled = this.#options.settled(UNSETTLED_MS)
       this.#settledAt = now
     }
     return this.#settled
@@ -156,19 +156,19 @@ export class Announcer {
     clearInterval(this.#refresh)
     clearImmediate(this.#pass)
     for (const timer of this.#timers) clearTimeout(timer)
-    for (const notes of this.#notes.values()) this.#forget(notes)
+    for (const notes of this.#pendingAnnouncements.values()) this.#forget(notes)
   }
 
-  #forget({ users }: Notes): void {
+  #forget({ users }: PendingAnnouncements): void {
     this.#options.memory?.change(-users.size * NOTE_BYTES)
     users.clear()
   }
 
   #note(member: Member, user: string): void {
-    let notes = this.#notes.get(member.name)
+    let notes = this.#pendingAnnouncements.get(member.name)
     if (!notes) {
       notes = { users: new Set(), busy: false }
-      this.#notes.set(member.name, notes)
+      this.#pendingAnnouncements.set(member.name, notes)
     }
     this.#add(notes, user)
     if (notes.busy) return
@@ -177,7 +177,7 @@ export class Announcer {
     setImmediate(() => void this.#tell(member, notes))
   }
 
-  #add({ users }: Notes, user: string): void {
+  #add({ users }: PendingAnnouncements, user: string): void {
     if (users.has(user)) return
     const { maxWaiting = MAX_WAITING, memory } = this.#options
     if (users.size >= maxWaiting || memory?.has(NOTE_BYTES) === false) {
@@ -188,7 +188,7 @@ export class Announcer {
     memory?.change(NOTE_BYTES)
   }
 
-  async #tell(member: Member, notes: Notes): Promise<void> {
+  async #tell(member: Member, notes: PendingAnnouncements): Promise<void> {
     const { registry, transport, memory } = this.#options
     while (notes.users.size > 0 && !this.#stopped) {
       const { size } = notes.users
@@ -200,7 +200,7 @@ export class Announcer {
       memory?.change(-MAX_ANNOUNCEMENT_BYTES)
       this.#announced.inc({ result: heard ? 'heard' : 'failed' }, users.length)
       if (heard) continue
-      this.#deaf.set(member.name, true)
+      this.#unreachable.set(member.name, true)
       for (const user of users) this.connected(user)
       if (!this.#concerns(member)) break
       for (const user of users) this.#add(notes, user)
@@ -208,7 +208,7 @@ export class Announcer {
     }
     notes.busy = false
     this.#forget(notes)
-    this.#notes.delete(member.name)
+    this.#pendingAnnouncements.delete(member.name)
   }
 
   /** Whether a member is still one, so that it makes sense to try again. */

@@ -6,7 +6,7 @@ import { ExpiringMap } from '../expiring-map.ts'
 const KEEP_MS = 60_000
 const MAX_MET = 4000
 
-export interface AcquaintancesOptions {
+export interface KnownPeersOptions {
   readonly members: () => MemberSet
   /** Of the lists of members there were. */
   readonly history: { get(name: string): Member | undefined }
@@ -21,11 +21,11 @@ export interface AcquaintancesOptions {
  * anybody can have made up (the `move` of a control ping, an announcement) is not enough: it must be in a list of members, now or a
  * short time ago, or be proven, or come from a member that was asked.
  */
-export class Acquaintances {
-  readonly #options: AcquaintancesOptions
+export class KnownPeers {
+  readonly #options: KnownPeersOptions
   readonly #met: ExpiringMap<string, Member>
 
-  constructor(options: AcquaintancesOptions) {
+  constructor(options: KnownPeersOptions) {
     this.#options = options
     const { now } = options
     this.#met = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_MET, ...(now && { now }) })
@@ -35,7 +35,7 @@ export class Acquaintances {
    * A sidecar has proven that this is its name: by the token, or by a link that it has had since it was a member. Or a member that was
    * asked has named where it would look for somebody.
    */
-  met(name: string): void {
+  addVerified(name: string): void {
     const member = parse(name)
     if (!member) return
     this.#met.set(member.name, member)

@@ -1,6 +1,6 @@
 import type { MemoryAccount } from '../../lib/service/memory/budget.ts'
 import { detach } from '../../lib/websocket/message.ts'
-import type { LocalLetter } from './local-letter.ts'
+import type { LocalMessage } from './local-message.ts'
 
 /** What a message that waits costs beyond its payload, so that empty ones are not free. */
 const MESSAGE_OVERHEAD_BYTES = 256
@@ -9,7 +9,7 @@ const MESSAGE_OVERHEAD_BYTES = 256
 const USER_SHARE = 1 / 4
 
 /** Messages that wait for clients that are arriving, in bounded memory. */
-export class WaitingRoom {
+export class ArrivalBuffer {
   readonly #maxBytes: number
   #bytes = 0
   readonly #ofUser = new Map<string, number>()
@@ -29,17 +29,17 @@ export class WaitingRoom {
    * @param limitMs longest time to wait, in milliseconds
    */
   wait<T>(
-    letter: LocalLetter,
+    routed: LocalMessage,
     until: Promise<unknown>,
     full: T,
-    then: (kept: LocalLetter) => T | Promise<T>,
+    then: (kept: LocalMessage) => T | Promise<T>,
     limitMs?: number,
   ): Promise<T> {
-    const { user, message } = letter
+    const { user, message } = routed
     const bytes = message.data.length + MESSAGE_OVERHEAD_BYTES
     if (!this.#hasRoom(user, bytes)) return Promise.resolve(full)
     this.#book(user, bytes)
-    const kept = { ...letter, message: detach(message) }
+    const kept = { ...routed, message: detach(message) }
     return inTime(until, limitMs).then(isInTime => {
       this.#book(user, -bytes)
       return isInTime ? then(kept) : full

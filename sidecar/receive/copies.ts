@@ -1,45 +1,45 @@
 import type { Presence } from '../connections/registry.ts'
-import type { Whereabouts } from '../send/location-cache.ts'
+import type { LocationCache } from '../send/location-cache.ts'
 import { MAX_CONNECTION_KEY_BYTES, MAX_SERVED } from '../transport/link/link-frames.ts'
-import type { LocalLetter } from './local-letter.ts'
+import type { LocalMessage } from './local-message.ts'
 
 export interface CopiesOptions {
   /** This sidecar's own member name, and the one that owns a user by its list. */
   readonly self: string
   readonly owner: (user: string) => string | undefined
-  readonly whereabouts: Pick<Whereabouts, 'members' | 'lacks'>
+  readonly locationCache: Pick<LocationCache, 'members' | 'hasRecentMiss'>
   /** Sends a copy to another member, which may have further connections of the user. */
-  relay(member: string, letter: LocalLetter): void
+  relay(member: string, routed: LocalMessage): void
 }
 
 /** Begins the name of a member among the keys of connections, which are base64; alone, that the copy is to be sent on. */
 const MEMBER = '>'
 
 /** Who has had a message, as a copy of it says. */
-export interface Had {
+export interface DeliveryMark {
   /** Connections, by their keys. */
   readonly keys: readonly string[]
   /** Members that have it or get it from whoever sent this copy, with the one that the copy goes to. */
   readonly members: readonly string[]
   /** Whether it is to be sent on to others, once. */
-  readonly onward: boolean
+  readonly mayForward: boolean
 }
 
-export function readHad(served: readonly string[]): Had {
-  const names = served.filter(item => item.startsWith(MEMBER))
+export function readMark(deliveredTo: readonly string[]): DeliveryMark {
+  const names = deliveredTo.filter(item => item.startsWith(MEMBER))
   return {
-    keys: served.filter(item => !item.startsWith(MEMBER)),
+    keys: deliveredTo.filter(item => !item.startsWith(MEMBER)),
     members: names.filter(name => name !== MEMBER).map(name => name.slice(MEMBER.length)),
-    onward: names.includes(MEMBER),
+    mayForward: names.includes(MEMBER),
   }
 }
 
-function writeHad({ keys, members, onward }: Had): string[] {
+function writeMark({ keys, members, mayForward }: DeliveryMark): string[] {
   const known = keys.filter(key => key !== '')
   const names = members.map(member => `${MEMBER}${member}`)
   // A longer name does not fit, and a member that is not named could be sent the message a second time.
   if (names.some(({ length }) => length > MAX_CONNECTION_KEY_BYTES)) return known.slice(0, MAX_SERVED)
-  return [...(onward ? [MEMBER] : []), ...names, ...known].slice(0, MAX_SERVED)
+  return [...(mayForward ? [MEMBER] : []), ...names, ...known].slice(0, MAX_SERVED)
 }
 
 const keysOf = (presences: readonly Presence[]): string[] => presences.slice(0, MAX_SERVED).map(({ key }) => key)
@@ -62,17 +62,17 @@ export class Copies {
    * @returns sends them, when one of the connections has taken it: what none has taken goes elsewhere, and would come twice;
    * `undefined`, there are none
    */
-  of(letter: LocalLetter, here: readonly Presence[]): (() => void) | undefined {
-    const { self, owner, whereabouts } = this.#options
-    const { user } = letter
+  of(routed: LocalMessage, here: readonly Presence[]): (() => void) | undefined {
+    const { self, owner, locationCache } = this.#options
+    const { user } = routed
     const home = owner(user)
-    const others = whereabouts.members(user).filter(member => member !== home)
-    const owners = home === undefined || home === self || whereabouts.lacks(user, home) ? [] : [home]
+    const others = locationCache.members(user).filter(member => member !== home)
+    const owners = home === undefined || home === self || locationCache.hasRecentMiss(user, home) ? [] : [home]
     if (others.length + owners.length === 0) return undefined
     const had = { keys: keysOf(here), members: [self, ...others, ...owners] }
     return () => {
-      this.#relay(others, letter, { ...had, onward: false })
-      this.#relay(owners, letter, { ...had, onward: true })
+      this.#relay(others, routed, { ...had, mayForward: false })
+      this.#relay(owners, routed, { ...had, mayForward: true })
     }
   }
 
@@ -82,15 +82,15 @@ export class Copies {
    * @param here connections of this pod that get it
    * @returns whether anybody gets it
    */
-  passOn(letter: LocalLetter, { keys, members, onward }: Had, here: readonly Presence[]): boolean {
-    if (!onward) return false
-    const others = this.#options.whereabouts.members(letter.user).filter(member => !members.includes(member))
-    const had = { keys: [...keys, ...keysOf(here)], members: [...members, ...others], onward: false }
-    this.#relay(others, letter, had)
+  forward(routed: LocalMessage, { keys, members, mayForward }: DeliveryMark, here: readonly Presence[]): boolean {
+    if (!mayForward) return false
+    const others = this.#options.locationCache.members(routed.user).filter(member => !members.includes(member))
+    const had = { keys: [...keys, ...keysOf(here)], members: [...members, ...others], mayForward: false }
+    this.#relay(others, routed, had)
     return others.length > 0
   }
 
-  #relay(members: readonly string[], letter: LocalLetter, had: Had): void {
-    for (const member of members) this.#options.relay(member, { ...letter, served: writeHad(had) })
+  #relay(members: readonly string[], routed: LocalMessage, had: DeliveryMark): void {
+    for (const member of members) this.#options.relay(member, { ...routed, deliveredTo: writeMark(had) })
   }
 }

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../expiring-map.ts'
-import type { Acquaintances } from '../peers/known-peers.ts'
-import type { Whereabouts } from '../send/location-cache.ts'
+import type { KnownPeers } from '../peers/known-peers.ts'
+import type { LocationCache } from '../send/location-cache.ts'
 import { BOOT_BYTES, SMALLEST_DELIVER_BYTES } from '../transport/link/link-frames.ts'
 import type { Answer } from '../transport/outcome.ts'
-import type { Inbox, Inlet, Letter } from '../transport/transport.ts'
+import type { Receiver, RoutedMessage, Session } from '../transport/transport.ts'
 import type { Delivery } from './delivery.ts'
-import { SenderInlet } from './sender-session.ts'
+import { SenderSession } from './sender-session.ts'
 
 /** Sending processes that are remembered, and for how long after they were last heard of, in milliseconds. */
 const MAX_SENDERS = 4000
@@ -27,10 +27,10 @@ const FREED_PART = 1 / 16
 /** How often what expired is taken off the account, in milliseconds. */
 const RECOUNT_MS = 1000
 
-export interface IntakeOptions {
+export interface MessageReceiverOptions {
   readonly delivery: Pick<Delivery, 'deliver'>
-  readonly whereabouts: Pick<Whereabouts, 'announced'>
-  readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
+  readonly locationCache: Pick<LocationCache, 'announced'>
+  readonly knownPeers: Pick<KnownPeers, 'get' | 'addVerified'>
   /** A connection of another pod that has sent messages here has ended. */
   readonly ended: (connection: string) => void
   /** Of a link: bytes that a sender may send before it has heard that they were read. */
@@ -43,10 +43,10 @@ export interface IntakeOptions {
 }
 
 /** Takes what other sidecars send: each message once, and those of a lane in their order. */
-export class Intake implements Inbox {
+export class MessageReceiver implements Receiver {
   readonly boot = randomBytes(BOOT_BYTES)
-  readonly #options: IntakeOptions
-  readonly #senders: ExpiringMap<string, SenderInlet>
+  readonly #options: MessageReceiverOptions
+  readonly #senders: ExpiringMap<string, SenderSession>
   readonly #recent: number
   readonly #repeated: () => void
   /** Whether a sender was forgotten: of one that is new, nobody knows then whether it was known before. */
@@ -54,7 +54,7 @@ export class Intake implements Inbox {
   /** On the clock of `performance.now()`. */
   #recountAt = 0
 
-  constructor(options: IntakeOptions) {
+  constructor(options: MessageReceiverOptions) {
     this.#options = options
     this.#senders = new ExpiringMap({
       keepMs: SENDER_MS,
@@ -72,33 +72,33 @@ export class Intake implements Inbox {
     this.#repeated = () => duplicates.inc()
   }
 
-  from(sender: string, inlet?: Inlet): Inlet {
-    const known = this.#senders.get(sender) ?? (inlet instanceof SenderInlet ? inlet : this.#create())
+  from(sender: string, inlet?: Session): Session {
+    const known = this.#senders.get(sender) ?? (inlet instanceof SenderSession ? inlet : this.#create())
     // Again, so that it lives on.
     this.#senders.set(sender, known)
     if (performance.now() >= this.#recountAt) this.#recount()
     return known
   }
 
-  #create(): SenderInlet {
+  #create(): SenderSession {
     const { delivery } = this.#options
-    return new SenderInlet(delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes), !this.#forgetful)
+    return new SenderSession(delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes), !this.#forgetful)
   }
 
-  receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer> {
-    return this.#options.delivery.deliver(letter)
+  receive(routed: Omit<RoutedMessage, 'lane' | 'start'>): Answer | Promise<Answer> {
+    return this.#options.delivery.deliver(routed)
   }
 
-  met(member: string): void {
-    this.#options.acquaintances.met(member)
+  addVerified(member: string): void {
+    this.#options.knownPeers.addVerified(member)
   }
 
   knows(member: string): boolean {
-    return this.#options.acquaintances.get(member) !== undefined
+    return this.#options.knownPeers.get(member) !== undefined
   }
 
   announced(member: string, users: readonly string[]): void {
-    this.#options.whereabouts.announced(member, users)
+    this.#options.locationCache.announced(member, users)
   }
 
   ended(connection: string): void {

@@ -1,7 +1,7 @@
 import { ExpiringMap } from '../expiring-map.ts'
 import type { Answer } from '../transport/outcome.ts'
 import { isBefore } from '../transport/serial-numbers.ts'
-import type { Arrival, Inlet } from '../transport/transport.ts'
+import type { IncomingMessage, Session } from '../transport/transport.ts'
 import type { Delivery } from './delivery.ts'
 import { RecentIds } from './recent-ids.ts'
 
@@ -18,10 +18,10 @@ const STOPPED_BYTES = 128
 const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer === 'offline'
 
 /** Of a message that is being delivered; the message itself is with whoever delivers it, and may be kept elsewhere. */
-type MessagePlace = Pick<Arrival, 'id' | 'lane'>
+type MessagePlace = Pick<IncomingMessage, 'id' | 'lane'>
 
 /** What is remembered of one sending process. */
-export class SenderInlet implements Inlet {
+export class SenderSession implements Session {
   readonly #delivery: Pick<Delivery, 'deliver'>
   readonly #most: number
   readonly #repeated: () => void
@@ -83,11 +83,11 @@ export class SenderInlet implements Inlet {
     return bytes
   }
 
-  receive(arrival: Arrival): Answer | Promise<Answer> {
-    const { id } = arrival
+  receive(incoming: IncomingMessage): Answer | Promise<Answer> {
+    const { id } = incoming
     const recent = this.#recent ?? this.#remember()
     let slot: number | undefined
-    if (arrival.repeated) {
+    if (incoming.repeated) {
       const known = recent.find(id)
       if (known === 'forgotten' || (known === 'new' && !this.#isWhole && recent.isEmpty)) return 'timeout'
       if (known === 'not_delivered') slot = recent.reopen(id)
@@ -101,10 +101,10 @@ export class SenderInlet implements Inlet {
       slot = recent.add(id)
       if (recent.bytes > bytes) this.#grew(recent.bytes - bytes)
     }
-    const answer = this.#inLane(arrival)
+    const answer = this.#inLane(incoming)
     return answer instanceof Promise
-      ? this.#later({ id, lane: arrival.lane }, slot, answer)
-      : this.#settle(arrival, slot, answer)
+      ? this.#later({ id, lane: incoming.lane }, slot, answer)
+      : this.#settle(incoming, slot, answer)
   }
 
   #remember(): RecentIds {
@@ -114,9 +114,9 @@ export class SenderInlet implements Inlet {
     return recent
   }
 
-  receiveLoose(arrival: Arrival): Answer | Promise<Answer> {
-    const { lane, id } = arrival
-    return this.#isOld(lane, id) ? 'rejected' : this.#inLane(arrival)
+  receiveLoose(incoming: IncomingMessage): Answer | Promise<Answer> {
+    const { lane, id } = incoming
+    return this.#isOld(lane, id) ? 'rejected' : this.#inLane(incoming)
   }
 
   /** Whether the sender has given a message up and gone on in its lane. */
@@ -125,13 +125,13 @@ export class SenderInlet implements Inlet {
     return start !== undefined && isBefore(id, start)
   }
 
-  #inLane(arrival: Arrival): Answer | Promise<Answer> {
-    const { lane, id, start } = arrival
+  #inLane(incoming: IncomingMessage): Answer | Promise<Answer> {
+    const { lane, id, start } = incoming
     if (start) {
       this.#begin(lane, id)
       this.#stopped.delete(lane)
     }
-    return this.#stopped.get(lane) ?? this.#delivery.deliver(arrival)
+    return this.#stopped.get(lane) ?? this.#delivery.deliver(incoming)
   }
 
   #begin(lane: number, id: number): void {
@@ -144,12 +144,12 @@ export class SenderInlet implements Inlet {
     if (this.#starts.size > size) this.#grew(START_BYTES)
   }
 
-  async #later(arrival: MessagePlace, slot: number, answer: Promise<Answer>): Promise<Answer> {
+  async #later(incoming: MessagePlace, slot: number, answer: Promise<Answer>): Promise<Answer> {
     let result: Answer = 'rejected'
     try {
       result = await answer
     } finally {
-      this.#settle(arrival, slot, result)
+      this.#settle(incoming, slot, result)
     }
     return result
   }

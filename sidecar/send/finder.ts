@@ -4,16 +4,16 @@ import type { MemberSet } from '../../lib/routing/rendezvous.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import type { Registry } from '../connections/registry.ts'
 import { ExpiringMap } from '../expiring-map.ts'
-import type { Acquaintances } from '../peers/known-peers.ts'
+import type { KnownPeers } from '../peers/known-peers.ts'
 import type { Delivery } from '../receive/delivery.ts'
 import { type Deadline, deadlineIn, orLate } from '../transport/deadline.ts'
 import type { Answer, Outcome } from '../transport/outcome.ts'
-import type { Letter, Transport } from '../transport/transport.ts'
-import type { Whereabouts } from './location-cache.ts'
+import type { RoutedMessage, Transport } from '../transport/transport.ts'
+import type { LocationCache } from './location-cache.ts'
 import { FOLLOW_REASONS, type FollowReason, QUICK_MS, Search, type SearchView } from './search.ts'
 
 /** After a change of the members, others may have an older or a newer list for so long, in milliseconds. */
-export const TURBULENT_MS = 30_000
+export const UNSETTLED_MS = 30_000
 
 /** A search that was in vain says so to others for so long, in milliseconds. */
 const IN_VAIN_MS = 5000
@@ -34,9 +34,9 @@ export interface FinderOptions {
     formerOwners(key: string): readonly Member[]
   }
   /** The members that may be asked. */
-  readonly acquaintances: Pick<Acquaintances, 'get' | 'met'>
+  readonly knownPeers: Pick<KnownPeers, 'get' | 'addVerified'>
   readonly registry: Pick<Registry, 'isConnected'>
-  readonly whereabouts: Pick<Whereabouts, 'get' | 'set' | 'delete' | 'disprove'>
+  readonly locationCache: Pick<LocationCache, 'get' | 'set' | 'delete' | 'invalidate'>
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly transport: Transport
   /** Longest time for one member to take a message, in milliseconds. */
@@ -83,10 +83,10 @@ export class Finder {
 
   /** Where a message goes first. */
   locate(user: string): Target {
-    const { self, members, registry, whereabouts } = this.#options
+    const { self, members, registry, locationCache } = this.#options
     if (registry.isConnected(user)) return 'here'
-    const believed = whereabouts.get(user)
-    const target = (believed === undefined ? undefined : this.member(believed)) ?? members().owner(user)
+    const cached = locationCache.get(user)
+    const target = (cached === undefined ? undefined : this.member(cached)) ?? members().owner(user)
     return target?.name === self ? 'here' : target
   }
 
@@ -95,27 +95,27 @@ export class Finder {
   }
 
   /** Hands a letter to a target; `timeout` when the deadline is over before it is known what became of it. */
-  ask(target: Target, letter: Letter, deadline: Deadline): Answer | Promise<Answer> {
+  ask(target: Target, routed: RoutedMessage, deadline: Deadline): Answer | Promise<Answer> {
     if (target === 'here') {
-      const answer = this.#options.delivery.deliver(letter)
+      const answer = this.#options.delivery.deliver(routed)
       return answer instanceof Promise ? orLate<Answer>(answer, 'timeout', deadline) : answer
     }
     if (target === undefined || this.#suspects.get(target.name))
-      return keyProblem(letter.user) === undefined ? 'no_owner' : 'rejected'
-    return this.#send(target, letter, deadline)
+      return keyProblem(routed.user) === undefined ? 'no_owner' : 'rejected'
+    return this.#send(target, routed, deadline)
   }
 
-  async #send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
-    const answer = await this.#options.transport.send(member, letter, deadline)
+  async #send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
+    const answer = await this.#options.transport.send(member, routed, deadline)
     // Only by an answer of its own: one that is passed over would be passed over for ever.
     if (answer === 'no_owner') this.#suspects.set(member.name, true)
     return answer
   }
 
   /** The same for a letter that no other one of its lane follows: where its sender's connection is not known, it is sent once more. */
-  async askAlone(target: Target, letter: Letter, deadline: Deadline): Promise<Answer> {
-    const answer = await this.ask(target, letter, deadline)
-    return typeof answer === 'object' && answer.introduce ? this.ask(target, letter, deadline) : answer
+  async askAlone(target: Target, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
+    const answer = await this.ask(target, routed, deadline)
+    return typeof answer === 'object' && answer.introduce ? this.ask(target, routed, deadline) : answer
   }
 
   /**
@@ -135,8 +135,8 @@ export class Finder {
    *
    * @param since when the message came, and `until` when it must have its outcome; on the clock of `performance.now()`
    */
-  async seek(search: Search, letter: Letter, since: number, until: number): Promise<Outcome> {
-    const { user } = letter
+  async seek(search: Search, routed: RoutedMessage, since: number, until: number): Promise<Outcome> {
+    const { user } = routed
     let end: (() => void) | undefined
     try {
       for (;;) {
@@ -162,7 +162,7 @@ export class Finder {
         this.#count(step.reason)
         const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
         const limitMs = Math.min(this.#options.timeoutMs, until - now)
-        const answer = await this.askAlone(target, letter, deadlineIn(limitMs))
+        const answer = await this.askAlone(target, routed, deadlineIn(limitMs))
         if (isMiss(answer)) this.#missed(search, user, step.ask, answer)
         else {
           if (answer === 'delivered') this.#found(user, step.ask)
@@ -201,12 +201,12 @@ export class Finder {
   }
 
   #view(user: string): SearchView {
-    const { self, members, history, registry, whereabouts } = this.#options
+    const { self, members, history, registry, locationCache } = this.#options
     return {
-      believed: registry.isConnected(user) ? self : whereabouts.get(user),
+      cachedLocation: registry.isConnected(user) ? self : locationCache.get(user),
       owner: members().owner(user)?.name,
-      turbulent: history.changedWithin(TURBULENT_MS),
-      isNew: history.isNew(TURBULENT_MS),
+      membershipUnsettled: history.changedWithin(UNSETTLED_MS),
+      isNew: history.isNew(UNSETTLED_MS),
       inVain: this.#knownInVain(user)?.unreached,
       former: () => history.formerOwners(user).map(({ name }) => name),
       ranked: limit =>
@@ -217,21 +217,21 @@ export class Finder {
   }
 
   #missed(search: Search, user: string, member: string, miss: Miss): void {
-    const { self, whereabouts, acquaintances } = this.#options
+    const { self, locationCache, knownPeers } = this.#options
     // A member that we have asked is one of us, and names only whom it may ask itself; what we know ourselves proves nothing.
-    if (typeof miss === 'object' && miss.member !== undefined && member !== self) acquaintances.met(miss.member)
-    whereabouts.disprove(user, member)
+    if (typeof miss === 'object' && miss.member !== undefined && member !== self) knownPeers.addVerified(miss.member)
+    locationCache.invalidate(user, member)
     search.answered(member, miss)
   }
 
   /** The next message goes there at once. */
   #found(user: string, member: string): void {
-    const { self, members, whereabouts } = this.#options
+    const { self, members, locationCache } = this.#options
     this.#inVain.delete(user)
     // Where else they are stays known: there they may have further connections.
     if (member === self) return
-    if (members().owner(user)?.name === member) whereabouts.delete(user)
-    else whereabouts.set(user, member)
+    if (members().owner(user)?.name === member) locationCache.delete(user)
+    else locationCache.set(user, member)
   }
 
   #count(reason: FollowReason | undefined): void {
@@ -240,6 +240,6 @@ export class Finder {
 
   /** A member by its name, which may have been told by somebody else and be in no list; `undefined`: it may not be asked. */
   member(name: string): Member | undefined {
-    return this.#options.acquaintances.get(name)
+    return this.#options.knownPeers.get(name)
   }
 }

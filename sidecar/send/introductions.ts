@@ -1,7 +1,7 @@
 import type { Member } from '../../lib/routing/members.ts'
 import type { Deadline } from '../transport/deadline.ts'
 import type { Answer } from '../transport/outcome.ts'
-import type { Letter, Origin, Transport } from '../transport/transport.ts'
+import type { Origin, RoutedMessage, Transport } from '../transport/transport.ts'
 
 /** What is known of one sender's connection. */
 interface Known {
@@ -20,14 +20,14 @@ export class Introductions implements Transport {
     this.#transport = transport
   }
 
-  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
-    const { origin } = letter
-    if (!origin?.handshake) return this.#transport.send(member, letter, deadline)
+  send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
+    const { origin } = routed
+    if (!origin?.handshake) return this.#transport.send(member, routed, deadline)
     const { bare, members } = this.#of(origin)
     const isKnown = members.has(member.name)
     members.set(member.name, member)
-    if (!isKnown) return this.#transport.send(member, letter, deadline)
-    return this.#transport.send(member, bearing(letter, bare), deadline).then(answer => {
+    if (!isKnown) return this.#transport.send(member, routed, deadline)
+    return this.#transport.send(member, bearing(routed, bare), deadline).then(answer => {
       if (typeof answer !== 'string' && answer.introduce) members.delete(member.name)
       return answer
     })
@@ -66,12 +66,15 @@ export class Introductions implements Transport {
 }
 
 /** A parcel has more fields, which no transport looks at. */
-const bearing = ({ user, deliver, message, lane, start, served }: Letter, origin: Origin): Letter => ({
+const bearing = (
+  { user, deliver, message, lane, start, deliveredTo: served }: RoutedMessage,
+  origin: Origin,
+): RoutedMessage => ({
   user,
   deliver,
   message,
   lane,
   start,
-  served,
+  deliveredTo: served,
   origin,
 })

@@ -18,7 +18,7 @@ const ABSENT_MS = 1000
 /** What is known of one user takes so much beside the name, measured and rounded up. Bytes. */
 const USER_BYTES = 300
 
-export interface WhereaboutsOptions {
+export interface LocationCacheOptions {
   /** This sidecar's own member name. */
   readonly self: string
   /** Whether a member may be asked for a user now; by default each. */
@@ -30,7 +30,7 @@ export interface WhereaboutsOptions {
 }
 
 /** That a member has a user, and since when we know. */
-interface Belief {
+interface Location {
   readonly member: string
   readonly since: number
 }
@@ -39,44 +39,44 @@ interface Belief {
  * Which members have a user, besides the one that the list of members says: because the user was moved from here, because the
  * member has said so, or because a message has reached them there. Several have one whose devices are on several pods.
  */
-export class Whereabouts {
+export class LocationCache {
   readonly #self: string
   readonly #isUsable: (member: string) => boolean
   readonly #now: () => number
   /** Of each user, what was heard last comes first. */
-  readonly #beliefs: ExpiringMap<string, readonly Belief[]>
+  readonly #locations: ExpiringMap<string, readonly Location[]>
   readonly #absent: ExpiringMap<string, string>
   /** Of each user, those who say that they have them and may become members, the last first. */
   readonly #claims: ExpiringMap<string, readonly string[]>
 
-  constructor({ self, isUsable = () => true, memory, metrics, now = () => performance.now() }: WhereaboutsOptions) {
+  constructor({ self, isUsable = () => true, memory, metrics, now = () => performance.now() }: LocationCacheOptions) {
     this.#self = self
     this.#isUsable = isUsable
     this.#now = now
     const accounted = memory && { memory: { of: memory, bytesOf: (user: string) => USER_BYTES + user.length } }
     const evicted = metrics.counter(
-      'whereabouts_evicted_total',
+      'user_locations_evicted_total',
       'Users whose location was evicted early, because there were too many.',
     )
-    const beliefs = new ExpiringMap<string, readonly Belief[]>({
+    const locations = new ExpiringMap<string, readonly Location[]>({
       keepMs: KEEP_MS,
       maxEntries: MAX_USERS,
       onEvict: () => evicted.inc(),
       now,
       ...accounted,
     })
-    this.#beliefs = beliefs
+    this.#locations = locations
     this.#absent = new ExpiringMap({ keepMs: ABSENT_MS, maxEntries: MAX_USERS, now, ...accounted })
     this.#claims = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_CLAIMED, now, ...accounted })
     const claims = this.#claims
-    metrics.gauge('whereabouts_claimed', 'Users claimed by peers that are not known members.', {
+    metrics.gauge('user_locations_claimed', 'Users claimed by peers that are not known members.', {
       collect() {
         this.set(claims.size)
       },
     })
-    metrics.gauge('whereabouts', 'Users known to be connected to a pod that is not their owner.', {
+    metrics.gauge('user_locations', 'Users known to be connected to a pod that is not their owner.', {
       collect() {
-        this.set(beliefs.size)
+        this.set(locations.size)
       },
     })
   }
@@ -104,9 +104,9 @@ export class Whereabouts {
   /** Remembers that a member has a user now. One who is connected here too has several connections. */
   set(user: string, member: string): void {
     if (member === this.#self) return
-    const others = this.#of(user).filter(belief => belief.member !== member)
-    this.#beliefs.set(user, [{ member, since: this.#now() }, ...others].slice(0, MAX_MEMBERS))
-    if (this.lacks(user, member)) this.#absent.delete(user)
+    const others = this.#of(user).filter(location => location.member !== member)
+    this.#locations.set(user, [{ member, since: this.#now() }, ...others].slice(0, MAX_MEMBERS))
+    if (this.hasRecentMiss(user, member)) this.#absent.delete(user)
   }
 
   /**
@@ -120,13 +120,13 @@ export class Whereabouts {
 
   /** Forgets a user: they are where the list of members says. */
   delete(user: string): void {
-    this.#beliefs.delete(user)
+    this.#locations.delete(user)
   }
 
   /** Forgets that a member has a user: it has not. */
-  disprove(user: string, member: string): void {
+  invalidate(user: string, member: string): void {
     this.#disclaim(user, member)
-    this.#keep(user, belief => belief.member !== member)
+    this.#keep(user, location => location.member !== member)
   }
 
   /**
@@ -135,12 +135,12 @@ export class Whereabouts {
    */
   absent(user: string, member: string, asked: number): void {
     this.#disclaim(user, member)
-    this.#keep(user, belief => belief.member !== member || belief.since > asked)
-    if (!this.#of(user).some(belief => belief.member === member)) this.#absent.set(user, member)
+    this.#keep(user, location => location.member !== member || location.since > asked)
+    if (!this.#of(user).some(location => location.member === member)) this.#absent.set(user, member)
   }
 
   /** Whether a member had nobody for a copy a moment ago, and has said nothing else since. */
-  lacks(user: string, member: string): boolean {
+  hasRecentMiss(user: string, member: string): boolean {
     return this.#absent.get(user) === member
   }
 
@@ -159,21 +159,21 @@ export class Whereabouts {
     else this.#claims.set(user, left)
   }
 
-  #of(user: string): readonly Belief[] {
-    const beliefs = this.#beliefs.get(user)
-    if (!beliefs) return NONE
+  #of(user: string): readonly Location[] {
+    const locations = this.#locations.get(user)
+    if (!locations) return NONE
     const oldest = this.#now() - KEEP_MS
-    return beliefs.filter(({ since }) => since > oldest)
+    return locations.filter(({ since }) => since > oldest)
   }
 
-  #keep(user: string, holds: (belief: Belief) => boolean): void {
-    const beliefs = this.#of(user)
-    const left = beliefs.filter(holds)
-    if (left.length === beliefs.length) return
-    if (left.length === 0) this.#beliefs.delete(user)
-    else this.#beliefs.set(user, left)
+  #keep(user: string, holds: (location: Location) => boolean): void {
+    const locations = this.#of(user)
+    const left = locations.filter(holds)
+    if (left.length === locations.length) return
+    if (left.length === 0) this.#locations.delete(user)
+    else this.#locations.set(user, left)
   }
 }
 
-const NONE: readonly Belief[] = []
+const NONE: readonly Location[] = []
 const NOBODY: readonly string[] = []

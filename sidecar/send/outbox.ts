@@ -1,9 +1,9 @@
 import type { Side } from '../../lib/bridge/bridge.ts'
-import type { Letter } from '../transport/transport.ts'
+import type { RoutedMessage } from '../transport/transport.ts'
 import type { Miss, Target } from './finder.ts'
 
 /** A message on its way. Times are on the clock of `performance.now()`. */
-export interface Parcel extends Letter {
+export interface PendingMessage extends RoutedMessage {
   start: boolean
   readonly bytes: number
   /** How often it was sent with its sender's handshake because the other pod did not know that any more. */
@@ -17,7 +17,7 @@ export interface Parcel extends Letter {
 
 /** A message that came back undelivered, from where, and why. */
 interface Returned {
-  readonly parcel: Parcel
+  readonly pending: PendingMessage
   readonly target: Target
   readonly miss: Miss
 }
@@ -31,7 +31,7 @@ export interface Lane {
   readonly number: number
   /** Messages there were. */
   count: number
-  waiting: Parcel[]
+  waiting: PendingMessage[]
   returned: Returned[]
   /** Messages that are under way, and their bytes. */
   moving: number
@@ -41,7 +41,7 @@ export interface Lane {
   /** Nothing starts before nothing is under way: something was not delivered. */
   stopped: boolean
   /** A message had no answer in time, and may still arrive. */
-  doubtful: boolean
+  unconfirmed: boolean
 }
 
 /** What one side of a connection has on its way. */
@@ -54,7 +54,7 @@ export interface Outbox {
   started: number
   readonly unstarted: Set<Lane>
   /** Numbers of lanes that are at rest and doubtful: when they go on, they go on under their number. */
-  readonly doubtful: Map<string, number>
+  readonly unconfirmed: Map<string, number>
 }
 
 export type Outboxes = Readonly<Record<Side, Outbox>> & {
@@ -78,7 +78,7 @@ export function createOutboxes(): Outboxes {
     lanes: new Map(),
     started: 0,
     unstarted: new Set(),
-    doubtful: new Map(),
+    unconfirmed: new Map(),
   })
   return { client: empty(), upstream: empty(), idle: [] }
 }
@@ -89,7 +89,7 @@ export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => numb
   if (known) return known
   const lane: Lane = {
     recipient,
-    number: outbox.doubtful.get(recipient) ?? nextNumber(),
+    number: outbox.unconfirmed.get(recipient) ?? nextNumber(),
     count: 0,
     waiting: [],
     returned: [],
@@ -97,7 +97,7 @@ export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => numb
     movingBytes: 0,
     towards: '',
     stopped: false,
-    doubtful: false,
+    unconfirmed: false,
   }
   outbox.lanes.set(recipient, lane)
   outbox.unstarted.add(lane)
@@ -115,11 +115,12 @@ export function startNext(outbox: Outbox): Lane | undefined {
 }
 
 /** A lane has nothing on its way any more. */
-export function retire(outbox: Outbox, { recipient, number, doubtful }: Lane): void {
+export function retire(outbox: Outbox, { recipient, number, unconfirmed }: Lane): void {
   outbox.lanes.delete(recipient)
   outbox.started--
-  if (!doubtful) return
-  outbox.doubtful.delete(recipient)
-  outbox.doubtful.set(recipient, number)
-  if (outbox.doubtful.size > MAX_DOUBTFUL) outbox.doubtful.delete(outbox.doubtful.keys().next().value as string)
+  if (!unconfirmed) return
+  outbox.unconfirmed.delete(recipient)
+  outbox.unconfirmed.set(recipient, number)
+  if (outbox.unconfirmed.size > MAX_DOUBTFUL)
+    outbox.unconfirmed.delete(outbox.unconfirmed.keys().next().value as string)
 }

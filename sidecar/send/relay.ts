@@ -2,17 +2,17 @@ import type { Member } from '../../lib/routing/members.ts'
 import type { MemoryAccount } from '../../lib/service/memory/budget.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { detach } from '../../lib/websocket/message.ts'
-import type { LocalLetter } from '../receive/local-letter.ts'
+import type { LocalMessage } from '../receive/local-message.ts'
 import { deadlineIn } from '../transport/deadline.ts'
 import type { Answer } from '../transport/outcome.ts'
-import type { Letter, Origin, Transport } from '../transport/transport.ts'
+import type { Origin, RoutedMessage, Transport } from '../transport/transport.ts'
 import { type Finder, isMiss } from './finder.ts'
-import type { Whereabouts } from './location-cache.ts'
+import type { LocationCache } from './location-cache.ts'
 
 export interface RelayOptions {
   readonly finder: Pick<Finder, 'member' | 'askAlone'>
   readonly transport: Pick<Transport, 'pipelines'>
-  readonly whereabouts: Pick<Whereabouts, 'absent'>
+  readonly locationCache: Pick<LocationCache, 'absent'>
   /** A sender's connection with its handshake, as far as this pod knows it. */
   readonly origin: (id: string) => Origin | undefined
   /** The number of the next lane of this process. */
@@ -32,7 +32,7 @@ export interface RelayOptions {
 interface Way {
   readonly lane: number
   readonly member: string
-  readonly waiting: LocalLetter[]
+  readonly waiting: LocalMessage[]
   /** Copies that are under way. */
   moving: number
 }
@@ -42,7 +42,7 @@ const LETTER_OVERHEAD_BYTES = 256
 /** Before a member that did not know us is sent a copy again, in milliseconds. */
 const PAUSE_MS = 200
 
-const bytesOf = (letter: LocalLetter): number => letter.message.data.length + LETTER_OVERHEAD_BYTES
+const bytesOf = (routed: LocalMessage): number => routed.message.data.length + LETTER_OVERHEAD_BYTES
 
 /**
  * Sends copies of messages to further members, for users who have connections here and there. The outcome of a message is that
@@ -65,16 +65,16 @@ export class Relay {
     for (const result of ['delivered', 'nobody', 'lost', 'dropped']) this.#counter.inc({ result }, 0)
   }
 
-  copy(member: string, letter: LocalLetter): void {
-    const bytes = bytesOf(letter)
+  copy(member: string, routed: LocalMessage): void {
+    const bytes = bytesOf(routed)
     if (this.#bytes + bytes > this.#options.maxBytes) {
       this.#counter.inc({ result: 'dropped' })
       return
     }
     this.#change(bytes)
-    const kept = { ...letter, message: detach(letter.message) }
+    const kept = { ...routed, message: detach(routed.message) }
     // No user has this character in their name.
-    const name = `${letter.user}\0${member}`
+    const name = `${routed.user}\0${member}`
     const way = this.#ways.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
     this.#ways.set(name, way)
     way.waiting.push(kept)
@@ -85,21 +85,21 @@ export class Relay {
     const { finder, transport } = this.#options
     const member = finder.member(way.member)
     // One that is delivered as its sender's may have to be sent twice.
-    const follows = ({ deliver }: LocalLetter) =>
+    const follows = ({ deliver }: LocalMessage) =>
       deliver !== 'sender' && member !== undefined && transport.pipelines(member)
-    for (let letter = way.waiting[0]; letter && (way.moving === 0 || follows(letter)); letter = way.waiting[0]) {
+    for (let routed = way.waiting[0]; routed && (way.moving === 0 || follows(routed)); routed = way.waiting[0]) {
       way.waiting.shift()
       way.moving++
-      void this.#send(letter, member, way).then(() => this.#advance(name, way))
+      void this.#send(routed, member, way).then(() => this.#advance(name, way))
     }
     // Another one of that name may have been begun since this one was done.
     if (way.moving === 0 && this.#ways.get(name) === way) this.#ways.delete(name)
   }
 
-  async #send(letter: LocalLetter, target: Member | undefined, way: Way): Promise<void> {
-    const { finder, whereabouts, origin, timeoutMs, waitMs } = this.#options
-    const sender = letter.origin && (origin(letter.origin.id) ?? letter.origin)
-    const copy: Letter = { ...letter, origin: sender, lane: way.lane, start: true }
+  async #send(routed: LocalMessage, target: Member | undefined, way: Way): Promise<void> {
+    const { finder, locationCache, origin, timeoutMs, waitMs } = this.#options
+    const sender = routed.origin && (origin(routed.origin.id) ?? routed.origin)
+    const copy: RoutedMessage = { ...routed, origin: sender, lane: way.lane, start: true }
     let asked = performance.now()
     const until = asked + waitMs
     let answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
@@ -108,9 +108,9 @@ export class Relay {
       asked = performance.now()
       answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
     }
-    if (isMiss(answer)) whereabouts.absent(letter.user, way.member, asked)
+    if (isMiss(answer)) locationCache.absent(routed.user, way.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
-    this.#change(-bytesOf(letter))
+    this.#change(-bytesOf(routed))
     way.moving--
   }
 

@@ -12,12 +12,12 @@ import {
   laneTo,
   type Outbox,
   type Outboxes,
-  type Parcel,
+  type PendingMessage,
   retire,
   startNext,
 } from './outbox.ts'
 import type { Receipts } from './receipts.ts'
-import { PATIENCE } from './search.ts'
+import { EXTENDED_WAIT_FACTOR } from './search.ts'
 
 export interface RouterOptions {
   readonly finder: Finder
@@ -26,7 +26,7 @@ export interface RouterOptions {
   readonly nextLane: () => number
   /**
    * Longest time one member may take for a message, in milliseconds, and how long one waits for a recipient who is not there
-   * ({@link PATIENCE} times as long for one who must be somewhere).
+   * ({@link EXTENDED_WAIT_FACTOR} times as long for one who must be somewhere).
    */
   readonly timeoutMs: number
   readonly recipientWaitMs: number
@@ -91,13 +91,13 @@ export class Router {
   route(sender: Sender, recipient: string, deliver: Deliver, message: Message): void {
     const outbox = this.#outboxesOf(sender.bridge)[sender.side]
     const lane = laneTo(outbox, recipient, this.#options.nextLane)
-    const parcel: Parcel = {
+    const pending: PendingMessage = {
       user: recipient,
       deliver,
       message,
       lane: lane.number,
       start: false,
-      served: undefined,
+      deliveredTo: undefined,
       origin: sender.origin,
       introductions: 0,
       bytes: message.data.length + PARCEL_OVERHEAD_BYTES,
@@ -105,11 +105,11 @@ export class Router {
       since: performance.now(),
       until: 0,
     }
-    outbox.bytes += parcel.bytes
-    sender.bridge.charge(parcel.bytes + PARCEL_MEMORY_BYTES)
+    outbox.bytes += pending.bytes
+    sender.bridge.charge(pending.bytes + PARCEL_MEMORY_BYTES)
     this.#underWay++
     this.#regulate(sender, outbox)
-    lane.waiting.push(parcel)
+    lane.waiting.push(pending)
     if (outbox.unstarted.has(lane)) this.#startNext(sender, outbox)
     else this.#advance(sender, outbox, lane)
   }
@@ -140,80 +140,82 @@ export class Router {
       this.#searchNext(sender, outbox, lane)
       return
     }
-    for (let parcel = lane.waiting[0]; parcel; parcel = lane.waiting[0]) {
-      if (lane.moving > 0 && lane.movingBytes + parcel.bytes > maxQueueBytes() * LANE_SHARE) return
+    for (let pending = lane.waiting[0]; pending; pending = lane.waiting[0]) {
+      if (lane.moving > 0 && lane.movingBytes + pending.bytes > maxQueueBytes() * LANE_SHARE) return
       const target = finder.locate(lane.recipient)
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
-      parcel.start = lane.moving === 0
+      pending.start = lane.moving === 0
       // One limit for all attempts with an introduction.
-      if (parcel.introductions === 0) parcel.until = performance.now() + Math.max(timeoutMs, PATIENCE * recipientWaitMs)
+      if (pending.introductions === 0)
+        pending.until = performance.now() + Math.max(timeoutMs, EXTENDED_WAIT_FACTOR * recipientWaitMs)
       lane.moving++
-      lane.movingBytes += parcel.bytes
+      lane.movingBytes += pending.bytes
       lane.towards = finder.nameOf(target)
-      void this.#carry(sender, outbox, lane, parcel, target)
+      void this.#carry(sender, outbox, lane, pending, target)
     }
     if (lane.moving > 0) return
     retire(outbox, lane)
     this.#startNext(sender, outbox)
   }
 
-  async #carry(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target): Promise<void> {
+  async #carry(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, target: Target): Promise<void> {
     const { finder, timeoutMs } = this.#options
     // Deadlines of the same length are shared, so only an attempt after the first gets one of its own.
     const limitMs =
-      parcel.introductions === 0 ? timeoutMs : Math.max(1, Math.min(timeoutMs, parcel.until - performance.now()))
-    const answer = await finder.ask(target, parcel, deadlineIn(limitMs))
+      pending.introductions === 0 ? timeoutMs : Math.max(1, Math.min(timeoutMs, pending.until - performance.now()))
+    const answer = await finder.ask(target, pending, deadlineIn(limitMs))
     lane.moving--
-    lane.movingBytes -= parcel.bytes
-    if (isMiss(answer)) this.#missed(sender, outbox, lane, parcel, target, answer)
-    else this.#finish(sender, outbox, lane, parcel, answer, finder.nameOf(target))
+    lane.movingBytes -= pending.bytes
+    if (isMiss(answer)) this.#missed(sender, outbox, lane, pending, target, answer)
+    else this.#finish(sender, outbox, lane, pending, answer, finder.nameOf(target))
     this.#advance(sender, outbox, lane)
   }
 
   /** Nothing of a lane starts any more before all of it is back; then it starts anew with the first that was not delivered. */
-  #missed(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, target: Target, miss: Miss): void {
+  #missed(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, target: Target, miss: Miss): void {
     const { finder, recipientWaitMs } = this.#options
     lane.stopped = true
     if (typeof miss === 'object' && miss.introduce) {
-      lane.returned.push({ parcel, target, miss })
+      lane.returned.push({ pending, target, miss })
       return
     }
-    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
-    const step = search.next(performance.now() - parcel.since)
+    const search = finder.search(pending.user, target, miss, recipientWaitMs)
+    const step = search.next(performance.now() - pending.since)
     if ('outcome' in step && lane.returned.length === 0)
-      this.#finish(sender, outbox, lane, parcel, step.outcome, finder.nameOf(target))
-    else lane.returned.push({ parcel, target, miss })
+      this.#finish(sender, outbox, lane, pending, step.outcome, finder.nameOf(target))
+    else lane.returned.push({ pending, target, miss })
   }
 
   #searchNext(sender: Sender, outbox: Outbox, lane: Lane): void {
     const { finder, recipientWaitMs } = this.#options
-    const [first, ...rest] = lane.returned.sort((a, b) => a.parcel.order - b.parcel.order)
+    const [first, ...rest] = lane.returned.sort((a, b) => a.pending.order - b.pending.order)
     if (!first) return
-    const { parcel, target, miss } = first
+    const { pending, target, miss } = first
     lane.returned = []
-    lane.waiting = [...rest.map(returned => returned.parcel), ...lane.waiting]
+    lane.waiting = [...rest.map(returned => returned.pending), ...lane.waiting]
     if (typeof miss === 'object' && miss.introduce) {
-      this.#introduceAgain(sender, outbox, lane, parcel)
+      this.#introduceAgain(sender, outbox, lane, pending)
       return
     }
     // While it is searched for, the lane has one message under way, and no other follows.
     lane.stopped = true
     lane.moving = 1
-    parcel.start = true
-    const search = finder.search(parcel.user, target, miss, recipientWaitMs)
-    void finder.seek(search, parcel, parcel.since, parcel.until).then(outcome => {
+    pending.start = true
+    const search = finder.search(pending.user, target, miss, recipientWaitMs)
+    void finder.seek(search, pending, pending.since, pending.until).then(outcome => {
       lane.moving = 0
-      this.#finish(sender, outbox, lane, parcel, outcome, '')
+      this.#finish(sender, outbox, lane, pending, outcome, '')
       this.#advance(sender, outbox, lane)
     })
   }
 
   /** The transport sends the handshake along this time. */
-  #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel): void {
-    const isLate = performance.now() >= parcel.until
-    if (++parcel.introductions > MAX_INTRODUCTIONS || isLate) this.#finish(sender, outbox, lane, parcel, 'rejected', '')
-    else lane.waiting.unshift(parcel)
+  #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage): void {
+    const isLate = performance.now() >= pending.until
+    if (++pending.introductions > MAX_INTRODUCTIONS || isLate)
+      this.#finish(sender, outbox, lane, pending, 'rejected', '')
+    else lane.waiting.unshift(pending)
     this.#advance(sender, outbox, lane)
   }
 
@@ -221,16 +223,16 @@ export class Router {
     return typeof target === 'object' && target.name === lane.towards && this.#options.transport.pipelines(target)
   }
 
-  #finish(sender: Sender, outbox: Outbox, lane: Lane, parcel: Parcel, outcome: Outcome, member: string): void {
+  #finish(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, outcome: Outcome, member: string): void {
     const { receipts, log } = this.#options
     // It may still arrive, and must then be known to be older than what comes after it.
-    if (outcome === 'timeout') lane.doubtful = true
+    if (outcome === 'timeout') lane.unconfirmed = true
     this.#routed.inc({ outcome })
-    this.#duration.observe((performance.now() - parcel.since) / 1000)
-    log.debug({ from: sender.user, recipient: parcel.user, member, outcome }, 'routed')
-    if (sender.side === 'client') receipts?.send(sender.bridge, parcel.user, parcel.message, outcome)
-    outbox.bytes -= parcel.bytes
-    sender.bridge.charge(-parcel.bytes - PARCEL_MEMORY_BYTES)
+    this.#duration.observe((performance.now() - pending.since) / 1000)
+    log.debug({ from: sender.user, recipient: pending.user, member, outcome }, 'routed')
+    if (sender.side === 'client') receipts?.send(sender.bridge, pending.user, pending.message, outcome)
+    outbox.bytes -= pending.bytes
+    sender.bridge.charge(-pending.bytes - PARCEL_MEMORY_BYTES)
     this.#regulate(sender, outbox)
     this.#tellIdle(sender.bridge)
     if (--this.#underWay === 0) for (const resolve of this.#settled.splice(0)) resolve()

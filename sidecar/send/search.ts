@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 400
  * How much longer it is searched for somebody who must be somewhere: a member that may have them could not be reached, or had them
  * a moment ago. A balancer keeps a client without a pod for 10 s, and a pod that starves may take as long to answer.
  */
-export const PATIENCE = 4
+export const EXTENDED_WAIT_FACTOR = 4
 
 /**
  * How long it is searched for a user who was looked for everywhere a moment ago: if they have come since, the news of it is on its way.
@@ -27,10 +27,10 @@ export type FollowReason = (typeof FOLLOW_REASONS)[number]
 /** What the sender knows at the beginning of a round; members by name. */
 export interface SearchView {
   /** Who is believed to have the user; this sidecar itself if they are connected here. */
-  readonly believed: string | undefined
+  readonly cachedLocation: string | undefined
   readonly owner: string | undefined
   /** Whether the list of members has changed a short time ago, so that others may have another one. */
-  readonly turbulent: boolean
+  readonly membershipUnsettled: boolean
   /** Whether the list of members is empty, or was until a short time ago: the recipient's pod may not be in it yet. */
   readonly isNew: boolean
   /** Of a search that has found no trace of the user a moment ago, under the same list of members: who could not be reached. */
@@ -81,7 +81,7 @@ export class Search {
 
   /**
    * @param waitMs how long the search may go on while members change or the user is moved, from the time that {@link next} is told;
-   * {@link PATIENCE} times as long where the user must be somewhere
+   * {@link EXTENDED_WAIT_FACTOR} times as long where the user must be somewhere
    */
   constructor(view: () => SearchView, waitMs: number) {
     this.#view = view
@@ -106,7 +106,7 @@ export class Search {
 
   /** Whether it is for lack of any trace of the user that it goes on: another search that was in vain says as much. */
   get isVague(): boolean {
-    return !this.#trace && !this.#circular && this.#now.believed === undefined && !this.#isNews()
+    return !this.#trace && !this.#circular && this.#now.cachedLocation === undefined && !this.#isNews()
   }
 
   /** @param elapsedMs since the message came */
@@ -152,14 +152,15 @@ export class Search {
 
   /** How long it goes on as things are, in milliseconds since the message came. */
   get limitMs(): number {
-    const { turbulent, isNew, inVain } = this.#now
+    const { membershipUnsettled, isNew, inVain } = this.#now
     // While pods come and go, whoever is said to be where they were not a moment before is being moved about.
-    if (this.#trace || this.#isNews() || (this.#circular && turbulent)) return PATIENCE * this.#waitMs
+    if (this.#trace || this.#isNews() || (this.#circular && membershipUnsettled))
+      return EXTENDED_WAIT_FACTOR * this.#waitMs
     if (this.#circular) return this.#waitMs
-    if (!turbulent && !isNew && this.#unreached.size === 0) return 0
+    if (!membershipUnsettled && !isNew && this.#unreached.size === 0) return 0
     if (inVain) return Math.min(QUICK_MS, this.#waitMs)
     // DNS answers are cached: of pods that start together, each may not hear of the others for longer than a change takes elsewhere.
-    return isNew ? PATIENCE * this.#waitMs : this.#waitMs
+    return isNew ? EXTENDED_WAIT_FACTOR * this.#waitMs : this.#waitMs
   }
 
   /** Whether somebody could not be reached who could be when it was searched in vain. */
@@ -175,11 +176,12 @@ export class Search {
       return { ask: pointer, reason: 'moved' }
     }
     if (this.#asked.size - this.#hops >= MAX_ASKED) return undefined
-    const { believed, owner, turbulent } = this.#now
+    const { cachedLocation, owner, membershipUnsettled } = this.#now
     const again = this.#round > 1 ? 'retry' : undefined
-    if (believed !== undefined && !this.#asked.has(believed)) return { ask: believed, reason: again ?? 'moved' }
+    if (cachedLocation !== undefined && !this.#asked.has(cachedLocation))
+      return { ask: cachedLocation, reason: again ?? 'moved' }
     if (owner !== undefined && !this.#asked.has(owner)) return { ask: owner, reason: again }
-    if (!turbulent && !this.#trace && this.#unreached.size === 0) return undefined
+    if (!membershipUnsettled && !this.#trace && this.#unreached.size === 0) return undefined
     if (this.#all) return this.#further(again)
     return this.#inTurn()
   }
@@ -192,7 +194,7 @@ export class Search {
 
   /** Of those that are asked besides the owner: whoever takes its place if it cannot be reached, and each round another one. */
   #inTurn(): Step | undefined {
-    const { believed, owner, former, ranked } = this.#now
+    const { cachedLocation, owner, former, ranked } = this.#now
     if (owner !== undefined && this.#unreached.has(owner)) {
       const next = ranked(MAX_ASKED).find(name => !this.#unreached.has(name))
       if (next !== undefined && !this.#asked.has(next)) return { ask: next, reason: 'retry' }
@@ -200,7 +202,7 @@ export class Search {
     if (this.#extra === this.#round) return undefined
     this.#extra = this.#round
     const others = new Set([...former(), ...ranked(MAX_ASKED)].slice(0, MAX_ASKED))
-    for (const name of [believed, owner]) if (name !== undefined) others.delete(name)
+    for (const name of [cachedLocation, owner]) if (name !== undefined) others.delete(name)
     const ask = [...others][this.#round % Math.max(1, others.size)]
     return ask === undefined || this.#asked.has(ask) ? undefined : { ask, reason: 'retry' }
   }

@@ -2,7 +2,7 @@
 const STEP_MS = 25
 
 /** Whoever works for somebody who waits only for so long. */
-export interface Worker {
+export interface DeadlineTask {
   /** Nobody waits any more: to be answered with what is known. */
   handleEvent(): void
 }
@@ -13,24 +13,24 @@ export interface Worker {
  */
 export interface Deadline {
   readonly aborted: boolean
-  addEventListener(type: 'abort', worker: Worker): void
-  removeEventListener(type: 'abort', worker: Worker): void
+  addEventListener(type: 'abort', worker: DeadlineTask): void
+  removeEventListener(type: 'abort', worker: DeadlineTask): void
 }
 
 class SharedDeadline implements Deadline {
   aborted = false
-  readonly #workers = new Set<Worker>()
+  readonly #workers = new Set<DeadlineTask>()
 
   constructor(ms: number) {
     // Most of what it is for is long done by then: a process that has nothing else to do need not wait for it.
     setTimeout(() => this.#abort(), ms).unref()
   }
 
-  addEventListener(_type: 'abort', worker: Worker): void {
+  addEventListener(_type: 'abort', worker: DeadlineTask): void {
     this.#workers.add(worker)
   }
 
-  removeEventListener(_type: 'abort', worker: Worker): void {
+  removeEventListener(_type: 'abort', worker: DeadlineTask): void {
     this.#workers.delete(worker)
   }
 

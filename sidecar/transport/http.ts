@@ -18,7 +18,7 @@ import { encodeUsers } from './announcement.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import { type Answer, answerOfStatus, REFUSED } from './outcome.ts'
 import { SendingProcess } from './sending-process.ts'
-import type { Letter, Transport, TransportIdentity } from './transport.ts'
+import type { RoutedMessage, Transport, TransportIdentity } from './transport.ts'
 import { isUnknownPeer } from './unknown-peer.ts'
 
 /** Most connections to one member; further messages wait for one of them. */
@@ -48,22 +48,22 @@ export class HttpTransport implements Transport {
     this.#connectMs = connectMs
   }
 
-  async send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+  async send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
     if (this.#closed) return 'no_owner'
-    if (keyProblem(letter.user) !== undefined) return 'rejected'
+    if (keyProblem(routed.user) !== undefined) return 'rejected'
     if (deadline.aborted) return 'timeout'
     // Each is the only one of its lane that is under way, so each starts it, and the receiver knows without being told.
     const headers = {
       'content-type': 'application/octet-stream',
-      [USER_HEADER]: encodeKeyHeader(letter.user),
-      [DELIVER_HEADER]: letter.deliver,
+      [USER_HEADER]: encodeKeyHeader(routed.user),
+      [DELIVER_HEADER]: routed.deliver,
       [MESSAGE_ID_HEADER]: this.#process.nextId(),
-      [LANE_HEADER]: letter.lane,
-      ...(letter.served && { [SERVED_HEADER]: letter.served.join(',') }),
-      ...(letter.origin && { [CONNECTION_HEADER]: letter.origin.id }),
+      [LANE_HEADER]: routed.lane,
+      ...(routed.deliveredTo && { [SERVED_HEADER]: routed.deliveredTo.join(',') }),
+      ...(routed.origin && { [CONNECTION_HEADER]: routed.origin.id }),
     }
-    const message = encodeMessage(letter.message)
-    const handshake = letter.origin?.handshake
+    const message = encodeMessage(routed.message)
+    const handshake = routed.origin?.handshake
     if (!handshake) return this.#request('POST', member, headers, message, deadline)
     const introduced = { ...headers, [HANDSHAKE_BYTES_HEADER]: handshake.length }
     return this.#request('POST', member, introduced, Buffer.concat([handshake, message]), deadline)

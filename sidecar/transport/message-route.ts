@@ -25,7 +25,7 @@ import { decodeUsers, MAX_ANNOUNCEMENT_BYTES } from './announcement.ts'
 import { MAX_INTRODUCTION_BYTES, readServed } from './link/link-frames.ts'
 import { readMemberHeader } from './member-header.ts'
 import { type Answer, type Deliver, MISDIRECTED, type Outcome, PRECONDITION_REQUIRED } from './outcome.ts'
-import type { Inbox, Origin } from './transport.ts'
+import type { Origin, Receiver } from './transport.ts'
 
 /** Whether a request has the form of another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
@@ -41,7 +41,7 @@ const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLIN
  */
 export async function messageRoute(
   app: FastifyInstance,
-  inbox: Inbox,
+  inbox: Receiver,
   gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>,
   maxPayloadBytes: number,
   memory?: Allotment,
@@ -74,12 +74,12 @@ export async function messageRoute(
         inbox.ended(readConnection(headers))
         return reply.code(204).send()
       }
-      const letter = readLetter(headers, body)
-      if (letter.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
+      const routed = readLetter(headers, body)
+      if (routed.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
       const order = readOrder(headers)
       const answer = await (order
-        ? inbox.from(order.sender).receiveLoose({ ...letter, ...order, start: true, repeated: false })
-        : inbox.receive(letter))
+        ? inbox.from(order.sender).receiveLoose({ ...routed, ...order, start: true, repeated: false })
+        : inbox.receive(routed))
       return sendAnswer(reply, answer)
     })
     scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async (request, reply) => {
@@ -87,7 +87,7 @@ export async function messageRoute(
       const member = readMemberHeader(headers)
       const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
       if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
-      if (proven.has(request.raw)) inbox.met(member)
+      if (proven.has(request.raw)) inbox.addVerified(member)
       inbox.announced(member, users)
       return reply.code(204).send()
     })
@@ -100,7 +100,7 @@ function readLetter(headers: IncomingHttpHeaders, body: unknown) {
   if (problem) throw serviceError('BAD_MESSAGE', problem)
   const deliver = headers[DELIVER_HEADER] ?? 'app'
   if (!isDeliver(deliver)) throw serviceError('BAD_MESSAGE', `${DELIVER_HEADER} is none of ${DELIVERS.join(', ')}`)
-  const served = headers[SERVED_HEADER]
+  const deliveredTo = headers[SERVED_HEADER]
   const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
   const { origin, start } = deliver === 'sender' ? readOrigin(headers, bytes) : { origin: undefined, start: 0 }
   const message = decodeMessage(bytes.subarray(start))
@@ -109,7 +109,7 @@ function readLetter(headers: IncomingHttpHeaders, body: unknown) {
     user,
     deliver,
     message,
-    served: typeof served === 'string' ? readServed(served) : undefined,
+    deliveredTo: typeof deliveredTo === 'string' ? readServed(deliveredTo) : undefined,
     origin,
     via: headers[MEMBER_HEADER] === undefined ? undefined : readMemberHeader(headers),
   } as const

@@ -12,7 +12,7 @@ export interface Origin {
 }
 
 /** A message as one sidecar hands it to another. */
-export interface Letter {
+export interface RoutedMessage {
   /** The recipient; of a reply, the id of the connection that it is for. */
   readonly user: string
   readonly deliver: Deliver
@@ -25,7 +25,7 @@ export interface Letter {
    * Of a copy, for further connections of a user who is also connected where the message went: the keys of the connections that have
    * it there. It goes no further. `undefined`: it is no copy.
    */
-  readonly served: readonly string[] | undefined
+  readonly deliveredTo: readonly string[] | undefined
   /** Of a message that is delivered as its sender's. */
   readonly origin?: Origin | undefined
   /** Name of the member that handed it over; `undefined`: this one. */
@@ -33,7 +33,7 @@ export interface Letter {
 }
 
 /** A letter at its receiver. */
-export interface Arrival extends Letter {
+export interface IncomingMessage extends RoutedMessage {
   /** Unique among the sender's recent messages, and higher than those before (RFC 1982 serial numbers); 32 bits. */
   readonly id: number
   /** It was sent before on a connection that broke, and may have arrived. */
@@ -51,7 +51,7 @@ export interface Transport {
    *
    * @param deadline ends the waiting; the answer is then `timeout`, or `no_owner` where nothing was sent
    */
-  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer>
+  send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer>
   /**
    * Tells a member which users are connected to this pod.
    *
@@ -76,15 +76,15 @@ export interface TransportIdentity {
 }
 
 /** What the other end of a transport remembers of one sending process. */
-export interface Inlet {
+export interface Session {
   /** Takes a letter from a connection that keeps the order and may repeat it. */
-  receive(arrival: Arrival): Answer | Promise<Answer>
+  receive(incoming: IncomingMessage): Answer | Promise<Answer>
   /** Takes a letter that came by itself, perhaps late: one that is older than what came after it is not delivered. */
-  receiveLoose(arrival: Arrival): Answer | Promise<Answer>
+  receiveLoose(incoming: IncomingMessage): Answer | Promise<Answer>
 }
 
 /** The other end of a transport. */
-export interface Inbox {
+export interface Receiver {
   /** 16 bytes that no other process has: what was sent to another one is not known here. */
   readonly boot: Buffer
   /**
@@ -93,11 +93,11 @@ export interface Inbox {
    * @param sender the name that the process has made up for itself
    * @param inlet what was got for it before, and is still in use: it is not forgotten
    */
-  from(sender: string, inlet?: Inlet): Inlet
+  from(sender: string, inlet?: Session): Session
   /** Delivers a message of somebody who keeps no lanes and repeats nothing. */
-  receive(letter: Omit<Letter, 'lane' | 'start'>): Answer | Promise<Answer>
+  receive(routed: Omit<RoutedMessage, 'lane' | 'start'>): Answer | Promise<Answer>
   /** A sidecar has proven that this is its member name: what is said to be there may be sent there. */
-  met(member: string): void
+  addVerified(member: string): void
   /** Whether this is the name of a member. */
   knows(member: string): boolean
   /** Learns that users are connected to a member. */

@@ -3,7 +3,7 @@ import { type Connection, newPlacement } from '../../balancer/placement/placemen
 import { Mover } from '../../balancer/rehome/mover.ts'
 import type { HandedOver, Loss } from '../../lib/bridge/bridge.ts'
 import type { Answered } from '../../lib/bridge/socket/dial.ts'
-import { type Control, controlSecret, encodeControl } from '../../lib/rehome/control-pings.ts'
+import { type ControlPing, controlSecret, encodeControlPing } from '../../lib/rehome/control-pings.ts'
 import type { Discovery } from '../../lib/routing/discovery/discovery.ts'
 import { createMember, type Member } from '../../lib/routing/members.ts'
 import { MemberSet } from '../../lib/routing/rendezvous.ts'
@@ -22,7 +22,7 @@ export interface Puppet {
   /** Loses its upstream; `true`: the client was not told. */
   lose(code: number): boolean
   /** The sidecar says something. */
-  say(type: Exclude<Control['type'], 'move'>): void
+  say(type: Exclude<ControlPing['type'], 'move'>): void
 }
 
 const HANDSHAKE = [
@@ -96,7 +96,7 @@ export function startMover(t: Scope, apps: readonly { port: number }[], env: Rec
           state.orphaned = true
           return mover.onLost(connection, { code, midMessage: false })
         },
-        say: type => mover.onControl(connection, encodeControl(secret, { type })),
+        say: type => mover.onControl(connection, encodeControlPing(secret, { type })),
       }
       connections.add(connection)
       return puppet

@@ -34,7 +34,7 @@ t.test('what comes for a client that is arriving waits until it has arrived, and
 t.test('when it stays where it was, the message goes there', async t => {
   const { a, b, user } = await startTwo(t)
   const bob = b.connect(user)
-  await waitFor(async () => (await a.metric('whereabouts')) === 1, 'the owner has heard where the user is')
+  await waitFor(async () => (await a.metric('user_locations')) === 1, 'the owner has heard where the user is')
   const arriving = a.arrive(bob)
   a.send(a.connect('ann'), user, 'hello')
   await new Promise(setImmediate)
@@ -80,7 +80,7 @@ t.test('a move that takes long, and is taken back: the message is kept until the
   c.know(a.name, b.name)
   c.settle()
   const bob = b.connect(user)
-  await waitFor(async () => (await a.metric('whereabouts')) === 1, 'the owner has heard where the user is')
+  await waitFor(async () => (await a.metric('user_locations')) === 1, 'the owner has heard where the user is')
   a.arrive(bob)
   b.messaging.moved(user, bob.bridge, a.name)
   c.send(c.connect('ann'), user, 'hello')

@@ -25,7 +25,7 @@ for (const TRANSPORT of ['link', 'http'] as const) {
     const [one, two] = pods as [Pod, Pod]
     const phone = one.connect(user)
     const laptop = two.connect(user)
-    await waitFor(async () => (await two.metric('whereabouts')) === 1, 'the owner is told of the phone')
+    await waitFor(async () => (await two.metric('user_locations')) === 1, 'the owner is told of the phone')
     one.send(one.connect('ann'), user, 'from one')
     await waitFor(() => laptop.received.length === 1, 'the copy has come')
     t.strictSame(phone.received, ['from one'])
@@ -67,7 +67,7 @@ t.test('an owner who has nobody is no loss, and is not told of each message', as
   for (const text of ['2', '3']) one.send(ann, user, text)
   await waitFor(() => phone.received.length === 3, 'they have come')
   const laptop = two.connect(user)
-  await waitFor(async () => (await one.metric('whereabouts')) === 1, 'the owner says that it has somebody now')
+  await waitFor(async () => (await one.metric('user_locations')) === 1, 'the owner says that it has somebody now')
   one.send(ann, user, '4')
   await waitFor(() => laptop.received.length === 1, 'the copy has come')
   t.strictSame(phone.received, ['1', '2', '3', '4'])
@@ -96,7 +96,7 @@ t.test('a move that is taken back leaves what is known of other devices', async 
   const { pods, user } = await grown(t, 3)
   const [one, two, three] = pods as [Pod, Pod, Pod]
   const phone = one.connect(user)
-  await waitFor(async () => (await three.metric('whereabouts')) === 1, 'the owner is told')
+  await waitFor(async () => (await three.metric('user_locations')) === 1, 'the owner is told')
   const laptop = three.connect(user)
   three.messaging.moved(user, laptop.bridge, two.name)
   three.messaging.stayed(user, laptop.bridge, laptop.key)

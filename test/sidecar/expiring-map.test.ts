@@ -5,7 +5,7 @@ import { Allotment } from '../../lib/service/memory/allotment.ts'
 import { MemoryBudget } from '../../lib/service/memory/budget.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../../sidecar/expiring-map.ts'
-import { Whereabouts } from '../../sidecar/send/location-cache.ts'
+import { LocationCache } from '../../sidecar/send/location-cache.ts'
 
 function start(maxEntries = 100) {
   const clock = { now: 0, evicted: 0 }
@@ -127,13 +127,13 @@ t.test('it holds what a simple model of it holds, whatever is done', async t => 
 
 t.test('no operation walks over the places of deleted entries, as each new iterator of a Map does', async t => {
   const users = Array.from({ length: 2000 }, (_, n) => `user-${n}`)
-  const whereabouts = new Whereabouts({ self: 'a:1', metrics: new Metrics() })
-  whereabouts.announced('b:1', users)
+  const locationCache = new LocationCache({ self: 'a:1', metrics: new Metrics() })
+  locationCache.announced('b:1', users)
   const { map, clock } = start(1000)
   const iterators = t.capture(Map.prototype, 'keys', Map.prototype.keys)
   const others = t.capture(Map.prototype, 'entries', Map.prototype.entries)
   const loops = t.capture(Map.prototype, Symbol.iterator, Map.prototype[Symbol.iterator])
-  whereabouts.announced('b:1', users)
+  locationCache.announced('b:1', users)
   for (const [n, user] of users.entries()) {
     clock.now = n / 1000
     map.set(user, n)

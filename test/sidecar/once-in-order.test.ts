@@ -10,13 +10,13 @@ import { Metrics } from '../../lib/service/metrics.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import { Registry } from '../../sidecar/connections/registry.ts'
 import { Delivery } from '../../sidecar/receive/delivery.ts'
-import { Intake } from '../../sidecar/receive/message-receiver.ts'
+import { MessageReceiver } from '../../sidecar/receive/message-receiver.ts'
 import { Finder } from '../../sidecar/send/finder.ts'
-import { Whereabouts } from '../../sidecar/send/location-cache.ts'
+import { LocationCache } from '../../sidecar/send/location-cache.ts'
 import { Router } from '../../sidecar/send/router.ts'
 import type { Answer } from '../../sidecar/transport/outcome.ts'
 import { serialNumbers } from '../../sidecar/transport/serial-numbers.ts'
-import type { Arrival, Transport } from '../../sidecar/transport/transport.ts'
+import type { IncomingMessage, Transport } from '../../sidecar/transport/transport.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { noSenders } from './no-senders.ts'
 
@@ -27,11 +27,11 @@ const USER = 'bob'
 /** A link between two sidecars that does each of its steps when it is told to. */
 interface Wire {
   /** Sent, not arrived. */
-  readonly there: Arrival[]
+  readonly there: IncomingMessage[]
   /** Answered, not heard. */
   readonly back: { id: number; answer: Answer | Promise<Answer> }[]
   /** Sent, no answer heard: in the order of sending. */
-  readonly open: Map<number, { arrival: Arrival; resolve: (answer: Answer) => void }>
+  readonly open: Map<number, { incoming: IncomingMessage; resolve: (answer: Answer) => void }>
 }
 
 /** Sidecars with everything but sockets: what is on its way moves on, is lost with a link, or is overtaken by other links as the test says. */
@@ -42,34 +42,34 @@ function startWorld() {
   const nodes = MEMBERS.map(self => {
     const metrics = new Metrics()
     const registry = new Registry()
-    const whereabouts = new Whereabouts({ self: self.name, metrics })
+    const locationCache = new LocationCache({ self: self.name, metrics })
     const owner = (user: string) => ALL.owner(user)?.name
     const delivery = new Delivery({
       ...noSenders,
       self: self.name,
       owner,
       registry,
-      whereabouts,
+      locationCache,
       relay: () => {},
       maxWaitingBytes: 1_000_000,
       maxWaitMs: 60_000,
     })
-    const inbox = new Intake({
+    const inbox = new MessageReceiver({
       ended: () => {},
       delivery,
-      whereabouts,
-      acquaintances: { met: () => {}, get: () => undefined },
+      locationCache,
+      knownPeers: { addVerified: () => {}, get: () => undefined },
       windowBytes: 262_144,
       memory: new Allotment(1e9),
       metrics,
     })
-    return { self, metrics, registry, whereabouts, delivery, inbox }
+    return { self, metrics, registry, locationCache, delivery, inbox }
   })
-  const routers = nodes.map(({ self, metrics, registry, whereabouts, delivery }) => {
+  const routers = nodes.map(({ self, metrics, registry, locationCache, delivery }) => {
     const toward = new Map<string, Wire>()
     const nextId = serialNumbers()
     const transport: Transport = {
-      send(member: Member, letter) {
+      send(member: Member, routed) {
         let wire = toward.get(member.name)
         if (!wire) {
           wire = { there: [], back: [], open: new Map() }
@@ -77,10 +77,10 @@ function startWorld() {
           wires.push(wire)
           targets.set(wire, { inlet: nodes.find(node => node.self.name === member.name)!.inbox.from(self.name) })
         }
-        const arrival: Arrival = { ...letter, id: nextId(), repeated: false }
+        const incoming: IncomingMessage = { ...routed, id: nextId(), repeated: false }
         const { there, open } = wire
-        there.push(arrival)
-        return new Promise(resolve => open.set(arrival.id, { arrival, resolve }))
+        there.push(incoming)
+        return new Promise(resolve => open.set(incoming.id, { incoming, resolve }))
       },
       announce: () => Promise.resolve(true),
       pipelines: () => true,
@@ -93,9 +93,9 @@ function startWorld() {
       self: self.name,
       members,
       history,
-      acquaintances: { get: name => ALL.get(name), met: () => {} },
+      knownPeers: { get: name => ALL.get(name), addVerified: () => {} },
       registry,
-      whereabouts,
+      locationCache,
       delivery,
       transport,
       timeoutMs: 60_000,
@@ -104,7 +104,7 @@ function startWorld() {
     const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: () => 10_000_000 }
     return new Router({ finder, transport, nextLane: serialNumbers(), ...limits, log, metrics })
   })
-  const targets = new Map<Wire, { inlet: ReturnType<Intake['from']> }>()
+  const targets = new Map<Wire, { inlet: ReturnType<MessageReceiver['from']> }>()
   const bridge = (): Bridge =>
     ({
       state: 'open',
@@ -128,16 +128,16 @@ function startWorld() {
       if (to === at) return
       const next = bridge()
       nodes[to]?.registry.add(USER, next)
-      nodes[to]?.whereabouts.delete(USER)
+      nodes[to]?.locationCache.delete(USER)
       nodes[at]?.registry.remove(USER, connection)
-      nodes[at]?.whereabouts.set(USER, MEMBERS[to]?.name ?? '')
+      nodes[at]?.locationCache.set(USER, MEMBERS[to]?.name ?? '')
       at = to
       connection = next
     },
     arrive(pick: number) {
       const wire = wires[pick % wires.length]
-      const arrival = wire?.there.shift()
-      if (wire && arrival) wire.back.push({ id: arrival.id, answer: targets.get(wire)!.inlet.receive(arrival) })
+      const incoming = wire?.there.shift()
+      if (wire && incoming) wire.back.push({ id: incoming.id, answer: targets.get(wire)!.inlet.receive(incoming) })
     },
     async hear(pick: number) {
       const wire = wires[pick % wires.length]
@@ -154,9 +154,9 @@ function startWorld() {
       wire.back.length = 0
       wire.there.length = 0
       for (const [id, entry] of wire.open) {
-        entry.arrival = { ...entry.arrival, repeated: true }
+        entry.incoming = { ...entry.incoming, repeated: true }
         wire.open.set(id, entry)
-        wire.there.push(entry.arrival)
+        wire.there.push(entry.incoming)
       }
     },
     async finish(count: number) {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { encodeControl, formatSecret } from '../../lib/rehome/control-pings.ts'
+import { encodeControlPing, formatSecret } from '../../lib/rehome/control-pings.ts'
 import { CONTROL_HEADER, MEMBER_HEADER } from '../../lib/service/names.ts'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
@@ -50,8 +50,8 @@ async function move(t: Test, sidecar: Running, member: string): Promise<void> {
   const secret = randomBytes(16)
   const headers = { [CONTROL_HEADER]: formatSecret(secret) }
   const mallory = await connect(t, sidecar.port, { user: 'mallory', headers })
-  mallory.socket.ping(encodeControl(secret, { type: 'move', member }))
-  await waitFor(async () => (await sidecar.metric('whereabouts_claimed')) === 1, 'it is remembered')
+  mallory.socket.ping(encodeControlPing(secret, { type: 'move', member }))
+  await waitFor(async () => (await sidecar.metric('user_locations_claimed')) === 1, 'it is remembered')
 }
 
 for (const TRANSPORT of ['link', 'http']) {

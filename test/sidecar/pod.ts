@@ -8,7 +8,7 @@ import { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { createLogger } from '../../lib/service/log/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import { AddressFinder } from '../../lib/websocket/addressing/address-finder.ts'
-import { SharedRoom } from '../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../lib/websocket/byte-allowance.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import type { MessagingConfig } from '../../sidecar/config.ts'
 import { createMessaging, type Messaging } from '../../sidecar/messaging.ts'
@@ -77,7 +77,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     field: 'recipientId',
     withId: false,
     maxBytes: 1_000_000,
-    room: new SharedRoom(0),
+    room: new SharedByteAllowance(0),
   })
   const messaging = createMessaging(
     {

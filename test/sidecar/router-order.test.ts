@@ -10,10 +10,10 @@ import { createLogger } from '../../lib/service/log/log.ts'
 import { Metrics } from '../../lib/service/metrics.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import { Registry } from '../../sidecar/connections/registry.ts'
-import { Acquaintances } from '../../sidecar/peers/known-peers.ts'
+import { KnownPeers } from '../../sidecar/peers/known-peers.ts'
 import { Delivery } from '../../sidecar/receive/delivery.ts'
 import { Finder } from '../../sidecar/send/finder.ts'
-import { Whereabouts } from '../../sidecar/send/location-cache.ts'
+import { LocationCache } from '../../sidecar/send/location-cache.ts'
 import { Router } from '../../sidecar/send/router.ts'
 import type { Deadline } from '../../sidecar/transport/deadline.ts'
 import type { Answer } from '../../sidecar/transport/outcome.ts'
@@ -64,23 +64,23 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
   const bridge = { hold: () => holds.count++, release: () => holds.count--, charge: () => {} } as unknown as Bridge
   const metrics = new Metrics()
   const self = HERE.name
-  const whereabouts = new Whereabouts({ self, metrics })
+  const locationCache = new LocationCache({ self, metrics })
   const finder = new Finder({
     self,
     members: () => MemberSet.of([world.owner]),
     history: { changedWithin: () => world.turbulent, isNew: () => false, formerOwners: () => [] },
-    acquaintances: new Acquaintances({
+    knownPeers: new KnownPeers({
       members: () => MemberSet.of([world.owner]),
       history: { get: () => undefined },
     }),
     registry,
-    whereabouts,
+    locationCache,
     delivery: new Delivery({
       ...noSenders,
       self,
       owner: () => undefined,
       registry,
-      whereabouts,
+      locationCache,
       relay: () => {},
       maxWaitingBytes: 1_000_000,
       maxWaitMs: 60_000,
@@ -120,7 +120,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
     end,
     holds,
     outcomes,
-    whereabouts,
+    locationCache,
     idle: () => router.idle(bridge),
     texts: () => started.map(({ text, at }) => `${text} ${at}`),
     send: (text: string, to = 'bob') =>
@@ -193,7 +193,7 @@ t.test('one sender fills only a part of a recipient’s queue; the rest waits, a
 })
 
 t.test('what was not delivered comes back, and goes on elsewhere in its order, before what came after it', async t => {
-  const { started, send, texts, end, outcomes, whereabouts } = start(t)
+  const { started, send, texts, end, outcomes, locationCache } = start(t)
   for (const text of ['1', '2', '3']) send(text)
   await end(0)
   await end(2, { member: ELSEWHERE.name })
@@ -207,7 +207,7 @@ t.test('what was not delivered comes back, and goes on elsewhere in its order, b
     started.map(({ start }) => start),
     [true, false, false, true, true, false],
   )
-  t.equal(whereabouts.get('bob'), ELSEWHERE.name, 'it is known where they are')
+  t.equal(locationCache.get('bob'), ELSEWHERE.name, 'it is known where they are')
   await end(4)
   await end(5)
   t.strictSame(await outcomes(), { delivered: 4 })

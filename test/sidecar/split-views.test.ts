@@ -27,7 +27,7 @@ for (const [TRANSPORT, TOKEN] of [
     }
     n.know(a.name, b.name, n.name)
     const bob = n.connect(userOf(n.name, a.name, b.name, n.name))
-    const told = TOKEN ? 'whereabouts' : 'whereabouts_claimed'
+    const told = TOKEN ? 'user_locations' : 'user_locations_claimed'
     await waitFor(async () => (await b.metric(told)) === 1, 'the others are told')
     a.send(a.connect('ann'), bob.user, 'hello')
     const retries = () => a.metric('messages_followed_total', { reason: 'retry' })
@@ -62,7 +62,7 @@ for (const [TRANSPORT, TOKEN] of [
     const [a, b] = await Promise.all([startPod(t, { config }), startPod(t, { config })])
     for (const pod of [a, b]) pod.know(a.name, b.name)
     const bob = b.connect(userOf(a.name, a.name, b.name))
-    await waitFor(async () => (await a.metric('whereabouts')) === 1, 'the owner is told')
+    await waitFor(async () => (await a.metric('user_locations')) === 1, 'the owner is told')
     a.know(a.name)
     a.settle()
     a.send(a.connect('ann'), bob.user, 'hello')
@@ -191,7 +191,7 @@ for (const [TRANSPORT, TOKEN] of [
     const phone = b.connect(user)
     const laptop = b.connect(user)
     const moved = b.move(phone, c)
-    await waitFor(async () => (await b.metric('whereabouts')) === 1, 'the one that was moved is settled there')
+    await waitFor(async () => (await b.metric('user_locations')) === 1, 'the one that was moved is settled there')
     // Users whom their own pods own, so that nobody is told of them.
     const ann = a.connect(userRanked(a.name, b.name, c.name))
     for (const text of ['1', '2', '3']) a.send(ann, user, text)
@@ -204,14 +204,14 @@ for (const [TRANSPORT, TOKEN] of [
       'they are counted',
     )
     // The other pod learns of the laptop, and copies go both ways.
-    await waitFor(async () => (await c.metric('whereabouts')) === 1, 'it is told', 20_000)
+    await waitFor(async () => (await c.metric('user_locations')) === 1, 'it is told', 20_000)
     const cid = c.connect(userRanked(c.name, a.name, b.name))
     c.send(cid, user, '4')
     await waitFor(() => laptop.received.length === 4, 'the copy has come')
     t.strictSame(moved.received, ['1', '2', '3', '4'], 'once each')
     laptop.leave()
     c.send(cid, user, '5')
-    await waitFor(async () => (await c.metric('whereabouts')) === 0, 'it is no longer believed')
+    await waitFor(async () => (await c.metric('user_locations')) === 0, 'it is no longer believed')
     t.strictSame(moved.received, ['1', '2', '3', '4', '5'])
   })
 }

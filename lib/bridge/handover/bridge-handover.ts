@@ -1,32 +1,32 @@
-import type { FirstText } from '../../websocket/first-message.ts'
+import type { FirstMessage } from '../../websocket/first-message.ts'
 import { encodeFrame, OPCODE } from '../../websocket/frames.ts'
 import { nextMask } from '../../websocket/mask.ts'
 import type { BridgePipes } from '../bridge-pipes.ts'
 import type { Ending } from '../ending.ts'
-import type { Flow } from '../flow-control.ts'
+import type { FlowControl } from '../flow-control.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Pipe } from '../pipe/pipe.ts'
-import { depart } from '../socket/closing.ts'
+import { closeUpstream } from '../socket/closing.ts'
 import type { Answered } from '../socket/dial.ts'
-import { attach, type SocketOwner } from '../socket/socket-handler.ts'
+import { attach, type SocketHandler } from '../socket/socket-handler.ts'
 import type { Traffic } from '../traffic.ts'
 import type { Fence } from './fence.ts'
 import { type HandedOver, type Handing, type HandOver, handOver } from './handover.ts'
-import { Retiring } from './lingering-upstream.ts'
+import { LingeringUpstream } from './lingering-upstream.ts'
 import { WriteTurns } from './write-turns.ts'
 
 /** What a hand-over has to do with a bridge. */
 export interface HandoverParts {
   readonly pipes: BridgePipes
-  readonly flow: Flow
+  readonly flow: FlowControl
   readonly life: Lifecycle
   readonly traffic: Traffic
   readonly ending: Pick<Ending<unknown>, 'terminate'>
   readonly fence: Fence
   /** Handles the socket of an upstream that serves the client. */
-  readonly sockets: SocketOwner
+  readonly sockets: SocketHandler
   /** The message that each upstream must get first, once it is recorded. */
-  readonly first: FirstText | undefined
+  readonly first: FirstMessage | undefined
 }
 
 /** Hands a bridge over to another upstream, one at a time. */
@@ -42,7 +42,7 @@ export class BridgeHandover implements Handing {
   async run(next: Answered, times: HandOver): Promise<HandedOver> {
     const { life, pipes } = this.#parts
     if (life.isEnded || this.#moving || pipes.lingering) {
-      depart(next.socket)
+      closeUpstream(next.socket)
       return life.isEnded ? 'gone' : 'busy'
     }
     this.#moving = true
@@ -93,7 +93,7 @@ export class BridgeHandover implements Handing {
     traffic.go('upstream')
   }
 
-  change({ socket, rest }: Answered, lingerMs: number, welcome: Buffer | undefined): void {
+  change({ socket, rest }: Answered, lingerMs: number, takePing: Buffer | undefined): void {
     const { pipes, flow, life, traffic, sockets } = this.#parts
     const wasOrphaned = life.isOrphaned
     const old = pipes.upstream
@@ -104,11 +104,11 @@ export class BridgeHandover implements Handing {
     pipes.replaceUpstream(socket)
     flow.heard('upstream')
     attach(socket, sockets, 'upstream')
-    this.#introduce(socket, welcome)
+    this.#introduce(socket, takePing)
     if (wasOrphaned) {
       // The message that it had begun cannot be completed.
       old.abandon()
-      depart(old.source)
+      closeUpstream(old.source)
     } else pipes.lingering = this.#linger(old, lingerMs)
     if (rest.length > 0) traffic.receive('upstream', rest)
     traffic.go('client')
@@ -116,14 +116,14 @@ export class BridgeHandover implements Handing {
     pipes.lingering?.start()
   }
 
-  #introduce(socket: Answered['socket'], welcome: Buffer | undefined): void {
-    if (welcome) socket.write(encodeFrame(OPCODE.PING, welcome, nextMask()))
+  #introduce(socket: Answered['socket'], takePing: Buffer | undefined): void {
+    if (takePing) socket.write(encodeFrame(OPCODE.PING, takePing, nextMask()))
     const hello = this.#parts.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
   }
 
-  #linger(old: Pipe, lingerMs: number): Retiring {
+  #linger(old: Pipe, lingerMs: number): LingeringUpstream {
     const { pipes, life, traffic, ending } = this.#parts
-    return new Retiring(old, new WriteTurns(pipes, life, traffic, () => ending.terminate()), lingerMs)
+    return new LingeringUpstream(old, new WriteTurns(pipes, life, traffic, () => ending.terminate()), lingerMs)
   }
 }

@@ -1,15 +1,15 @@
 import type { Pipe } from '../pipe/pipe.ts'
-import { depart } from '../socket/closing.ts'
+import { closeUpstream } from '../socket/closing.ts'
 import type { Answered } from '../socket/dial.ts'
 
 /** How a connection goes from one upstream to another. */
 export interface HandOver {
   /** Payload of the control ping that tells the old upstream, if it knows control pings. */
-  readonly farewell?: Buffer
+  readonly movePing?: Buffer
   /** Payload of the control ping that takes that back, where the connection stays with the old upstream after all. */
-  readonly recall?: Buffer
+  readonly stayPing?: Buffer
   /** Payload of the control ping that tells the new upstream that the client is its own. */
-  readonly welcome?: Buffer
+  readonly takePing?: Buffer
   /** Longest time for the old upstream to answer that, in milliseconds. */
   readonly fenceMs: number
   /** Longest time for both streams to come to a place between two messages, in milliseconds. */
@@ -40,7 +40,7 @@ export interface Handing {
   /** Goes on as before. */
   resume(): void
   /** Goes on with the new upstream. Both streams have stopped between two messages. */
-  change(next: Answered, lingerMs: number, welcome: Buffer | undefined): void
+  change(next: Answered, lingerMs: number, takePing: Buffer | undefined): void
 }
 
 /**
@@ -49,19 +49,19 @@ export interface Handing {
  */
 export async function handOver(parts: Handing, next: Answered, times: HandOver): Promise<HandedOver> {
   const { inbound, outbound } = parts
-  const { farewell, recall, welcome, fenceMs, boundaryMs, lingerMs } = times
+  const { movePing, stayPing, takePing, fenceMs, boundaryMs, lingerMs } = times
   const arriving = next.socket
   arriving.on('error', ignore)
   const abort = (result: HandedOver): HandedOver => {
-    depart(arriving)
+    closeUpstream(arriving)
     return result
   }
   try {
     inbound.stop()
     await parts.until(() => inbound.stopped, boundaryMs)
     const left = () => arriving.closed || arriving.readableEnded
-    const told = farewell !== undefined && !parts.isLost() && inbound.stopped && !left()
-    if (told) await parts.fence(fenceMs, farewell)
+    const told = movePing !== undefined && !parts.isLost() && inbound.stopped && !left()
+    if (told) await parts.fence(fenceMs, movePing)
     if (!parts.isLost()) outbound.stop()
     const still = () => parts.isLost() || outbound.stopped
     await parts.until(still, boundaryMs)
@@ -73,11 +73,11 @@ export async function handOver(parts: Handing, next: Answered, times: HandOver):
     }
     if (!ready || left()) {
       // Before anything that the client writes: from there on it is served there again.
-      if (told && recall) parts.tell(recall)
+      if (told && stayPing) parts.tell(stayPing)
       parts.resume()
       return abort(ready ? 'failed' : 'busy')
     }
-    parts.change(next, lingerMs, welcome)
+    parts.change(next, lingerMs, takePing)
     return 'moved'
   } finally {
     arriving.off('error', ignore)

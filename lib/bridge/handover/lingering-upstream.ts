@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import type { Pipe, PipeListener } from '../pipe/pipe.ts'
-import { leave, sayGoodbye } from '../socket/closing.ts'
-import { attach, type SocketOwner } from '../socket/socket-handler.ts'
+import { lingerClose, sendGoingAway } from '../socket/closing.ts'
+import { attach, type SocketHandler } from '../socket/socket-handler.ts'
 
 /** Whoever decides which upstream may write to the client: only one at a time, and only whole messages. */
-export interface Floor {
-  /** The upstream that retires has something to say; it is told by {@link Retiring.speak} when it may. */
+export interface WriteArbiter {
+  /** The upstream that retires has something to say; it is told by {@link LingeringUpstream.speak} when it may. */
   request(): void
   /** It has said it, at a place between two messages. */
   yield(): void
@@ -20,13 +20,13 @@ const GOODBYE_MS = 5000
  * An upstream whose client is served by another one now: what its app still answers passes between the messages of the new
  * one, for a limited time; then it gets a clean close, and what it had written before it saw that passes too.
  */
-export class Retiring implements SocketOwner, PipeListener {
+export class LingeringUpstream implements SocketHandler, PipeListener {
   /** Whether it has begun a message, or is about to. */
-  speaking = false
+  writing = false
   /** From it to the client; other frames to the client go through it while it speaks. */
   readonly pipe: Pipe
   readonly #socket: Socket
-  readonly #floor: Floor
+  readonly #floor: WriteArbiter
   #timer: NodeJS.Timeout
   #told = false
   #done = false
@@ -35,7 +35,7 @@ export class Retiring implements SocketOwner, PipeListener {
    * @param pipe from the upstream to the client, stopped between two messages
    * @param lingerMs how long it may go on
    */
-  constructor(pipe: Pipe, floor: Floor, lingerMs: number) {
+  constructor(pipe: Pipe, floor: WriteArbiter, lingerMs: number) {
     this.pipe = pipe
     this.#socket = pipe.source
     this.#floor = floor
@@ -59,10 +59,10 @@ export class Retiring implements SocketOwner, PipeListener {
   /** It has the floor, up to the end of a message. */
   speak(): void {
     if (this.#done) return
-    this.speaking = true
+    this.writing = true
     const room = this.pipe.go()
     this.pipe.stop()
-    if (this.speaking && room) this.#socket.resume()
+    if (this.writing && room) this.#socket.resume()
   }
 
   /** Ends it at once, however far it is. */
@@ -71,17 +71,17 @@ export class Retiring implements SocketOwner, PipeListener {
     this.#done = true
     clearTimeout(this.#timer)
     this.pipe.abandon()
-    if (!this.#told) sayGoodbye(this.#socket)
-    leave(this.#socket)
+    if (!this.#told) sendGoingAway(this.#socket)
+    lingerClose(this.#socket)
   }
 
   receive(_side: unknown, chunk: Buffer): void {
     // It may have said all and gone when it has said this.
-    const { speaking } = this
+    const { writing } = this
     const room = this.pipe.push(chunk)
     // With what it has said it may have lost the floor, and then it is not this that decides whether it is read.
-    if (!room && this.speaking) this.#socket.pause()
-    if (speaking) return
+    if (!room && this.writing) this.#socket.pause()
+    if (writing) return
     this.#socket.pause()
     this.#floor.request()
   }
@@ -103,7 +103,7 @@ export class Retiring implements SocketOwner, PipeListener {
 
   onStopped(): void {
     if (this.#done) return
-    this.speaking = false
+    this.writing = false
     // A client that does not read is not sent the next message either: its place in the queue is not bounded by this one's end.
     if (this.pipe.target.writableNeedDrain) this.#socket.pause()
     else this.#socket.resume()
@@ -138,7 +138,7 @@ export class Retiring implements SocketOwner, PipeListener {
 
   #expire(): void {
     this.#told = true
-    sayGoodbye(this.#socket)
+    sendGoingAway(this.#socket)
     this.#timer = setTimeout(() => {
       this.#finish()
       // It has had its time.
@@ -148,8 +148,8 @@ export class Retiring implements SocketOwner, PipeListener {
 
   #finish(): void {
     if (this.#done) return
-    const midMessage = this.speaking && !this.pipe.betweenMessages
-    this.speaking = false
+    const midMessage = this.writing && !this.pipe.betweenMessages
+    this.writing = false
     this.end()
     this.#floor.retired(midMessage)
   }

@@ -1,10 +1,10 @@
 import type { BridgePipes } from '../bridge-pipes.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Traffic } from '../traffic.ts'
-import type { Floor } from './lingering-upstream.ts'
+import type { WriteArbiter } from './lingering-upstream.ts'
 
 /** Lets the lingering upstream write to the client between the messages of the one that serves it. */
-export class WriteTurns implements Floor {
+export class WriteTurns implements WriteArbiter {
   readonly #pipes: BridgePipes
   readonly #life: Lifecycle
   readonly #traffic: Traffic

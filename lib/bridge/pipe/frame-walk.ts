@@ -1,4 +1,4 @@
-import type { FirstText } from '../../websocket/first-message.ts'
+import type { FirstMessage } from '../../websocket/first-message.ts'
 import { type FrameReader, OPCODE, STEP } from '../../websocket/frames.ts'
 import type { Injector } from './injector.ts'
 import type { TappedPipe } from './pipe-options.ts'
@@ -24,7 +24,7 @@ export interface PipeParts<P extends TappedPipe<P>> {
   /** Where messages may be addressed. */
   readonly addressed: AddressTap<P> | undefined
   /** Where the first message is recorded. */
-  readonly first: FirstText | undefined
+  readonly first: FirstMessage | undefined
 }
 
 /** What the reader calls a message that is larger than allowed. */
@@ -41,7 +41,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
   readonly #whole: WholeMessageWriter | undefined
   readonly #controls: ControlTap<P>
   readonly #addressed: AddressTap<P> | undefined
-  #first: FirstText | undefined
+  #first: FirstMessage | undefined
   /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
   #carry: Buffer | undefined
 

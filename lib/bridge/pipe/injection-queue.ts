@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 /** Frames of ours that wait for a place in a stream where they can be put in; most streams have none. */
-export class Insertions {
+export class InjectionQueue {
   #waiting: Waiting[] | undefined
   /** Of all that wait. */
   bytes = 0

@@ -1,8 +1,8 @@
 import { encodeFrame, OPCODE } from '../../websocket/frames.ts'
 import { nextMask } from '../../websocket/mask.ts'
 import type { Message } from '../../websocket/message.ts'
-import { gather } from '../socket/batch-writes.ts'
-import { Insertions, type Place } from './injection-queue.ts'
+import { corkUntilNextTick } from '../socket/batch-writes.ts'
+import { InjectionQueue, type Place } from './injection-queue.ts'
 import type { PipeWriter } from './pipe-writer.ts'
 
 const FALSE = Promise.resolve(false)
@@ -11,7 +11,7 @@ const FALSE = Promise.resolve(false)
 export class Injector {
   readonly #writer: PipeWriter
   readonly #masked: boolean
-  readonly #waiting = new Insertions()
+  readonly #waiting = new InjectionQueue()
   /** Our close frame, until its place in the stream has come. */
   #closeFrame: Buffer | undefined
 
@@ -61,7 +61,7 @@ export class Injector {
   #put(bytes: Buffer, here: boolean, place: Place): Promise<boolean> {
     if (!here) return this.#waiting.wait(bytes, place)
     const { target } = this.#writer
-    return new Promise(resolve => gather(target, () => target.write(bytes, error => resolve(!error))))
+    return new Promise(resolve => corkUntilNextTick(target, () => target.write(bytes, error => resolve(!error))))
   }
 
   /** The stream is between two frames: writes those that wait for this place. */

@@ -1,4 +1,4 @@
-import type { Room } from '../../websocket/byte-allowance.ts'
+import type { ByteAllowance } from '../../websocket/byte-allowance.ts'
 import { CountedBuffer } from '../../websocket/counted-buffer.ts'
 
 /** Where messages pass only whole: a source that may be cut off and replaced must leave no part of one behind. */
@@ -6,7 +6,7 @@ export interface WholeMessages {
   /** A larger message passes as it comes. */
   readonly maxBytes: number
   /** Memory for the parts that have come; where there is none, messages pass as they come. */
-  readonly room: Room
+  readonly room: ByteAllowance
 }
 
 /** What is known of a message that has not come to its end. */

@@ -1,5 +1,5 @@
 import type { AddressFinder, Unparsed } from '../../websocket/addressing/address-finder.ts'
-import type { FirstText } from '../../websocket/first-message.ts'
+import type { FirstMessage } from '../../websocket/first-message.ts'
 import type { Message } from '../../websocket/message.ts'
 import type { WholeMessages } from './partial-message.ts'
 
@@ -44,5 +44,5 @@ export interface PipeOptions {
   /** Where nothing of a message passes before all of it has come. Not together with `find`. */
   readonly whole?: WholeMessages | undefined
   /** Sees the messages until it has what it is for. */
-  readonly first?: FirstText | undefined
+  readonly first?: FirstMessage | undefined
 }

@@ -12,7 +12,7 @@ const gathering: Socket[] = []
  *
  * @param write writes something
  */
-export function gather(socket: Socket, write: () => void): void {
+export function corkUntilNextTick(socket: Socket, write: () => void): void {
   if (socket.writableCorked === 0) {
     socket.cork()
     if (gathering.push(socket) === 1) process.nextTick(release)

@@ -2,21 +2,21 @@ import type { Socket } from 'node:net'
 import { CLOSE } from '../../websocket/close-codes.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../websocket/frames.ts'
 import { nextMask } from '../../websocket/mask.ts'
-import { attach, type SocketOwner } from './socket-handler.ts'
+import { attach, type SocketHandler } from './socket-handler.ts'
 
 /** Longest time for an upstream to end when it has been told, in milliseconds. */
 const LEAVE_MS = 5000
 
 /** Tells an upstream, at a place between two frames, that its client goes away, so that the app sees a clean close. */
-export function sayGoodbye(socket: Socket): void {
+export function sendGoingAway(socket: Socket): void {
   if (socket.writable) socket.write(encodeFrame(OPCODE.CLOSE, encodeClose(CLOSE.GOING_AWAY), nextMask()))
 }
 
 /** Ends an upstream connection of which nothing more is wanted, once it has been told; cut off if it takes no part. */
-export function leave(socket: Socket): void {
+export function lingerClose(socket: Socket): void {
   if (socket.closed) return
   const timer = setTimeout(() => socket.destroy(), LEAVE_MS)
-  const owner: SocketOwner = {
+  const owner: SocketHandler = {
     receive() {},
     drained() {},
     ended: () => socket.destroySoon(),
@@ -28,7 +28,7 @@ export function leave(socket: Socket): void {
 }
 
 /** Leaves an upstream that has not been told. */
-export function depart(socket: Socket): void {
-  sayGoodbye(socket)
-  leave(socket)
+export function closeUpstream(socket: Socket): void {
+  sendGoingAway(socket)
+  lingerClose(socket)
 }

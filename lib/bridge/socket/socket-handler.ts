@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 export type Side = 'client' | 'upstream'
 
 /** Whoever looks after a socket now; it can be handed from one to another. */
-export interface SocketOwner {
+export interface SocketHandler {
   receive(side: Side, chunk: Buffer): void
   /** What waited to be written is with the kernel. */
   drained(side: Side): void
@@ -16,7 +16,7 @@ export interface SocketOwner {
 /** What an event of a socket has to find. */
 const kOwner = Symbol('owner')
 const kSide = Symbol('side')
-type Attached = Socket & { [kOwner]: SocketOwner | undefined; [kSide]: Side }
+type Attached = Socket & { [kOwner]: SocketHandler | undefined; [kSide]: Side }
 
 /** A socket with more to write says so, and says when it has nothing more: the limits of connections cannot become lower. */
 const SOCKET_MARK_BYTES = 16_384
@@ -25,7 +25,7 @@ const SOCKET_MARK_BYTES = 16_384
 export const socketMark = (maxQueueBytes: number): number => Math.min(maxQueueBytes, SOCKET_MARK_BYTES)
 
 /** Gives a paused socket to an owner, instead of the one that it had. */
-export function attach(socket: Socket, owner: SocketOwner, side: Side): void {
+export function attach(socket: Socket, owner: SocketHandler, side: Side): void {
   const attached = socket as Attached
   const known = attached[kOwner] !== undefined
   attached[kOwner] = owner

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { Room } from '../byte-allowance.ts'
+import type { ByteAllowance } from '../byte-allowance.ts'
 import { applyMask } from '../frames.ts'
 import { FieldNames } from './field-names.ts'
 import { FieldScan } from './field-scan.ts'
@@ -23,7 +23,7 @@ export interface AddressFinderOptions {
   /** Largest message that is looked at, in bytes. */
   readonly maxBytes: number
   /** Memory for messages that are held until it is known whether they are addressed. */
-  readonly room: Room
+  readonly room: ByteAllowance
 }
 
 /** Name of the field by which a client tells its messages apart (docs/messages.md, Receipts). */
@@ -38,7 +38,7 @@ const WORK_BYTES = 65_536
  */
 export class AddressFinder {
   readonly maxBytes: number
-  readonly room: Room
+  readonly room: ByteAllowance
   readonly #names: FieldNames
   /** Place of the `id` among the fields. */
   readonly #id: number | undefined

@@ -8,7 +8,7 @@ import type { ClientConnections } from '../../send/client-connections.ts'
 import type { Router } from '../../send/router.ts'
 import { A_MOMENT_AGO, type Answer } from '../../transport/outcome.ts'
 import type { Origin } from '../../transport/transport.ts'
-import type { LocalLetter } from '../local-letter.ts'
+import type { LocalMessage } from '../local-message.ts'
 import type { Replies } from './replies.ts'
 import { SenderConnections } from './sender-connections.ts'
 
@@ -70,20 +70,20 @@ export function createSenders(
 
 /** Hands a reply to the client whose connection it is for, or says where that is. */
 export function toClient(
-  letter: LocalLetter,
+  routed: LocalMessage,
   connections: Pick<ClientConnections, 'locate'>,
   senders: Pick<SenderConnections, 'home'>,
 ): Answer | Promise<Answer> {
-  const place = connections.locate(letter.user)
+  const place = connections.locate(routed.user)
   if (place === 'arriving') return A_MOMENT_AGO
-  if (place && 'bridge' in place) return toBridge(letter, place.bridge)
+  if (place && 'bridge' in place) return toBridge(routed, place.bridge)
   if (place) return place
-  const home = senders.home(letter.user)
+  const home = senders.home(routed.user)
   return home === undefined ? 'offline' : { member: home }
 }
 
 /** One reply at a time is on its way, so it waits for a client that reads slowly, as the app's own messages do. */
-async function toBridge({ message }: LocalLetter, bridge: Pick<Bridge, 'send'>): Promise<Answer> {
+async function toBridge({ message }: LocalMessage, bridge: Pick<Bridge, 'send'>): Promise<Answer> {
   const result = await bridge.send('client', message, Number.POSITIVE_INFINITY)
   if (result === 'sent') return 'delivered'
   return result === 'full' ? 'slow_consumer' : 'offline'

@@ -3,7 +3,7 @@ import type { Metrics } from '../../../lib/service/metrics.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { deadlineIn } from '../../transport/deadline.ts'
 import { type Answer, OUTCOMES, type Outcome } from '../../transport/outcome.ts'
-import type { Letter, Transport } from '../../transport/transport.ts'
+import type { RoutedMessage, Transport } from '../../transport/transport.ts'
 import type { Shadow } from './shadow.ts'
 
 /** Pause before a client that is being moved is looked for again; it doubles, up to the longest. In milliseconds. */
@@ -20,7 +20,7 @@ export interface RepliesOptions {
   /** A member by its name; `undefined`: none that may be asked. */
   readonly member: (name: string) => Member | undefined
   /** Hands a reply to a client of this pod. */
-  readonly deliver: (letter: Letter) => Answer | Promise<Answer>
+  readonly deliver: (routed: RoutedMessage) => Answer | Promise<Answer>
   /** The number of the next lane of this process. */
   readonly nextLane: () => number
   /** Longest time of one attempt, and for a client that cannot be found, in milliseconds. */
@@ -109,7 +109,14 @@ export class Replies {
   /** Follows the client to where it is. */
   async #carry(shadow: Shadow, lane: number, message: Message): Promise<Outcome> {
     const { waitMs } = this.#options
-    const letter: Letter = { user: shadow.origin.id, deliver: 'reply', message, lane, start: true, served: undefined }
+    const routed: RoutedMessage = {
+      user: shadow.origin.id,
+      deliver: 'reply',
+      message,
+      lane,
+      start: true,
+      deliveredTo: undefined,
+    }
     const began = performance.now()
     let verdict: Outcome = 'offline'
     /** Since the last pause. */
@@ -117,7 +124,7 @@ export class Replies {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
       const asked = shadow.home
       members.add(asked)
-      const answer = await this.#ask(asked, letter)
+      const answer = await this.#ask(asked, routed)
       if (typeof answer !== 'string') {
         verdict = 'offline'
         if (answer.member === asked) return verdict
@@ -133,10 +140,10 @@ export class Replies {
     }
   }
 
-  #ask(name: string, letter: Letter): Answer | Promise<Answer> {
+  #ask(name: string, routed: RoutedMessage): Answer | Promise<Answer> {
     const { self, transport, member, deliver, timeoutMs } = this.#options
-    if (name === self) return deliver(letter)
+    if (name === self) return deliver(routed)
     const target = member(name)
-    return target ? transport.send(target, letter, deadlineIn(timeoutMs)) : 'no_owner'
+    return target ? transport.send(target, routed, deadlineIn(timeoutMs)) : 'no_owner'
   }
 }

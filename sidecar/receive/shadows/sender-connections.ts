@@ -5,7 +5,7 @@ import type { Message } from '../../../lib/websocket/message.ts'
 import { ExpiringMap } from '../../expiring-map.ts'
 import { A_MOMENT_AGO, type Answer, type Outcome, UNINTRODUCED } from '../../transport/outcome.ts'
 import type { Origin } from '../../transport/transport.ts'
-import type { LocalLetter } from '../local-letter.ts'
+import type { LocalMessage } from '../local-message.ts'
 import { readIntroduction } from './introduction.ts'
 import { type Fenceable, RecentWriters } from './recent-writers.ts'
 import { SHADOW_BYTES, Shadow } from './shadow.ts'
@@ -22,10 +22,10 @@ const SWEEP_MS = 1000
 const READY_MS = 1000
 
 /** Goes on with a letter that has waited. */
-export type Again = (kept: LocalLetter) => Answer | Promise<Answer>
+export type Again = (kept: LocalMessage) => Answer | Promise<Answer>
 
 /** Keeps a letter until something has happened; answers `full` where there is no room. */
-export type Wait = (letter: LocalLetter, until: Promise<unknown>, full: Answer, then: Again) => Promise<Answer>
+export type Wait = (routed: LocalMessage, until: Promise<unknown>, full: Answer, then: Again) => Promise<Answer>
 
 export interface SenderConnectionsOptions {
   /** This sidecar's own member name. */
@@ -90,25 +90,25 @@ export class SenderConnections {
    * @param taken called when the kernel has it
    * @param again delivers it anew after it has waited: its recipient may have gone meanwhile
    */
-  deliver(letter: LocalLetter, taken: () => void, wait: Wait, again: Again): Answer | Promise<Answer> {
-    const { origin } = letter
+  deliver(routed: LocalMessage, taken: () => void, wait: Wait, again: Again): Answer | Promise<Answer> {
+    const { origin } = routed
     if (!origin || this.#stopped) return 'rejected'
     const shadow = this.#shadows.get(origin.id)
     const own = this.#options.serving(origin.id)
     // Its app has ended, and it is about to be moved.
     if (own?.orphaned) return A_MOMENT_AGO
-    if (own && !shadow) return this.#write(letter, taken, own, Number.POSITIVE_INFINITY)
+    if (own && !shadow) return this.#write(routed, taken, own, Number.POSITIVE_INFINITY)
     // What was written there must be read before the app gets more of the same sender elsewhere.
     if (own) shadow?.close('own')
-    if (shadow?.state === 'open') return this.#writeTo(shadow, letter, taken)
+    if (shadow?.state === 'open') return this.#writeTo(shadow, routed, taken)
     if (shadow) {
-      if (letter.via !== undefined) shadow.home = letter.via
+      if (routed.via !== undefined) shadow.home = routed.via
       const until = shadow.state === 'opening' ? shadow.opened : shadow.whenGone
-      return wait(letter, until, A_MOMENT_AGO, again)
+      return wait(routed, until, A_MOMENT_AGO, again)
     }
     if (this.#refused.get(origin.id)) return 'rejected'
-    const opening = this.#open(origin, letter.via ?? this.#options.self)
-    return opening instanceof Shadow ? wait(letter, opening.opened, A_MOMENT_AGO, again) : opening
+    const opening = this.#open(origin, routed.via ?? this.#options.self)
+    return opening instanceof Shadow ? wait(routed, opening.opened, A_MOMENT_AGO, again) : opening
   }
 
   /** The shadows of a user's connections, which the app would show a message to that user on: resolves when they are gone. */
@@ -153,20 +153,20 @@ export class SenderConnections {
     for (const [, shadow] of this.#shadows) shadow.terminate()
   }
 
-  #writeTo(shadow: Shadow, letter: LocalLetter, taken: () => void): Promise<Answer> {
-    if (letter.via !== undefined) shadow.home = letter.via
+  #writeTo(shadow: Shadow, routed: LocalMessage, taken: () => void): Promise<Answer> {
+    if (routed.via !== undefined) shadow.home = routed.via
     this.#shadows.set(shadow.origin.id, shadow)
-    return this.#write(letter, taken, shadow)
+    return this.#write(routed, taken, shadow)
   }
 
   async #write(
-    letter: LocalLetter,
+    routed: LocalMessage,
     taken: () => void,
     to: Pick<Bridge, 'send'> & Fenceable,
     limit?: number,
   ): Promise<Answer> {
-    this.writers.note(letter.user, to)
-    const result = await to.send('upstream', letter.message, limit)
+    this.writers.note(routed.user, to)
+    const result = await to.send('upstream', routed.message, limit)
     if (result === 'sent') taken()
     return RESULTS[result]
   }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { SendResult, Side } from '../../../lib/bridge/bridge.ts'
 import { type Answered, type Dialling, dial } from '../../../lib/bridge/socket/dial.ts'
-import { attach, type SocketOwner } from '../../../lib/bridge/socket/socket-handler.ts'
+import { attach, type SocketHandler } from '../../../lib/bridge/socket/socket-handler.ts'
 import { isAccepted, withField } from '../../../lib/proxy/handshake.ts'
 import { confirmedUser } from '../../../lib/proxy/handshake-user.ts'
 import { serviceError } from '../../../lib/service/http/errors.ts'
@@ -35,7 +35,7 @@ export interface ShadowListener {
  * A connection into the app for a client of another pod: it begins with that client's handshake, carries its addressed messages, and
  * gives back what the app answers. docs/adr/0013 has its states.
  */
-export class Shadow implements SocketOwner, StreamListener {
+export class Shadow implements SocketHandler, StreamListener {
   readonly origin: Origin
   /** Whom the app takes the client for; `undefined`: nobody knows. */
   user: string | undefined

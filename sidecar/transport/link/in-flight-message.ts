@@ -1,17 +1,17 @@
-import type { Deadline, Worker } from '../deadline.ts'
+import type { Deadline, DeadlineTask } from '../deadline.ts'
 import type { Answer, Outcome } from '../outcome.ts'
-import type { Letter } from '../transport.ts'
+import type { RoutedMessage } from '../transport.ts'
 import { deliverBytes, hereBytes, versionOf, writeDeliver, writeHere } from './link-frames.ts'
 
 /** Where a parcel is, and who forgets it when nobody waits for it any more. */
-export interface ParcelHolder {
-  forget(parcel: LinkParcel): void
+export interface InFlightHolder {
+  forget(inFlight: InFlightMessage): void
 }
 
 /** A message or an announcement on its way over a link, and over the next one where that breaks. */
-export class LinkParcel implements Worker {
+export class InFlightMessage implements DeadlineTask {
   /** What is in it: a letter, or the users of an announcement. */
-  readonly content: Letter | Buffer
+  readonly content: RoutedMessage | Buffer
   /** Of its frame. */
   readonly bytes: number
   /** Once it was sent; it is the same when it is sent again. */
@@ -20,13 +20,13 @@ export class LinkParcel implements Worker {
   uncertain = false
   /** Its place among all that was sent on the link that it is on. */
   position = 0
-  holder: ParcelHolder
+  holder: InFlightHolder
   readonly deadline: Deadline
   readonly #resolve: (answer: Answer | Promise<Answer>) => void
 
   constructor(
-    content: Letter | Buffer,
-    holder: ParcelHolder,
+    content: RoutedMessage | Buffer,
+    holder: InFlightHolder,
     deadline: Deadline,
     resolve: (answer: Answer | Promise<Answer>) => void,
   ) {
@@ -77,5 +77,5 @@ export class LinkParcel implements Worker {
 export interface LinkRest {
   /** What was sent was sent to this process; `undefined`: nothing was. */
   readonly boot: Buffer | undefined
-  readonly parcels: readonly LinkParcel[]
+  readonly pendings: readonly InFlightMessage[]
 }

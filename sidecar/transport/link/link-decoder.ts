@@ -208,7 +208,7 @@ export class LinkDecoder {
       deliver: DELIVER_BY_FLAG[flags & WHERE] ?? 'app',
       start: (flags & FLAG.START) !== 0,
       repeated: (flags & FLAG.REPEATED) !== 0,
-      served: flags & FLAG.COPY ? readServed(mark < 0 ? '' : recipient.slice(mark + 1)) : undefined,
+      deliveredTo: flags & FLAG.COPY ? readServed(mark < 0 ? '' : recipient.slice(mark + 1)) : undefined,
       origin,
       via: undefined,
       message: { data: bytes.subarray(start, end), binary: (flags & FLAG.BINARY) !== 0 },

@@ -1,7 +1,7 @@
 import { CONNECTION_ID_BYTES } from '../../../lib/routing/connection-id.ts'
 import { MAX_KEY_BYTES } from '../../../lib/routing/key/routing-key.ts'
 import { OUTCOMES, type Outcome } from '../outcome.ts'
-import type { Arrival, Letter, Origin } from '../transport.ts'
+import type { IncomingMessage, Origin, RoutedMessage } from '../transport.ts'
 
 /**
  * The frames of a link (docs/wire-format.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
@@ -9,7 +9,7 @@ import type { Arrival, Letter, Origin } from '../transport.ts'
  */
 export type LinkFrame =
   | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number; readonly boot: Buffer }
-  | (Arrival & { readonly type: 'deliver'; via: string | undefined })
+  | (IncomingMessage & { readonly type: 'deliver'; via: string | undefined })
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: Outcome }
   | { readonly type: 'window'; readonly bytes: number }
   | { readonly type: 'here'; readonly id: number; readonly users: Buffer }
@@ -22,7 +22,7 @@ export type LinkFrame =
 export const LINK_VERSION = 2
 
 /** The first version of links in which a delivery of this kind can be written. */
-export const versionOf = ({ deliver, origin }: Pick<Letter, 'deliver' | 'origin'>): number =>
+export const versionOf = ({ deliver, origin }: Pick<RoutedMessage, 'deliver' | 'origin'>): number =>
   origin || deliver === 'sender' || deliver === 'reply' ? 2 : 1
 
 /** The first byte of each frame. */
@@ -91,8 +91,8 @@ export const SERVED = '\0'
 export const MAX_RECIPIENT_BYTES = MAX_KEY_BYTES + 1 + MAX_SERVED * (MAX_CONNECTION_KEY_BYTES + 1)
 
 /** The recipient field of a deliver frame. */
-const recipientOf = ({ user, served }: Pick<Letter, 'user' | 'served'>): string =>
-  served ? `${user}${SERVED}${served.join(',')}` : user
+const recipientOf = ({ user, deliveredTo }: Pick<RoutedMessage, 'user' | 'deliveredTo'>): string =>
+  deliveredTo ? `${user}${SERVED}${deliveredTo.join(',')}` : user
 
 /** The keys in a list of them; what cannot be one is left out. */
 export const readServed = (text: string): string[] =>
@@ -107,9 +107,9 @@ const originBytes = (origin: Origin | undefined): number => {
 }
 
 /** Size of a deliver frame. */
-export function deliverBytes(letter: Pick<Letter, 'user' | 'served' | 'message' | 'origin'>): number {
+export function deliverBytes(routed: Pick<RoutedMessage, 'user' | 'deliveredTo' | 'message' | 'origin'>): number {
   return (
-    BYTES.deliver + Buffer.byteLength(recipientOf(letter)) + originBytes(letter.origin) + letter.message.data.length
+    BYTES.deliver + Buffer.byteLength(recipientOf(routed)) + originBytes(routed.origin) + routed.message.data.length
   )
 }
 
@@ -130,24 +130,24 @@ export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye' | 'intro
 export const END_BYTES = BYTES.end
 
 /** Writes a deliver frame; returns where it ends. */
-export function writeDeliver(to: Buffer, offset: number, id: number, letter: Letter, repeated: boolean): number {
-  const { data, binary } = letter.message
-  const userBytes = to.write(recipientOf(letter), offset + BYTES.deliver, 'utf8')
+export function writeDeliver(to: Buffer, offset: number, id: number, routed: RoutedMessage, repeated: boolean): number {
+  const { data, binary } = routed.message
+  const userBytes = to.write(recipientOf(routed), offset + BYTES.deliver, 'utf8')
   to[offset] = TYPE.DELIVER
   to[offset + 1] =
     (binary ? FLAG.BINARY : 0) |
-    (letter.deliver === 'client' ? FLAG.TO_CLIENT : 0) |
-    (letter.start ? FLAG.START : 0) |
+    (routed.deliver === 'client' ? FLAG.TO_CLIENT : 0) |
+    (routed.start ? FLAG.START : 0) |
     (repeated ? FLAG.REPEATED : 0) |
-    (letter.served ? FLAG.COPY : 0) |
-    (letter.deliver === 'reply' ? FLAG.REPLY : 0) |
-    (letter.origin ? FLAG.AS_SENDER : 0) |
-    (letter.origin?.handshake ? FLAG.INTRODUCES : 0)
+    (routed.deliveredTo ? FLAG.COPY : 0) |
+    (routed.deliver === 'reply' ? FLAG.REPLY : 0) |
+    (routed.origin ? FLAG.AS_SENDER : 0) |
+    (routed.origin?.handshake ? FLAG.INTRODUCES : 0)
   to.writeUInt32BE(id, offset + 2)
-  to.writeUInt32BE(letter.lane, offset + 6)
+  to.writeUInt32BE(routed.lane, offset + 6)
   to.writeUInt16BE(userBytes, offset + 10)
   to.writeUInt32BE(data.length, offset + 12)
-  const start = writeOrigin(to, offset + BYTES.deliver + userBytes, letter.origin)
+  const start = writeOrigin(to, offset + BYTES.deliver + userBytes, routed.origin)
   return start + data.copy(to, start)
 }
 

@@ -5,7 +5,7 @@ import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { decodeUsers } from '../announcement.ts'
 import type { Answer } from '../outcome.ts'
-import type { Inbox, Inlet } from '../transport.ts'
+import type { Receiver, Session } from '../transport.ts'
 import type { IncompleteFrames } from './incomplete-frames.ts'
 import { LinkDecoder } from './link-decoder.ts'
 import {
@@ -40,7 +40,7 @@ export interface LinkPeer {
 const EMPTY: Message = { data: Buffer.alloc(0), binary: true }
 const LONGEST_HEADER_BYTES = deliverBytes({
   user: 'x'.repeat(MAX_RECIPIENT_BYTES),
-  served: undefined,
+  deliveredTo: undefined,
   message: EMPTY,
   origin: { id: '', handshake: Buffer.alloc(MAX_INTRODUCTION_BYTES) },
 })
@@ -55,8 +55,8 @@ const LAST_ANSWERS_MS = 1000
  */
 export class LinkReceiver {
   readonly #socket: WebSocket
-  readonly #inbox: Inbox
-  readonly #inlet: Inlet
+  readonly #inbox: Receiver
+  readonly #inlet: Session
   readonly #member: string
   readonly #limits: LinkReceiverLimits
   readonly #decoder: LinkDecoder
@@ -82,7 +82,7 @@ export class LinkReceiver {
   /** @param incomplete of all links of this process */
   constructor(
     socket: WebSocket,
-    inbox: Inbox,
+    inbox: Receiver,
     { sender, member, proven }: LinkPeer,
     limits: LinkReceiverLimits,
     incomplete: IncompleteFrames,
@@ -98,7 +98,7 @@ export class LinkReceiver {
     // A sender that pings is there, and what is known of it must not be forgotten.
     const meet = () => {
       inbox.from(sender, this.#inlet)
-      if (proven) inbox.met(member)
+      if (proven) inbox.addVerified(member)
     }
     meet()
     socket.on('ping', meet)

@@ -16,7 +16,7 @@ import {
 import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import type { PeerGate } from '../../peers/peer-gate.ts'
 import { readMemberHeader } from '../member-header.ts'
-import type { Inbox } from '../transport.ts'
+import type { Receiver } from '../transport.ts'
 import { IncompleteFrames } from './incomplete-frames.ts'
 import { LINK_VERSION, MAX_BATCH_BYTES } from './link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from './link-receiver.ts'
@@ -56,7 +56,7 @@ export function isLinkHandshake({
 /** The accepting end of the link transport: `GET /message` as a WebSocket handshake with the sub-protocol of links. */
 export async function linkRoute(
   app: FastifyInstance,
-  inbox: Inbox,
+  inbox: Receiver,
   gate: PeerGate,
   { maxLinks = MAX_LINKS, memory, ...limits }: LinkRouteLimits,
   metrics: Metrics,

@@ -5,8 +5,8 @@ import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import type { Deadline } from '../deadline.ts'
 import { type Answer, UNINTRODUCED } from '../outcome.ts'
 import { isBefore } from '../serial-numbers.ts'
-import type { Letter } from '../transport.ts'
-import { LinkParcel, type LinkRest, type ParcelHolder } from './in-flight-message.ts'
+import type { RoutedMessage } from '../transport.ts'
+import { type InFlightHolder, InFlightMessage, type LinkRest } from './in-flight-message.ts'
 import { LinkDecoder } from './link-decoder.ts'
 import { END_BYTES, LINK_VERSION, type LinkFrame, writeEnd } from './link-frames.ts'
 import { closeLink, type DialFailure, dialLink, readLinkVersion, readRefusal, sendBytes } from './link-socket.ts'
@@ -44,10 +44,10 @@ const MAX_ENDS = 1000
  * loop go out together. A message that waits here (for the link, or because as many bytes are on it as the other end takes) can
  * still be taken back; one that was sent cannot, so when the link breaks only the same process can say what became of it.
  */
-export class LinkSender implements ParcelHolder {
+export class LinkSender implements InFlightHolder {
   readonly #options: LinkSenderOptions
-  readonly #waiting = new Set<LinkParcel>()
-  readonly #sent = new Map<number, LinkParcel>()
+  readonly #waiting = new Set<InFlightMessage>()
+  readonly #sent = new Map<number, InFlightMessage>()
   /** Connections whose end is to be told, after all that was sent for them. */
   readonly #ends: string[] = []
   readonly #decoder = new LinkDecoder(0)
@@ -77,10 +77,10 @@ export class LinkSender implements ParcelHolder {
 
   constructor(options: LinkSenderOptions) {
     this.#options = options
-    for (const parcel of options.resume?.parcels ?? []) {
-      parcel.holder = this
-      parcel.uncertain = parcel.id !== undefined
-      this.#waiting.add(parcel)
+    for (const inFlight of options.resume?.pendings ?? []) {
+      inFlight.holder = this
+      inFlight.uncertain = inFlight.id !== undefined
+      this.#waiting.add(inFlight)
     }
     this.#timer = setTimeout(() => this.#dial(), options.delayMs)
   }
@@ -91,11 +91,11 @@ export class LinkSender implements ParcelHolder {
   }
 
   /** Never throws. */
-  send(content: Letter | Buffer, deadline: Deadline): Promise<Answer> {
+  send(content: RoutedMessage | Buffer, deadline: Deadline): Promise<Answer> {
     if (deadline.aborted) return Promise.resolve('timeout')
     if (this.#ended || this.#left) return Promise.resolve('no_owner')
     return new Promise(resolve => {
-      this.#waiting.add(new LinkParcel(content, this, deadline, resolve))
+      this.#waiting.add(new InFlightMessage(content, this, deadline, resolve))
       this.#schedule()
     })
   }
@@ -107,9 +107,9 @@ export class LinkSender implements ParcelHolder {
     this.#schedule()
   }
 
-  forget(parcel: LinkParcel): void {
-    this.#waiting.delete(parcel)
-    if (parcel.id !== undefined) this.#sent.delete(parcel.id)
+  forget(inFlight: InFlightMessage): void {
+    this.#waiting.delete(inFlight)
+    if (inFlight.id !== undefined) this.#sent.delete(inFlight.id)
   }
 
   /** Ends the link; what waits here has no owner. */
@@ -177,34 +177,34 @@ export class LinkSender implements ParcelHolder {
 
   /** This process knows nothing of what another one was sent, nor which lanes had come to a stop there. */
   #forgetOtherProcess(): void {
-    for (const parcel of this.#waiting) {
-      if (!parcel.uncertain && parcel.startsLane) continue
-      this.#waiting.delete(parcel)
-      parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
+    for (const inFlight of this.#waiting) {
+      if (!inFlight.uncertain && inFlight.startsLane) continue
+      this.#waiting.delete(inFlight)
+      inFlight.settle(inFlight.uncertain ? 'timeout' : 'no_owner')
     }
   }
 
   /** An id that is not known is of a message whose time was up. */
   #settle(id: number, answer: Answer): void {
-    const parcel = this.#sent.get(id)
+    const inFlight = this.#sent.get(id)
     this.#sent.delete(id)
     this.proved = true
-    parcel?.settle(answer)
+    inFlight?.settle(answer)
   }
 
   /** The other end reads no more: what it has not read can go elsewhere. */
   #part(count: number): void {
     this.#left = true
     this.#failure = 'left'
-    for (const parcel of [...this.#sent.values(), ...this.#waiting]) {
-      if (this.#isSent(parcel) && !isBefore(count, parcel.position)) continue
-      this.forget(parcel)
-      parcel.settle(parcel.uncertain ? 'timeout' : 'no_owner')
+    for (const inFlight of [...this.#sent.values(), ...this.#waiting]) {
+      if (this.#isSent(inFlight) && !isBefore(count, inFlight.position)) continue
+      this.forget(inFlight)
+      inFlight.settle(inFlight.uncertain ? 'timeout' : 'no_owner')
     }
   }
 
-  #isSent(parcel: LinkParcel): boolean {
-    return parcel.id !== undefined && this.#sent.has(parcel.id)
+  #isSent(inFlight: InFlightMessage): boolean {
+    return inFlight.id !== undefined && this.#sent.has(inFlight.id)
   }
 
   #tick(): void {
@@ -231,23 +231,23 @@ export class LinkSender implements ParcelHolder {
     this.#flush = undefined
     if (!this.open || !this.#hello || !this.#socket) return
     const { windowBytes, maxMessageBytes } = this.#hello
-    const batch: LinkParcel[] = []
+    const batch: InFlightMessage[] = []
     let bytes = 0
-    for (const parcel of this.#waiting) {
-      const refusal = parcel.refusal(this.#version, maxMessageBytes)
+    for (const inFlight of this.#waiting) {
+      const refusal = inFlight.refusal(this.#version, maxMessageBytes)
       if (refusal) {
-        this.#waiting.delete(parcel)
-        parcel.settle(refusal)
+        this.#waiting.delete(inFlight)
+        inFlight.settle(refusal)
         continue
       }
       const unread = this.#unread + bytes
       // One message that is larger than the window may go alone.
-      if (unread > 0 && unread + parcel.bytes > windowBytes) break
+      if (unread > 0 && unread + inFlight.bytes > windowBytes) break
       // What waits goes out as what was written before is with the kernel.
-      if (this.#buffered + bytes > 0 && this.#options.memory?.has(bytes + parcel.bytes) === false) break
-      this.#waiting.delete(parcel)
-      batch.push(parcel)
-      bytes += parcel.bytes
+      if (this.#buffered + bytes > 0 && this.#options.memory?.has(bytes + inFlight.bytes) === false) break
+      this.#waiting.delete(inFlight)
+      batch.push(inFlight)
+      bytes += inFlight.bytes
     }
     // They count towards the window too, and for more than that the other end breaks the link.
     const room = Math.max(0, Math.floor((windowBytes - this.#unread - bytes) / END_BYTES))
@@ -256,11 +256,11 @@ export class LinkSender implements ParcelHolder {
     if (bytes === 0) return
     const buffer = Buffer.allocUnsafe(bytes)
     let offset = 0
-    for (const parcel of batch) {
-      const id = parcel.id ?? this.#options.nextId()
-      offset = parcel.write(buffer, offset, id)
-      parcel.position = ++this.#written
-      this.#sent.set(id, parcel)
+    for (const inFlight of batch) {
+      const id = inFlight.id ?? this.#options.nextId()
+      offset = inFlight.write(buffer, offset, id)
+      inFlight.position = ++this.#written
+      this.#sent.set(id, inFlight)
     }
     for (const connection of ends) offset = writeEnd(buffer, offset, connection)
     this.#unread += bytes
@@ -292,9 +292,9 @@ export class LinkSender implements ParcelHolder {
     }
     const boot = this.#hello ? this.#hello.boot : this.#options.resume?.boot
     // Sent ones before waiting ones is the order in which they have to go again.
-    const parcels = [...this.#sent.values(), ...this.#waiting]
+    const pendings = [...this.#sent.values(), ...this.#waiting]
     this.#sent.clear()
     this.#waiting.clear()
-    this.#options.onEnd(end, { boot, parcels })
+    this.#options.onEnd(end, { boot, pendings })
   }
 }

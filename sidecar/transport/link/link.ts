@@ -6,7 +6,7 @@ import type { Deadline } from '../deadline.ts'
 import { HttpTransport } from '../http.ts'
 import { type Answer, REFUSED } from '../outcome.ts'
 import { SendingProcess } from '../sending-process.ts'
-import type { Letter, Transport, TransportIdentity } from '../transport.ts'
+import type { RoutedMessage, Transport, TransportIdentity } from '../transport.ts'
 import type { LinkRest } from './in-flight-message.ts'
 import { type LinkEnd, LinkSender, type LinkSenderOptions } from './link-sender.ts'
 
@@ -54,15 +54,16 @@ interface Peer {
  * @param instead sends a letter in another way, where the other end takes no links
  */
 export function giveUp(
-  { parcels }: LinkRest,
+  { pendings }: LinkRest,
   end: LinkEnd,
-  instead: (letter: Letter, deadline: Deadline) => Promise<Answer>,
+  instead: (routed: RoutedMessage, deadline: Deadline) => Promise<Answer>,
 ): void {
-  for (const parcel of parcels) {
-    const { id, content, deadline } = parcel
-    if (id !== undefined) parcel.settle('timeout')
-    else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start) parcel.settle(instead(content, deadline))
-    else parcel.settle(end === 'unknown' ? REFUSED : 'no_owner')
+  for (const inFlight of pendings) {
+    const { id, content, deadline } = inFlight
+    if (id !== undefined) inFlight.settle('timeout')
+    else if (end === 'no_link' && !Buffer.isBuffer(content) && content.start)
+      inFlight.settle(instead(content, deadline))
+    else inFlight.settle(end === 'unknown' ? REFUSED : 'no_owner')
   }
 }
 
@@ -94,17 +95,17 @@ class LinkTransport implements Transport {
     this.#memory = memory
   }
 
-  send(member: Member, letter: Letter, deadline: Deadline): Promise<Answer> {
+  send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
     if (this.#closed) return NO_OWNER
-    if (keyProblem(letter.user) !== undefined) return REJECTED
+    if (keyProblem(routed.user) !== undefined) return REJECTED
     const peer = this.#peer(member)
-    return this.#link(member, peer)?.send(letter, deadline) ?? this.#overHttp(member, peer, letter, deadline)
+    return this.#link(member, peer)?.send(routed, deadline) ?? this.#overHttp(member, peer, routed, deadline)
   }
 
-  async #overHttp(member: Member, peer: Peer, letter: Letter, deadline: Deadline): Promise<Answer> {
+  async #overHttp(member: Member, peer: Peer, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
     peer.overHttp++
     try {
-      return await this.#http.send(member, letter, deadline)
+      return await this.#http.send(member, routed, deadline)
     } finally {
       peer.overHttp--
     }
@@ -164,9 +165,9 @@ class LinkTransport implements Transport {
       handshakeMs: Math.min(this.#times.longestHandshakeMs, this.#times.handshakeMs * 2 ** peer.failures),
       onEnd: (end, rest) => {
         this.#ended(peer, link, end)
-        if (end === 'broken' && rest.boot && rest.parcels.length > 0 && !this.#closed)
+        if (end === 'broken' && rest.boot && rest.pendings.length > 0 && !this.#closed)
           peer.link = this.#open(member, peer, Math.max(0, peer.notBefore - performance.now()), rest)
-        else giveUp(rest, end, (letter, deadline) => this.#overHttp(member, peer, letter, deadline))
+        else giveUp(rest, end, (routed, deadline) => this.#overHttp(member, peer, routed, deadline))
       },
     })
     return link

@@ -1,16 +1,16 @@
 import t from 'tap'
 import type { BridgeEnd } from '../../../lib/bridge/bridge-options.ts'
 import {
-  adopt,
   endOf,
   finish,
-  type Life,
   lossOf,
   OPEN,
-  orphan,
   reveal,
+  type State,
   socketGone,
   stateOf,
+  upstreamLost,
+  upstreamReplaced,
 } from '../../../lib/bridge/state.ts'
 
 const loss = { code: 1006, closed: false, ended: false, gone: false }
@@ -27,16 +27,16 @@ const states = {
   closing: { is: 'closing', end: byUs, openSockets: 2 },
   'closing, one socket gone': { is: 'closing', end: byUs, openSockets: 1 },
   closed: { is: 'closed', end: byUs },
-} as const satisfies Record<string, Life>
+} as const satisfies Record<string, State>
 type Name = keyof typeof states
 
 /** The same end, whichever state of those that pass messages it comes in. */
-const fromPassing = (to: Life) => ({ open: to, orphaned: to, final: to })
+const fromPassing = (to: State) => ({ open: to, orphaned: to, final: to })
 
 /** What may follow; all else leaves a state as it is. */
-const next: Record<string, { happens(life: Life): Life; leads: Partial<Record<Name, Life>> }> = {
-  'the upstream is lost': { happens: life => orphan(life, loss), leads: { open: states.orphaned } },
-  'another upstream takes over': { happens: adopt, leads: { orphaned: OPEN } },
+const next: Record<string, { happens(life: State): State; leads: Partial<Record<Name, State>> }> = {
+  'the upstream is lost': { happens: life => upstreamLost(life, loss), leads: { open: states.orphaned } },
+  'another upstream takes over': { happens: upstreamReplaced, leads: { orphaned: OPEN } },
   'the client is to learn it': { happens: reveal, leads: { orphaned: states.final } },
   'the client ends it': { happens: life => finish(life, byClient), leads: fromPassing(states.ending) },
   'the upstream ends it': {

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  type Control,
+  type ControlPing,
   controlSecret,
-  decodeControl,
-  encodeControl,
+  decodeControlPing,
+  encodeControlPing,
   formatSecret,
   parseSecret,
 } from '../../../lib/rehome/control-pings.ts'
@@ -19,21 +19,21 @@ t.test('a secret goes through a header', async t => {
 
 t.test('what is said is understood by who knows the secret, and fits a ping', async t => {
   const secret = controlSecret()
-  const controls: Control[] = [
+  const controls: ControlPing[] = [
     { type: 'move', member: '[2001:db8::1]:3000' },
     ...(['stay', 'take', 'drain', 'ended'] as const).map(type => ({ type })),
   ]
   for (const control of controls) {
-    const payload = encodeControl(secret, control)
+    const payload = encodeControlPing(secret, control)
     t.ok(payload.length <= 125)
     t.ok(hasSecret(secret, payload))
     t.notOk(hasSecret(controlSecret(), payload))
-    t.strictSame(decodeControl(payload), control)
+    t.strictSame(decodeControlPing(payload), control)
   }
-  const long = encodeControl(secret, { type: 'move', member: `${'x'.repeat(200)}:1` })
+  const long = encodeControlPing(secret, { type: 'move', member: `${'x'.repeat(200)}:1` })
   t.ok(long.length <= 125)
-  t.strictSame(decodeControl(long), { type: 'move', member: '' }, 'a name that does not fit is left out')
-  t.equal(decodeControl(Buffer.concat([secret, Buffer.of(77)])), undefined, 'of a later version')
+  t.strictSame(decodeControlPing(long), { type: 'move', member: '' }, 'a name that does not fit is left out')
+  t.equal(decodeControlPing(Buffer.concat([secret, Buffer.of(77)])), undefined, 'of a later version')
 })
 
 t.test('pings of others are never taken for ours', async t => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { SharedRoom } from '../../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../../lib/websocket/byte-allowance.ts'
 
 t.test('one message may have half of what all others leave, and what is given back can be taken again', async t => {
-  const room = new SharedRoom(1000)
+  const room = new SharedByteAllowance(1000)
   t.equal(room.take(501, 0), false)
   t.equal(room.take(400, 0), true)
   t.equal(room.take(100, 400), true)
@@ -19,7 +19,7 @@ t.test(
   'what is taken is counted with what is taken for other things, and refused where that leaves nothing',
   async t => {
     const account = { bytes: 0, left: 10 }
-    const room = new SharedRoom(100, {
+    const room = new SharedByteAllowance(100, {
       take(bytes) {
         if (bytes > account.left) return false
         account.bytes += bytes

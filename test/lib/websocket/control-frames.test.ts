@@ -1,5 +1,5 @@
 import t from 'tap'
-import { controlSecret, encodeControl } from '../../../lib/rehome/control-pings.ts'
+import { controlSecret, encodeControlPing } from '../../../lib/rehome/control-pings.ts'
 import { ControlFrames } from '../../../lib/websocket/control-frames.ts'
 import { encodeFrame, FrameReader, OPCODE, STEP } from '../../../lib/websocket/frames.ts'
 
@@ -22,7 +22,7 @@ function kindOf(controls: ControlFrames, opcode: number, payload: Buffer): strin
 
 t.test('an answer to a control ping that nobody waits for does not show the other side the secret', async t => {
   const controls = new ControlFrames(secret)
-  const farewell = encodeControl(secret, { type: 'move', member: '10.0.0.1:3000' })
+  const farewell = encodeControlPing(secret, { type: 'move', member: '10.0.0.1:3000' })
   t.equal(kindOf(controls, OPCODE.PONG, farewell), 'late')
   controls.expectedPong = farewell
   t.equal(kindOf(controls, OPCODE.PONG, farewell), 'pong')
@@ -34,5 +34,5 @@ t.test('what else an app pings and pongs passes', async t => {
   t.equal(kindOf(controls, OPCODE.PING, Buffer.from('hello')), 'passes')
   t.equal(kindOf(controls, OPCODE.PONG, Buffer.from('hello')), 'passes')
   t.equal(kindOf(controls, OPCODE.PONG, Buffer.alloc(100)), 'other')
-  t.equal(kindOf(controls, OPCODE.PING, encodeControl(secret, { type: 'drain' })), 'control')
+  t.equal(kindOf(controls, OPCODE.PING, encodeControlPing(secret, { type: 'drain' })), 'control')
 })

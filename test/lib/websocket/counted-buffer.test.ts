@@ -1,9 +1,9 @@
 import t from 'tap'
-import { SharedRoom } from '../../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../../lib/websocket/byte-allowance.ts'
 import { CountedBuffer } from '../../../lib/websocket/counted-buffer.ts'
 
 t.test('its memory is counted while it has it, more than its bytes, and given back', async t => {
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const buffer = new CountedBuffer(room)
   for (let n = 0; n < 1000; n++) t.ok(buffer.append(Buffer.from('abc'), 1, 3))
   t.equal(buffer.length, 2000)
@@ -15,7 +15,7 @@ t.test('its memory is counted while it has it, more than its bytes, and given ba
 })
 
 t.test('where there is no room, what is kept stays as it is', async t => {
-  const room = new SharedRoom(10_000)
+  const room = new SharedByteAllowance(10_000)
   const buffer = new CountedBuffer(room)
   t.ok(buffer.append(Buffer.from('first'), 0, 5))
   const { bytes } = buffer
@@ -25,7 +25,7 @@ t.test('where there is no room, what is kept stays as it is', async t => {
 })
 
 t.test('what is reserved is taken once', async t => {
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const buffer = new CountedBuffer(room)
   t.ok(buffer.reserve(5000))
   const { bytes } = buffer

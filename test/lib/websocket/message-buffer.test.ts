@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { AddressFinder } from '../../../lib/websocket/addressing/address-finder.ts'
-import { type Room, SharedRoom } from '../../../lib/websocket/byte-allowance.ts'
+import { type ByteAllowance, SharedByteAllowance } from '../../../lib/websocket/byte-allowance.ts'
 import { encodeFrame, FrameReader, OPCODE, STEP } from '../../../lib/websocket/frames.ts'
-import { Held, type Verdict } from '../../../lib/websocket/message-buffer.ts'
+import { MessageBuffer, type Verdict } from '../../../lib/websocket/message-buffer.ts'
 
-const finderIn = (room: Room, maxBytes = 1_048_576) => new AddressFinder({ field: 'to', withId: true, maxBytes, room })
+const finderIn = (room: ByteAllowance, maxBytes = 1_048_576) =>
+  new AddressFinder({ field: 'to', withId: true, maxBytes, room })
 
 /** A message in frames that end where it is cut. */
 function frames(text: string, cuts: readonly number[], masked: boolean): Buffer {
@@ -22,7 +23,7 @@ function frames(text: string, cuts: readonly number[], masked: boolean): Buffer 
 }
 
 /** Gives the bytes to a message that is held, in chunks of one size. */
-function hold(held: Held, bytes: Buffer, masked: boolean, chunkBytes: number): Verdict {
+function hold(held: MessageBuffer, bytes: Buffer, masked: boolean, chunkBytes: number): Verdict {
   const reader = new FrameReader(masked, Number.POSITIVE_INFINITY)
   let verdict: Verdict = 'hold'
   let rest = Buffer.alloc(0)
@@ -52,8 +53,8 @@ t.test('a message in any frames and chunks is held as it came, and read as what 
       fc.boolean(),
       fc.integer({ min: 1, max: 60 }),
       (cuts, masked, chunk) => {
-        const room = new SharedRoom(1_000_000)
-        const held = new Held(finderIn(room))
+        const room = new SharedByteAllowance(1_000_000)
+        const held = new MessageBuffer(finderIn(room))
         const bytes = frames(text, cuts, masked)
         const verdict = hold(held, bytes, masked, chunk)
         const payload = held.payload()
@@ -72,7 +73,12 @@ t.test('a message in any frames and chunks is held as it came, and read as what 
 t.test('it is held no longer than it may be addressed', async t => {
   const verdict = (text: string, given: { room?: number; maxBytes?: number; cuts?: number[] } = {}) => {
     const { room = 10_000_000, maxBytes = 1000, cuts = [] } = given
-    return hold(new Held(finderIn(new SharedRoom(room), maxBytes)), frames(text, cuts, true), true, 10)
+    return hold(
+      new MessageBuffer(finderIn(new SharedByteAllowance(room), maxBytes)),
+      frames(text, cuts, true),
+      true,
+      10,
+    )
   }
   t.equal(verdict('{"to":"bob"}'), 'whole')
   t.equal(verdict('{"to" "bob"}'), 'pass', 'no JSON')
@@ -89,15 +95,15 @@ t.test('it is held no longer than it may be addressed', async t => {
 })
 
 t.test('thousands of small frames cost little more than their bytes', async t => {
-  const room = new SharedRoom(10_000_000)
+  const room = new SharedByteAllowance(10_000_000)
   const bytes = frames(`{"to":"bob","pad":"${'x'.repeat(3000)}"}`, [...Array(3000).keys()], true)
-  t.equal(hold(new Held(finderIn(room)), bytes, true, 7), 'whole')
+  t.equal(hold(new MessageBuffer(finderIn(room)), bytes, true, 7), 'whole')
   t.ok(room.bytes < 2 * bytes.length + 4096, `${room.bytes} bytes of memory for ${bytes.length}`)
 })
 
 t.test('of a frame that is large by its header nothing is held', async t => {
-  const room = new SharedRoom(10_000_000)
+  const room = new SharedByteAllowance(10_000_000)
   const header = encodeFrame(OPCODE.TEXT, Buffer.alloc(1_048_577), 7).subarray(0, 14)
-  t.equal(hold(new Held(finderIn(room)), header, true, 14), 'too_large')
+  t.equal(hold(new MessageBuffer(finderIn(room)), header, true, 14), 'too_large')
   t.equal(room.bytes, 0)
 })

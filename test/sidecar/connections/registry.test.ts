@@ -39,7 +39,7 @@ t.test('who waits for a connection that arrives learns that it is taken anew', a
   registry.add('bob', client, 'k', true)
   const [arriving] = registry.connections('bob')
   registry.add('bob', client, 'k')
-  await arriving?.soon
+  await arriving?.settled
   t.match(registry.connections('bob'), [{ arriving: false, soon: undefined }])
   registry.remove('bob', client)
   t.notOk(registry.has('bob'))

@@ -1,12 +1,12 @@
 import t from 'tap'
 import type { Bridge } from '../../../lib/bridge/bridge.ts'
-import { encodeControl } from '../../../lib/rehome/control-pings.ts'
+import { encodeControlPing } from '../../../lib/rehome/control-pings.ts'
 import type { Identity } from '../../../sidecar/connections/handshake-plan.ts'
-import { ConnectionControl } from '../../../sidecar/connections/rehome-control.ts'
+import { RehomeControl } from '../../../sidecar/connections/rehome-control.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const secret = Buffer.alloc(16, 7)
-const move = (member: string) => encodeControl(secret, { type: 'move', member })
+const move = (member: string) => encodeControlPing(secret, { type: 'move', member })
 
 t.test('of many moves of one connection, one is finished at a time, and the last one is answered', async t => {
   const fences: ((read: boolean) => void)[] = []
@@ -18,7 +18,7 @@ t.test('of many moves of one connection, one is finished at a time, and the last
     control: async (_side: string, _opcode: number, payload: Buffer) => answers.push(payload),
   } as unknown as Bridge<Identity>
   const moved: string[] = []
-  const control = new ConnectionControl({
+  const control = new RehomeControl({
     accepts: async () => true,
     idle: async () => {},
     movedTo: (_connection, member) => moved.push(member),

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { encodeControl, formatSecret } from '../../../lib/rehome/control-pings.ts'
+import { encodeControlPing, formatSecret } from '../../../lib/rehome/control-pings.ts'
 import { CONTROL_HEADER, LINK_PROTOCOL, MEMBER_HEADER, SENDER_HEADER } from '../../../lib/service/names.ts'
 import { startApp } from '../../helpers/app.ts'
 import { connect } from '../../helpers/client.ts'
@@ -151,8 +151,8 @@ t.test('a move that a client has made up concerns its own connection, and no hos
     const secret = randomBytes(16)
     const eve = await connect(t, sidecar.port, { user, headers: { [CONTROL_HEADER]: formatSecret(secret) } })
     const pongs = once(eve.socket, 'pong')
-    for (const type of ['drain', 'ended', 'take', 'stay'] as const) eve.socket.ping(encodeControl(secret, { type }))
-    eve.socket.ping(encodeControl(secret, { type: 'move', member: trapName }))
+    for (const type of ['drain', 'ended', 'take', 'stay'] as const) eve.socket.ping(encodeControlPing(secret, { type }))
+    eve.socket.ping(encodeControlPing(secret, { type: 'move', member: trapName }))
     await pongs
     await waitFor(() => sidecar.logs.some(({ msg, user: moved }) => msg === 'moved' && moved === user), 'it is moved')
   }
@@ -178,5 +178,5 @@ t.test('a peer that does not answer as a sidecar does is no target of a request'
   await announce('127.0.0.1', `127.0.0.1:${(host.address() as AddressInfo).port}`)
   await write()
   t.strictSame(requests, [])
-  t.equal(await sidecar.metric('whereabouts'), 0)
+  t.equal(await sidecar.metric('user_locations'), 0)
 })

@@ -1,44 +1,44 @@
 import t from 'tap'
-import { WaitingRoom } from '../../../sidecar/receive/arrival-buffer.ts'
-import type { LocalLetter } from '../../../sidecar/receive/local-letter.ts'
+import { ArrivalBuffer } from '../../../sidecar/receive/arrival-buffer.ts'
+import type { LocalMessage } from '../../../sidecar/receive/local-message.ts'
 
-const letter = (user: string, bytes: number): LocalLetter => ({
+const routed = (user: string, bytes: number): LocalMessage => ({
   user,
   deliver: 'app',
   message: { data: Buffer.alloc(bytes, 'x'), binary: false },
-  served: undefined,
+  deliveredTo: undefined,
 })
 
 /** A room of 10,000 bytes; what waits in it goes on when the test says so. */
 function start() {
-  const room = new WaitingRoom(10_000)
+  const room = new ArrivalBuffer(10_000)
   let open = () => {}
   const until = new Promise<void>(resolve => {
     open = resolve
   })
-  const enter = (user: string, bytes: number) => room.wait(letter(user, bytes), until, 'full', () => user)
+  const enter = (user: string, bytes: number) => room.wait(routed(user, bytes), until, 'full', () => user)
   return { room, enter, open: () => open() }
 }
 
 t.test('what waits goes on with the message that it was', async t => {
   const { room } = start()
-  const before = letter('bob', 10)
-  const kept = await room.wait<LocalLetter | undefined>(before, Promise.resolve(), undefined, after => after)
+  const before = routed('bob', 10)
+  const kept = await room.wait<LocalMessage | undefined>(before, Promise.resolve(), undefined, after => after)
   t.strictSame(kept, before)
 })
 
 t.test('what waits too long goes nowhere, and gives its room back', async t => {
   const { room } = start()
   const never = new Promise(() => {})
-  t.equal(await room.wait(letter('bob', 9000), never, 'full', () => 'gone on', 20), 'full')
-  t.equal(await room.wait(letter('bob', 9000), Promise.resolve(), 'full', () => 'in', 20), 'in')
+  t.equal(await room.wait(routed('bob', 9000), never, 'full', () => 'gone on', 20), 'full')
+  t.equal(await room.wait(routed('bob', 9000), Promise.resolve(), 'full', () => 'in', 20), 'in')
 })
 
 t.test('it keeps nothing but the message of what it came in', async t => {
   const batch = Buffer.alloc(262_144)
   const { room } = start()
-  const cut = { ...letter('bob', 0), message: { data: batch.subarray(100, 110), binary: true } }
-  const kept = await room.wait<LocalLetter | undefined>(cut, Promise.resolve(), undefined, after => after)
+  const cut = { ...routed('bob', 0), message: { data: batch.subarray(100, 110), binary: true } }
+  const kept = await room.wait<LocalMessage | undefined>(cut, Promise.resolve(), undefined, after => after)
   t.equal(kept?.message.data.buffer.byteLength, 10)
 })
 
@@ -49,7 +49,7 @@ t.test('a user gets a quarter of the room, and it is given back', async t => {
   waiting.push(enter('ann', 1000))
   open()
   t.strictSame(await Promise.all(waiting), ['bob', 'bob', 'ann'])
-  t.equal(await room.wait(letter('bob', 100), Promise.resolve(), 'full', () => 'in'), 'in')
+  t.equal(await room.wait(routed('bob', 100), Promise.resolve(), 'full', () => 'in'), 'in')
 })
 
 t.test('one message may be larger than that, and all together fill the room', async t => {

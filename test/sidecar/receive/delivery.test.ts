@@ -7,9 +7,9 @@ import { Metrics } from '../../../lib/service/metrics.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { Registry } from '../../../sidecar/connections/registry.ts'
 import { Delivery } from '../../../sidecar/receive/delivery.ts'
-import type { LocalLetter } from '../../../sidecar/receive/local-letter.ts'
-import { Intake } from '../../../sidecar/receive/message-receiver.ts'
-import { Whereabouts } from '../../../sidecar/send/location-cache.ts'
+import type { LocalMessage } from '../../../sidecar/receive/local-message.ts'
+import { MessageReceiver } from '../../../sidecar/receive/message-receiver.ts'
+import { LocationCache } from '../../../sidecar/send/location-cache.ts'
 import { A_MOMENT_AGO } from '../../../sidecar/transport/outcome.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { noSenders } from '../no-senders.ts'
@@ -19,14 +19,14 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
   const copies: string[] = []
   const registry = new Registry()
   const metrics = new Metrics()
-  const whereabouts = new Whereabouts({ self: 'self:1', metrics })
+  const locationCache = new LocationCache({ self: 'self:1', metrics })
   const delivery = new Delivery({
     ...noSenders,
     self: 'self:1',
     owner: () => 'self:1',
     registry,
-    whereabouts,
-    relay: (member, { served }) => void copies.push([member, ...(served ?? [])].join(' ')),
+    locationCache,
+    relay: (member, { deliveredTo }) => void copies.push([member, ...(deliveredTo ?? [])].join(' ')),
     maxWaitingBytes,
     maxWaitMs,
   })
@@ -42,24 +42,24 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
     registry.add(user, bridge, key, arriving)
     return { bridge, received }
   }
-  const acquaintances = { met: () => {}, get: () => undefined }
-  const intake = new Intake({
+  const knownPeers = { addVerified: () => {}, get: () => undefined }
+  const intake = new MessageReceiver({
     ended: () => {},
     delivery,
-    whereabouts,
-    acquaintances,
+    locationCache,
+    knownPeers,
     windowBytes: 262_144,
     memory: new Allotment(1e9),
     metrics,
   })
-  return { delivery, registry, whereabouts, copies, connect, intake }
+  return { delivery, registry, locationCache, copies, connect, intake }
 }
 
-const letter = (user: string, text: string): LocalLetter => ({
+const routed = (user: string, text: string): LocalMessage => ({
   user,
   deliver: 'client',
   message: { data: Buffer.from(text), binary: false },
-  served: undefined,
+  deliveredTo: undefined,
 })
 
 t.test(
@@ -67,8 +67,8 @@ t.test(
   async t => {
     const { delivery, registry, connect } = start(10_000, 20)
     const { bridge, received } = connect('bob', 'k', true)
-    t.equal(await delivery.deliver(letter('bob', '1')), A_MOMENT_AGO)
-    const second = delivery.deliver(letter('bob', '2'))
+    t.equal(await delivery.deliver(routed('bob', '1')), A_MOMENT_AGO)
+    const second = delivery.deliver(routed('bob', '2'))
     registry.settle('bob', bridge)
     t.equal(await second, 'delivered')
     t.strictSame(received, ['2'])
@@ -76,9 +76,9 @@ t.test(
 )
 
 t.test('a message that no connection takes has no copies: it goes elsewhere as a whole', async t => {
-  const { delivery, whereabouts, copies, connect } = start()
+  const { delivery, locationCache, copies, connect } = start()
   const { bridge } = connect('bob', 'k')
-  whereabouts.set('bob', 'b:1')
+  locationCache.set('bob', 'b:1')
   let end = (_: string) => {}
   const send = () =>
     new Promise(resolve => {
@@ -90,7 +90,7 @@ t.test('a message that no connection takes has no copies: it goes elsewhere as a
     ['full', 'slow_consumer', []],
     ['sent', 'delivered', ['b:1 >self:1 >b:1 k']],
   ] as const) {
-    const delivered = delivery.deliver(letter('bob', how))
+    const delivered = delivery.deliver(routed('bob', how))
     t.strictSame(copies, [], 'nobody knows yet')
     end(how)
     t.strictSame(await delivered, answer)
@@ -101,7 +101,8 @@ t.test('a message that no connection takes has no copies: it goes elsewhere as a
 t.test('a copy does not wait for a client that may come from another pod with a copy', async t => {
   const { delivery, connect } = start()
   connect('bob', 'k', true)
-  const copy = (...served: string[]) => Promise.race([delivery.deliver({ ...letter('bob', 'x'), served }), 'waits'])
+  const copy = (...deliveredTo: string[]) =>
+    Promise.race([delivery.deliver({ ...routed('bob', 'x'), deliveredTo }), 'waits'])
   t.equal(await copy('>a:1', '>self:1', '>b:1'), 'offline')
   t.equal(await copy('>a:1', '>self:1'), 'waits')
   t.equal(await copy('>a:1', '>self:1', 'k'), 'delivered', 'nor for one that has it')
@@ -110,8 +111,8 @@ t.test('a copy does not wait for a client that may come from another pod with a 
 t.test('a recipient who can be nobody is rejected by their owner as by every other pod', async t => {
   const { delivery } = start()
   for (const user of ['a\nb', '\ud800', 'x'.repeat(600), ' x'])
-    t.equal(await delivery.deliver(letter(user, '1')), 'rejected', JSON.stringify(user))
-  t.equal(await delivery.deliver(letter('bob', '1')), 'offline')
+    t.equal(await delivery.deliver(routed(user, '1')), 'rejected', JSON.stringify(user))
+  t.equal(await delivery.deliver(routed('bob', '1')), 'offline')
 })
 
 t.test('one of several devices that does not arrive is waited for, but not for long', async t => {
@@ -119,28 +120,28 @@ t.test('one of several devices that does not arrive is waited for, but not for l
   const phone = connect('bob', 'k')
   const laptop = connect('bob', 'l', true)
   const [, arriving] = registry.connections('bob')
-  t.equal(await delivery.deliver(letter('bob', '1')), 'delivered', 'the phone has it')
-  await arriving?.soon
-  t.equal(await delivery.deliver(letter('bob', '2')), 'delivered')
+  t.equal(await delivery.deliver(routed('bob', '1')), 'delivered', 'the phone has it')
+  await arriving?.settled
+  t.equal(await delivery.deliver(routed('bob', '2')), 'delivered')
   registry.settle('bob', laptop.bridge)
-  t.equal(await delivery.deliver(letter('bob', '3')), 'delivered')
+  t.equal(await delivery.deliver(routed('bob', '3')), 'delivered')
   t.strictSame(phone.received, ['1', '2', '3'])
   t.strictSame(laptop.received, ['3'])
   // What was waited for in vain takes no room any more.
   connect('ann', 'm', true)
-  const waiting = delivery.deliver(letter('ann', 'x'.repeat(1700)))
+  const waiting = delivery.deliver(routed('ann', 'x'.repeat(1700)))
   t.equal(await Promise.race([waiting, 'waits']), 'waits')
 })
 
 t.test('a client that is arriving and does not come leaves room for others', async t => {
   const { delivery, registry, connect } = start(4000)
   connect('bob', 'k', true)
-  const bobs = Array.from({ length: 20 }, (_, n) => delivery.deliver(letter('bob', String(n))))
+  const bobs = Array.from({ length: 20 }, (_, n) => delivery.deliver(routed('bob', String(n))))
   t.equal(await Promise.race([bobs.at(-1), 'waits']), A_MOMENT_AGO, 'whoever sent it asks again')
-  const copy = { ...letter('bob', 'x'), served: ['k2'] }
+  const copy = { ...routed('bob', 'x'), deliveredTo: ['k2'] }
   t.equal(await Promise.race([delivery.deliver(copy), 'waits']), 'slow_consumer', 'of a copy nobody does')
   const ann = connect('ann', 'l', true)
-  const answer = delivery.deliver(letter('ann', 'hello'))
+  const answer = delivery.deliver(routed('ann', 'hello'))
   registry.settle('ann', ann.bridge)
   t.equal(await answer, 'delivered')
 })
@@ -148,7 +149,7 @@ t.test('a client that is arriving and does not come leaves room for others', asy
 t.test('a connection that is arriving and is said to stay: what waits for it is delivered', async t => {
   const { delivery, registry, connect } = start()
   const { bridge, received } = connect('bob', 'k', true)
-  const answer = delivery.deliver(letter('bob', 'hello'))
+  const answer = delivery.deliver(routed('bob', 'hello'))
   registry.add('bob', bridge, 'k')
   t.equal(await answer, 'delivered')
   t.strictSame(received, ['hello'])
@@ -166,7 +167,7 @@ t.test('what waits for a client keeps nothing of what it came in', async t => {
       const message = { data: batch.subarray(100, 102), binary: true }
       void intake
         .from('sender')
-        .receive({ ...letter('bob', ''), message, id: 1, lane: 1, start: true, repeated: false })
+        .receive({ ...routed('bob', ''), message, id: 1, lane: 1, start: true, repeated: false })
       return new WeakRef(batch.buffer)
     }
     const batch = take()

@@ -3,11 +3,11 @@ import { createMember, type Member } from '../../../lib/routing/members.ts'
 import { MemberSet } from '../../../lib/routing/rendezvous.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import { Registry } from '../../../sidecar/connections/registry.ts'
-import { Acquaintances } from '../../../sidecar/peers/known-peers.ts'
+import { KnownPeers } from '../../../sidecar/peers/known-peers.ts'
 import { Finder, type Miss, type Target } from '../../../sidecar/send/finder.ts'
-import { Whereabouts } from '../../../sidecar/send/location-cache.ts'
+import { LocationCache } from '../../../sidecar/send/location-cache.ts'
 import type { Answer } from '../../../sidecar/transport/outcome.ts'
-import type { Letter, Transport } from '../../../sidecar/transport/transport.ts'
+import type { RoutedMessage, Transport } from '../../../sidecar/transport/transport.ts'
 
 const [SELF, A, B] = [1, 2, 3].map(n => createMember('10.0.0.1', n)) as [Member, Member, Member]
 const STRANGER = '[2001:db8::9]:3000'
@@ -18,7 +18,7 @@ function start(members = [A, B], changedAt = Number.NEGATIVE_INFINITY) {
   const asked: string[] = []
   const metrics = new Metrics()
   const registry = new Registry()
-  const whereabouts = new Whereabouts({ self: SELF.name, metrics })
+  const locationCache = new LocationCache({ self: SELF.name, metrics })
   const transport: Transport = {
     async send({ name }) {
       asked.push(name)
@@ -35,9 +35,9 @@ function start(members = [A, B], changedAt = Number.NEGATIVE_INFINITY) {
     self: SELF.name,
     members: () => set,
     history: { changedWithin: ms => performance.now() - changed.at <= ms, isNew: () => false, formerOwners: () => [] },
-    acquaintances: new Acquaintances({ members: () => set, history: { get: () => undefined } }),
+    knownPeers: new KnownPeers({ members: () => set, history: { get: () => undefined } }),
     registry,
-    whereabouts,
+    locationCache,
     delivery: { deliver: () => 'offline' },
     transport,
     timeoutMs: 60_000,
@@ -45,41 +45,41 @@ function start(members = [A, B], changedAt = Number.NEGATIVE_INFINITY) {
   })
   const user = 'bob'
   const owner = set.owner(user) as Member
-  const letter: Letter = {
+  const routed: RoutedMessage = {
     user,
     deliver: 'app',
     message: { data: Buffer.from('x'), binary: false },
     lane: 1,
     start: true,
-    served: undefined,
+    deliveredTo: undefined,
   }
-  const ask = (target: Target) => finder.ask(target, letter, new AbortController().signal)
+  const ask = (target: Target) => finder.ask(target, routed, new AbortController().signal)
   const seek = (target: Target, miss: Miss, waitMs = 0) => {
     const now = performance.now()
-    return finder.seek(finder.search(user, target, miss, waitMs), letter, now, now + 5000)
+    return finder.seek(finder.search(user, target, miss, waitMs), routed, now, now + 5000)
   }
   return {
     finder,
     answers,
     asked,
     changed,
-    whereabouts,
+    locationCache,
     registry,
     user,
     owner,
     other: owner === A ? B : A,
     ask,
     seek,
-    letter,
+    routed,
   }
 }
 
 t.test('a message goes first to where its recipient is, is believed to be, or belongs', async t => {
-  const { finder, whereabouts, registry, user, owner } = start()
+  const { finder, locationCache, registry, user, owner } = start()
   t.equal(finder.locate(user), owner)
-  whereabouts.set(user, STRANGER)
+  locationCache.set(user, STRANGER)
   t.equal(finder.locate(user), owner, 'a name that is no member’s')
-  whereabouts.set(user, 'no member at all')
+  locationCache.set(user, 'no member at all')
   t.equal(finder.locate(user), owner)
   registry.add(user, { state: 'open' } as never)
   t.equal(finder.locate(user), 'here')
@@ -88,18 +88,18 @@ t.test('a message goes first to where its recipient is, is believed to be, or be
 })
 
 t.test('where a message has reached its recipient, the next goes at once, and what was wrong is forgotten', async t => {
-  const { answers, whereabouts, user, owner, other, seek } = start()
+  const { answers, locationCache, user, owner, other, seek } = start()
   answers.set(STRANGER, 'delivered')
   t.equal(await seek(owner, { member: STRANGER }), 'delivered')
-  t.equal(whereabouts.get(user), STRANGER)
+  t.equal(locationCache.get(user), STRANGER)
   answers.set(owner.name, 'delivered')
   t.equal(await seek({ ...other, name: STRANGER }, 'offline'), 'delivered')
-  t.equal(whereabouts.get(user), undefined, 'the owner needs no note')
+  t.equal(locationCache.get(user), undefined, 'the owner needs no note')
 })
 
 t.test('with a token: a name is no member, but one of us can name one', async t => {
-  const { finder, answers, asked, whereabouts, user, owner, other, seek } = start()
-  whereabouts.set(user, STRANGER)
+  const { finder, answers, asked, locationCache, user, owner, other, seek } = start()
+  locationCache.set(user, STRANGER)
   t.equal(finder.locate(user), owner)
   t.equal(await seek('here', { member: STRANGER }), 'offline')
   t.strictSame(asked.splice(0), [owner.name, other.name], 'what is known here proves nothing')
@@ -137,8 +137,8 @@ t.test('nobody there: offline, if anybody could be asked; a bad name is nobody',
 })
 
 t.test('who can be nobody is not looked for where nobody can be asked', async t => {
-  const { finder, answers, owner, other, ask, seek, letter } = start()
-  const bad = { ...letter, user: 'bad\0name' }
+  const { finder, answers, owner, other, ask, seek, routed } = start()
+  const bad = { ...routed, user: 'bad\0name' }
   const signal = new AbortController().signal
   t.equal(await finder.ask(undefined, bad, signal), 'rejected')
   t.equal(await ask(undefined), 'no_owner')
@@ -200,9 +200,9 @@ t.test(
 )
 
 t.test('all messages that wait for a user arrive as soon as one of them has', async t => {
-  const { seek, answers, owner, second: there, whereabouts, user } = startUnsettled()
+  const { seek, answers, owner, second: there, locationCache, user } = startUnsettled()
   const waiting = Array.from({ length: 10 }, () => seek(owner, 'offline', 3000))
   setTimeout(() => answers.set(there.name, 'delivered').set(owner.name, { member: there.name }), 120)
   t.strictSame([...new Set(await Promise.all(waiting))], ['delivered'])
-  t.equal(whereabouts.get(user), there.name)
+  t.equal(locationCache.get(user), there.name)
 })

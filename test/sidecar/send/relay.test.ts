@@ -5,7 +5,7 @@ import type { Target } from '../../../sidecar/send/finder.ts'
 import { Relay } from '../../../sidecar/send/relay.ts'
 import { type Answer, REFUSED } from '../../../sidecar/transport/outcome.ts'
 import { serialNumbers } from '../../../sidecar/transport/serial-numbers.ts'
-import type { Letter } from '../../../sidecar/transport/transport.ts'
+import type { RoutedMessage } from '../../../sidecar/transport/transport.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const B = createMember('10.0.0.2', 1)
@@ -13,25 +13,25 @@ const C = createMember('10.0.0.3', 1)
 
 /** A relay whose copies end when the test says so. */
 function start(maxBytes = 10_000, waitMs = 60_000) {
-  const sent: { at: Target; letter: Letter; end: (answer?: Answer) => Promise<void> }[] = []
+  const sent: { at: Target; routed: RoutedMessage; end: (answer?: Answer) => Promise<void> }[] = []
   const absent: string[] = []
   const world = { pipelines: false }
   const metrics = new Metrics()
   const relay = new Relay({
     finder: {
       member: name => (name === C.name ? C : B),
-      askAlone: (target, letter) =>
+      askAlone: (target, routed) =>
         new Promise(resolve => {
           const end = (answer: Answer = 'delivered') => {
             resolve(answer)
             return new Promise<void>(done => void setImmediate(done))
           }
-          sent.push({ at: target, letter, end })
+          sent.push({ at: target, routed, end })
         }),
     },
     transport: { pipelines: () => world.pipelines },
     origin: () => undefined,
-    whereabouts: { absent: (user, member) => void absent.push(`${user} ${member}`) },
+    locationCache: { absent: (user, member) => void absent.push(`${user} ${member}`) },
     nextLane: serialNumbers(),
     timeoutMs: 60_000,
     waitMs,
@@ -43,8 +43,13 @@ function start(maxBytes = 10_000, waitMs = 60_000) {
       ({ labels }) => labels['result'] === result,
     )?.value
   const copy = (user: string, text: string, to = B) =>
-    relay.copy(to.name, { user, deliver: 'app', served: ['k'], message: { data: Buffer.from(text), binary: false } })
-  return { copy, sent, world, absent, count, texts: () => sent.map(({ letter }) => letter.message.data.toString()) }
+    relay.copy(to.name, {
+      user,
+      deliver: 'app',
+      deliveredTo: ['k'],
+      message: { data: Buffer.from(text), binary: false },
+    })
+  return { copy, sent, world, absent, count, texts: () => sent.map(({ routed }) => routed.message.data.toString()) }
 }
 
 t.test('one user’s copies go one after the other, and go no further; others do not wait', async t => {
@@ -55,8 +60,8 @@ t.test('one user’s copies go one after the other, and go no further; others do
   t.strictSame(texts(), ['1', 'x'])
   await sent[0]?.end()
   t.strictSame(texts(), ['1', 'x', '2'])
-  t.match(sent[2]?.letter, { served: ['k'], start: true, user: 'bob', lane: sent[0]?.letter.lane as number })
-  t.not(sent[1]?.letter.lane, sent[0]?.letter.lane)
+  t.match(sent[2]?.routed, { served: ['k'], start: true, user: 'bob', lane: sent[0]?.routed.lane as number })
+  t.not(sent[1]?.routed.lane, sent[0]?.routed.lane)
   await sent[1]?.end()
   await sent[2]?.end()
   t.equal(await count('delivered'), 3)
@@ -87,7 +92,7 @@ t.test('a member that takes long does not hold up another one', async t => {
     sent.map(({ at }) => at),
     [B, C],
   )
-  t.not(sent[0]?.letter.lane, sent[1]?.letter.lane)
+  t.not(sent[0]?.routed.lane, sent[1]?.routed.lane)
   for (const { end } of sent) await end()
 })
 
@@ -125,7 +130,7 @@ t.test('where the transport keeps the order, copies follow each other at once', 
 t.test('a copy keeps nothing of what the message came in', async t => {
   const { copy, sent } = start()
   copy('bob', '1')
-  t.equal(sent[0]?.letter.message.data.buffer.byteLength, 1)
+  t.equal(sent[0]?.routed.message.data.buffer.byteLength, 1)
   await sent[0]?.end()
 })
 

@@ -7,9 +7,9 @@ import { Search, type SearchView } from '../../../sidecar/send/search.ts'
 import { A_MOMENT_AGO, type Answer } from '../../../sidecar/transport/outcome.ts'
 
 const calm: SearchView = {
-  believed: undefined,
+  cachedLocation: undefined,
   owner: 'a',
-  turbulent: false,
+  membershipUnsettled: false,
   isNew: false,
   former: () => ['f'],
   ranked: () => ['a', 'b', 'c'],
@@ -45,7 +45,7 @@ t.test('in calm times the owner’s word is final', async t => {
   t.match(play(calm, { a: ['offline'] }), { log: ['a'], end: 'offline' })
   t.match(play(calm, { a: ['offline'] }, 1000, 'a'), { log: [], end: 'offline' }, 'also when it was asked before')
   t.match(
-    play({ ...calm, believed: 'x' }, {}, 1000, 'x'),
+    play({ ...calm, cachedLocation: 'x' }, {}, 1000, 'x'),
     { log: ['a'], end: 'offline' },
     'somebody else’s word is not',
   )
@@ -73,7 +73,7 @@ t.test(
     )
     t.equal(rounds.end, 'no_owner')
     t.equal(rounds.clock, 4000, 'longer than where only the list has changed')
-    t.match(play({ ...calm, turbulent: true }, {}), { end: 'offline', clock: 1000 })
+    t.match(play({ ...calm, membershipUnsettled: true }, {}), { end: 'offline', clock: 1000 })
     t.match(play(calm, { a: [A_MOMENT_AGO, 'delivered'] }), {
       log: ['a', 'f (former)', 'b (rank)', 'c (rank)', 'wait 50', 'a (retry)'],
       end: 'delivered',
@@ -89,7 +89,7 @@ t.test('two who point to each other are asked again for a while, and nobody else
   t.strictSame(new Set(rounds.log.filter(line => !line.startsWith('wait'))), new Set(['a', 'a (retry)', 'x (moved)']))
   t.match(rounds, { end: 'offline', clock: 1000 }, 'not as long as for somebody who must be somewhere')
   t.match(
-    play({ ...calm, turbulent: true }, { a: to('x'), x: to('a') }),
+    play({ ...calm, membershipUnsettled: true }, { a: to('x'), x: to('a') }),
     { end: 'offline', clock: 4000 },
     'moved about',
   )
@@ -99,13 +99,13 @@ t.test('two who point to each other are asked again for a while, and nobody else
 t.test('where the list of members is new, a recipient is waited for as one who must be somewhere', async t => {
   const first: SearchView = { ...calm, owner: undefined, isNew: true, former: () => [], ranked: () => [] }
   t.match(play(first, {}), { end: 'no_owner', clock: 4000 }, 'nobody is known yet')
-  t.match(play({ ...calm, turbulent: true, isNew: true }, {}), { end: 'offline', clock: 4000 })
+  t.match(play({ ...calm, membershipUnsettled: true, isNew: true }, {}), { end: 'offline', clock: 4000 })
   t.match(play({ ...first, inVain: new Set() }, {}), { clock: 100 }, 'but not by each message')
   t.match(play(first, {}, 0), { clock: 0 }, 'and not where nobody is waited for')
 })
 
 t.test('while members change, all of this is done at once', async t => {
-  t.match(play({ ...calm, turbulent: true }, { b: ['delivered'] }), { log: ['a', 'f (former)', 'b (rank)'] })
+  t.match(play({ ...calm, membershipUnsettled: true }, { b: ['delivered'] }), { log: ['a', 'f (former)', 'b (rank)'] })
 })
 
 /** Members that some know and others do not. */
@@ -148,9 +148,9 @@ t.test('whatever the lists are, a connected user is found, if those who hold use
         const own = viewOf(senderIndex)
         const result = play(
           {
-            believed: undefined,
+            cachedLocation: undefined,
             owner: own.owner(user)?.name,
-            turbulent: true,
+            membershipUnsettled: true,
             isNew: false,
             former: () => [],
             ranked: limit => own.rank(user, limit).map(({ name }) => name),
@@ -192,13 +192,16 @@ function playArrival(
 }
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const
-const unsettled: SearchView = { ...calm, turbulent: true, former: () => [], ranked: () => NAMES }
+const unsettled: SearchView = { ...calm, membershipUnsettled: true, former: () => [], ranked: () => NAMES }
 
 t.test('who is nowhere costs a few questions, however long it is searched for them', async t => {
   const nowhere = { holder: 'x', at: Number.POSITIVE_INFINITY, told: [] }
   t.match(playArrival(unsettled, nowhere, 3000), { end: 'offline', clock: 3000, asked: 34 }, 'all each time: 88')
   t.match(playArrival({ ...unsettled, inVain: new Set() }, nowhere, 3000), { end: 'offline', clock: 100, asked: 18 })
-  t.match(playArrival({ ...unsettled, inVain: new Set(), turbulent: false }, nowhere, 3000), { clock: 0, asked: 1 })
+  t.match(playArrival({ ...unsettled, inVain: new Set(), membershipUnsettled: false }, nowhere, 3000), {
+    clock: 0,
+    asked: 1,
+  })
 })
 
 t.test('whoever comes while it is searched for them is found, and soon where the owner is told', async t => {

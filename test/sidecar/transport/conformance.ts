@@ -7,7 +7,7 @@ import type { Answer, Outcome } from '../../../sidecar/transport/outcome.ts'
 import type { Transport, TransportIdentity } from '../../../sidecar/transport/transport.ts'
 import { startBlackHole } from '../../helpers/black-hole.ts'
 import { waitFor } from '../../helpers/wait.ts'
-import { identity, inOrder, letter, patience, startPeer, text } from './peer.ts'
+import { identity, inOrder, patience, routed, startPeer, text } from './peer.ts'
 
 /** Of connections that have a copied message already. */
 const KEYS = ['AAAAAAAAAAAAAAAAAAAAAA==', 'BBBBBBBBBBBBBBBBBBBBBB==']
@@ -25,29 +25,32 @@ export function conformance(
   }
   const forever = () => new Promise<Answer>(() => {})
   const send = (transport: Transport, member: Member, user = 'bob', content = 'x') =>
-    transport.send(member, letter(content, { user }), patience())
+    transport.send(member, routed(content, { user }), patience())
 
   t.test('what arrives is what was sent: recipient, text or binary, way, bytes', async t => {
     const { member, arrivals } = await startPeer(t)
     const transport = start(t)
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
     const long = 'z'.repeat(1_000_000)
-    t.equal(await transport.send(member, letter('hello'), patience()), 'delivered')
-    t.equal(await transport.send(member, letter('', { user: 'Zoë ✓', deliver: 'client' }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('hello'), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('', { user: 'Zoë ✓', deliver: 'client' }), patience()), 'delivered')
     t.equal(
       await transport.send(
         member,
-        letter('', { user: 'x'.repeat(512), message: { data: every, binary: true } }),
+        routed('', { user: 'x'.repeat(512), message: { data: every, binary: true } }),
         patience(),
       ),
       'delivered',
     )
-    t.equal(await transport.send(member, letter(long, { deliver: 'client', served: KEYS }), patience()), 'delivered')
+    t.equal(
+      await transport.send(member, routed(long, { deliver: 'client', deliveredTo: KEYS }), patience()),
+      'delivered',
+    )
     t.strictSame(arrivals, [
-      { user: 'bob', deliver: 'app', text: 'hello', binary: false, served: undefined },
-      { user: 'Zoë ✓', deliver: 'client', text: '', binary: false, served: undefined },
-      { user: 'x'.repeat(512), deliver: 'app', text: every.toString('latin1'), binary: true, served: undefined },
-      { user: 'bob', deliver: 'client', text: long, binary: false, served: KEYS },
+      { user: 'bob', deliver: 'app', text: 'hello', binary: false, deliveredTo: undefined },
+      { user: 'Zoë ✓', deliver: 'client', text: '', binary: false, deliveredTo: undefined },
+      { user: 'x'.repeat(512), deliver: 'app', text: every.toString('latin1'), binary: true, deliveredTo: undefined },
+      { user: 'bob', deliver: 'client', text: long, binary: false, deliveredTo: KEYS },
     ])
   })
 
@@ -74,8 +77,8 @@ export function conformance(
       t.equal(await send(transport, member, user), 'rejected', JSON.stringify(user))
     }
     const data = Buffer.from([0xff])
-    t.equal(await transport.send(member, letter('', { message: { data, binary: false } }), patience()), 'rejected')
-    t.equal(await transport.send(member, letter('', { message: { data, binary: true } }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('', { message: { data, binary: false } }), patience()), 'rejected')
+    t.equal(await transport.send(member, routed('', { message: { data, binary: true } }), patience()), 'delivered')
     t.equal(arrivals.length, 1)
   })
 
@@ -104,7 +107,7 @@ export function conformance(
 
   t.test('no_owner: at a host that has vanished, where nothing could be sent', async t => {
     const member = createMember('127.0.0.1', await startBlackHole(t))
-    t.equal(await start(t).send(member, letter('x'), patience(50)), 'no_owner')
+    t.equal(await start(t).send(member, routed('x'), patience(50)), 'no_owner')
   })
 
   t.test(
@@ -118,7 +121,7 @@ export function conformance(
         silent.close()
       })
       const member = createMember('127.0.0.1', (silent.address() as AddressInfo).port)
-      t.equal(await start(t).send(member, letter('x'), patience(50)), silence)
+      t.equal(await start(t).send(member, routed('x'), patience(50)), silence)
     },
   )
 
@@ -128,7 +131,7 @@ export function conformance(
     })
     const transport = start(t)
     t.equal(await send(transport, member), 'delivered')
-    t.equal(await transport.send(member, letter('stuck'), patience(50)), 'timeout')
+    t.equal(await transport.send(member, routed('stuck'), patience(50)), 'timeout')
     t.equal(await send(transport, member), 'delivered')
     t.equal(arrivals.length, 3)
   })
@@ -136,7 +139,7 @@ export function conformance(
   t.test('timeout: given up before it began', async t => {
     const { member, arrivals } = await startPeer(t)
     const transport = start(t)
-    t.equal(await transport.send(member, letter('late'), AbortSignal.abort()), 'timeout')
+    t.equal(await transport.send(member, routed('late'), AbortSignal.abort()), 'timeout')
     t.equal(await send(transport, member), 'delivered')
     t.strictSame(
       arrivals.map(({ text }) => text),
@@ -155,7 +158,7 @@ export function conformance(
     t.strictSame(new Set(outcomes.flat()), new Set(['delivered']))
     for (const user of users) {
       t.strictSame(
-        arrivals.filter(arrival => arrival.user === user).map(({ text }) => text),
+        arrivals.filter(incoming => incoming.user === user).map(({ text }) => text),
         texts,
         user,
       )
@@ -169,7 +172,7 @@ export function conformance(
     const transport = start(t)
     const stop = new AbortController()
     const stuck = Array.from({ length: 40 }, (_, n) =>
-      transport.send(member, letter('x'.repeat(20_000), { user: `slow-${n}` }), stop.signal),
+      transport.send(member, routed('x'.repeat(20_000), { user: `slow-${n}` }), stop.signal),
     )
     for (let n = 0; n < 20; n++) t.equal(await send(transport, member, `quick-${n}`), 'delivered')
     await waitFor(() => arrivals.length === 60, 'all have arrived')
@@ -235,11 +238,11 @@ export function conformance(
     })
     const transport = start(t)
     const lane = 77
-    t.equal(await transport.send(member, letter('first', { lane }), patience()), 'delivered', 'so that the way is open')
-    t.equal(await transport.send(member, letter('stuck', { lane }), patience(50)), 'timeout')
-    t.equal(await transport.send(member, letter('next', { lane }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('first', { lane }), patience()), 'delivered', 'so that the way is open')
+    t.equal(await transport.send(member, routed('stuck', { lane }), patience(50)), 'timeout')
+    t.equal(await transport.send(member, routed('next', { lane }), patience()), 'delivered')
     release('delivered')
-    t.equal(await transport.send(member, letter('last', { lane }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('last', { lane }), patience()), 'delivered')
     t.strictSame(
       arrivals.map(({ text }) => text),
       ['first', 'stuck', 'next', 'last'],

@@ -20,5 +20,5 @@ t.test('what is no name is refused at both doors: whoever is told of it would re
     t.equal(link.status, 400, name)
     t.match(link.body, /x-ws-operator-member is no host:port/)
   }
-  t.equal(await sidecar.metric('whereabouts'), 0)
+  t.equal(await sidecar.metric('user_locations'), 0)
 })

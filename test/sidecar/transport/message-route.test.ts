@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Standing } from '../../../sidecar/peers/peer-gate.ts'
 import { encodeUsers } from '../../../sidecar/transport/announcement.ts'
 import { messageRoute } from '../../../sidecar/transport/message-route.ts'
-import type { Inbox } from '../../../sidecar/transport/transport.ts'
+import type { Receiver } from '../../../sidecar/transport/transport.ts'
 import { startApp } from '../../helpers/app.ts'
 import { connect } from '../../helpers/client.ts'
 import { membersFile, type Running, startSidecar } from '../../helpers/stack.ts'
@@ -201,7 +201,7 @@ t.test('who announces users is judged once, before the body is read', async t =>
     // As where the list of members has changed while the body came.
     proves: () => judged.push('proves') <= 2,
   }
-  const inbox = { met: (name: string) => met.push(name), announced: () => {} } as unknown as Inbox
+  const inbox = { addVerified: (name: string) => met.push(name), announced: () => {} } as unknown as Receiver
   const app = fastify()
   t.teardown(() => app.close())
   await messageRoute(app, inbox, gate, 1000)

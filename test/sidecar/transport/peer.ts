@@ -6,12 +6,12 @@ import { Metrics } from '../../../lib/service/metrics.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import { MemberAddresses } from '../../../sidecar/peers/member-addresses.ts'
 import { PeerGate } from '../../../sidecar/peers/peer-gate.ts'
-import type { LocalLetter } from '../../../sidecar/receive/local-letter.ts'
-import { Intake } from '../../../sidecar/receive/message-receiver.ts'
+import type { LocalMessage } from '../../../sidecar/receive/local-message.ts'
+import { MessageReceiver } from '../../../sidecar/receive/message-receiver.ts'
 import { linkRoute } from '../../../sidecar/transport/link/link-route.ts'
 import { messageRoute } from '../../../sidecar/transport/message-route.ts'
 import type { Answer, Deliver } from '../../../sidecar/transport/outcome.ts'
-import type { Letter, Transport } from '../../../sidecar/transport/transport.ts'
+import type { RoutedMessage, Transport } from '../../../sidecar/transport/transport.ts'
 import type { Scope } from '../../helpers/stack.ts'
 
 export interface Arrival {
@@ -19,7 +19,7 @@ export interface Arrival {
   readonly deliver: Deliver
   readonly text: string
   readonly binary: boolean
-  readonly served: readonly string[] | undefined
+  readonly deliveredTo: readonly string[] | undefined
 }
 
 export interface Peer {
@@ -38,7 +38,7 @@ export interface Peer {
 
 export interface PeerOptions {
   /** What becomes of an arrival; `delivered` unless said otherwise. */
-  readonly outcome?: (arrival: Arrival) => Promise<Answer> | Answer
+  readonly outcome?: (incoming: Arrival) => Promise<Answer> | Answer
   readonly token?: string
   readonly maxMessageBytes?: number
   readonly windowBytes?: number
@@ -61,29 +61,29 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
   const requests: string[] = []
   const app = fastify({ logger: false, forceCloseConnections: true })
   const delivery = {
-    deliver(letter: LocalLetter) {
-      if ('id' in letter) options.onId?.(letter.id as number)
+    deliver(routed: LocalMessage) {
+      if ('id' in routed) options.onId?.(routed.id as number)
       const {
         user,
         deliver,
         message: { data, binary },
-        served,
-      } = letter
-      const arrival = { user, deliver, text: data.toString('latin1'), binary, served }
-      arrivals.push(arrival)
-      return outcome(arrival)
+        deliveredTo,
+      } = routed
+      const incoming = { user, deliver, text: data.toString('latin1'), binary, deliveredTo }
+      arrivals.push(incoming)
+      return outcome(incoming)
     },
   }
-  const whereabouts = {
+  const locationCache = {
     announced: (member: string, users: readonly string[]) =>
       void announced.push(...users.map(user => `${user} ${member}`)),
   }
   const metrics = new Metrics()
-  const inbox = new Intake({
+  const inbox = new MessageReceiver({
     ended: () => {},
     delivery,
-    whereabouts,
-    acquaintances: { met: () => {}, get: () => undefined },
+    locationCache,
+    knownPeers: { addVerified: () => {}, get: () => undefined },
     windowBytes,
     memory: new Allotment(1e9),
     metrics,
@@ -122,13 +122,13 @@ export const identity = (token = '') => ({ self: '127.0.0.9:9', token })
 let lanes = 0
 
 /** A letter that starts a lane of its own, unless it says otherwise. */
-export const letter = (content: string, more: Partial<Letter> = {}): Letter => ({
+export const routed = (content: string, more: Partial<RoutedMessage> = {}): RoutedMessage => ({
   user: 'bob',
   deliver: 'app',
   message: text(content),
   lane: more.lane ?? ++lanes,
   start: true,
-  served: undefined,
+  deliveredTo: undefined,
   ...more,
 })
 
@@ -150,7 +150,7 @@ export async function inOrder(
   for (const message of messages) {
     if (!transport.pipelines(member)) await Promise.all(answers)
     const start = settled === answers.length
-    const answer = transport.send(member, letter('', { user, message, lane, start }), patience())
+    const answer = transport.send(member, routed('', { user, message, lane, start }), patience())
     answers.push(answer)
     answer.then(
       () => settled++,

@@ -1,6 +1,6 @@
 import type { Address, AddressFinder, Unparsed } from '../../../websocket/addressing/address-finder.ts'
 import { type FrameReader, OPCODE } from '../../../websocket/frames.ts'
-import { Held, mayBeAddressed } from '../../../websocket/message-buffer.ts'
+import { MessageBuffer, mayBeAddressed } from '../../../websocket/message-buffer.ts'
 import type { TappedPipe } from '../pipe-options.ts'
 import type { PipeWriter } from '../pipe-writer.ts'
 import { TAP } from './tap.ts'
@@ -13,7 +13,7 @@ export class AddressTap<P extends TappedPipe<P>> {
   readonly #reader: FrameReader
   readonly #writer: PipeWriter
   readonly #finder: AddressFinder
-  #held: Held | undefined
+  #held: MessageBuffer | undefined
   /** The message that is to be taken now: of the finder, valid until it looks at another one. */
   #address: Address | undefined
   #payload: Buffer = NO_BYTES
@@ -46,7 +46,7 @@ export class AddressTap<P extends TappedPipe<P>> {
     if (reader.opcode !== OPCODE.TEXT || !mayBeAddressed(reader, chunk, offset, step)) return TAP.PASS
     const end = offset + reader.length
     if (!reader.fin || end > chunk.length) {
-      this.#held = new Held(this.#finder)
+      this.#held = new MessageBuffer(this.#finder)
       return TAP.HOLD
     }
     // The whole message is here, which is the usual case: it is looked at where it is.
@@ -74,7 +74,7 @@ export class AddressTap<P extends TappedPipe<P>> {
    * @returns up to where the chunk has been dealt with
    */
   keep(chunk: Buffer, start: number, end: number, step: number): number {
-    const held = this.#held as Held
+    const held = this.#held as MessageBuffer
     const verdict = held.add(this.#reader, chunk, start, end, step)
     if (verdict === 'hold') return end
     if (verdict === 'whole') this.#end(held)
@@ -86,7 +86,7 @@ export class AddressTap<P extends TappedPipe<P>> {
     return verdict === 'too_large' ? start : end
   }
 
-  #end(held: Held): void {
+  #end(held: MessageBuffer): void {
     const payload = held.payload()
     const address = this.#wanted(held.addressIn(payload))
     if (address) {

@@ -1,4 +1,4 @@
-import { ControlFrames, type KeptFrame } from '../../../websocket/control-frames.ts'
+import { type BufferedControlFrame, ControlFrames } from '../../../websocket/control-frames.ts'
 import type { FrameReader } from '../../../websocket/frames.ts'
 import type { TappedPipe } from '../pipe-options.ts'
 import type { PipeWriter } from '../pipe-writer.ts'
@@ -58,7 +58,7 @@ export class ControlTap<P extends TappedPipe<P>> {
     if (frame && this.#passes(frame)) for (const bytes of frame.frames) this.#writer.write(bytes)
   }
 
-  #passes({ kind, payload, frames }: KeptFrame): boolean {
+  #passes({ kind, payload, frames }: BufferedControlFrame): boolean {
     switch (kind) {
       case 'close':
         return this.#close(payload, frames)

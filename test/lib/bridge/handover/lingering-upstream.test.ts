@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { type Floor, Retiring } from '../../../../lib/bridge/handover/lingering-upstream.ts'
+import { LingeringUpstream, type WriteArbiter } from '../../../../lib/bridge/handover/lingering-upstream.ts'
 import { Pipe, type PipeListener } from '../../../../lib/bridge/pipe/pipe.ts'
 import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
 
@@ -34,14 +34,14 @@ function start() {
   const [old, client] = [new StandInSocket(), new StandInSocket()]
   const pipe = new Pipe('outbound', socket(old), socket(client), {} as PipeListener, { maxMessageBytes: 1e6 })
   let said = 0
-  const floor: Floor = {
+  const floor: WriteArbiter = {
     request: () => retiring.speak(),
     yield: () => said++,
     retired: () => {},
   }
   pipe.listener = { onStopped: () => {} } as Partial<PipeListener> as PipeListener
   pipe.stop()
-  const retiring = new Retiring(pipe, floor, 60_000)
+  const retiring = new LingeringUpstream(pipe, floor, 60_000)
   t.teardown(() => retiring.end())
   retiring.start()
   return { old, client, retiring, said: () => said }

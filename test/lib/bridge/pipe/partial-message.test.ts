@@ -1,12 +1,12 @@
 import t from 'tap'
 import { PartialMessage } from '../../../../lib/bridge/pipe/partial-message.ts'
-import { SharedRoom } from '../../../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../../../lib/websocket/byte-allowance.ts'
 
 const bytes = (length: number) => Buffer.alloc(length, 'x')
 const unknown = { declared: 0, missing: undefined }
 
 t.test('it keeps what comes, a copy, and gives it up as it came', async t => {
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const partial = new PartialMessage({ maxBytes: 1000, room })
   const chunk = Buffer.from('.first.')
   t.ok(partial.keep(chunk, 1, 6, unknown))
@@ -19,7 +19,7 @@ t.test('it keeps what comes, a copy, and gives it up as it came', async t => {
 })
 
 t.test('memory for a message of known size is taken at once: one that has no room is not begun', async t => {
-  const room = new SharedRoom(20_000)
+  const room = new SharedByteAllowance(20_000)
   const partial = new PartialMessage({ maxBytes: 100_000, room })
   t.notOk(partial.keep(bytes(10), 0, 10, { declared: 50_000, missing: 49_990 }))
   t.strictSame([partial.take(), room.bytes], [undefined, 0])
@@ -35,7 +35,7 @@ t.test('memory for a message of known size is taken at once: one that has no roo
 })
 
 t.test('a message that becomes too large passes, with its rest; the next one is kept', async t => {
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const partial = new PartialMessage({ maxBytes: 1000, room })
   t.ok(partial.keep(bytes(600), 0, 600, { declared: 600, missing: undefined }))
   t.notOk(partial.keep(bytes(600), 0, 600, { declared: 1200, missing: undefined }))
@@ -46,7 +46,7 @@ t.test('a message that becomes too large passes, with its rest; the next one is 
 })
 
 t.test('after two steps of the clock what is kept passes; each message has its own time', async t => {
-  const partial = new PartialMessage({ maxBytes: 1000, room: new SharedRoom(100_000) })
+  const partial = new PartialMessage({ maxBytes: 1000, room: new SharedByteAllowance(100_000) })
   t.strictSame([partial.age(), partial.age()], [false, false], 'nothing is there')
   partial.keep(bytes(10), 0, 10, unknown)
   t.notOk(partial.age())

@@ -5,14 +5,19 @@ import fc from 'fast-check'
 import t from 'tap'
 import * as ws from 'ws'
 import { Pipe } from '../../../../lib/bridge/pipe/pipe.ts'
-import { type Control, controlSecret, decodeControl, encodeControl } from '../../../../lib/rehome/control-pings.ts'
+import {
+  type ControlPing,
+  controlSecret,
+  decodeControlPing,
+  encodeControlPing,
+} from '../../../../lib/rehome/control-pings.ts'
 import { AddressFinder } from '../../../../lib/websocket/addressing/address-finder.ts'
-import { SharedRoom } from '../../../../lib/websocket/byte-allowance.ts'
-import { FirstText } from '../../../../lib/websocket/first-message.ts'
+import { SharedByteAllowance } from '../../../../lib/websocket/byte-allowance.ts'
+import { FirstMessage } from '../../../../lib/websocket/first-message.ts'
 import { encodeClose, encodeFrame, FrameReader, OPCODE } from '../../../../lib/websocket/frames.ts'
 import type { Direction, Message } from '../../../../lib/websocket/message.ts'
 
-const finderIn = (room: SharedRoom, maxBytes = 1_048_576) =>
+const finderIn = (room: SharedByteAllowance, maxBytes = 1_048_576) =>
   new AddressFinder({ field: 'recipientId', withId: false, maxBytes, room })
 
 /** What a pipe is given and what came out, read by another implementation of RFC 6455. */
@@ -23,7 +28,7 @@ interface Run {
   readonly chunks: readonly Buffer[]
   readonly taken: string[]
   readonly closes: string[]
-  readonly controls: (Control | undefined)[]
+  readonly controls: (ControlPing | undefined)[]
   readonly pongs: string[]
   /** Why messages were not looked at, or not held. */
   readonly unparsed: string[]
@@ -35,13 +40,13 @@ interface Given {
   readonly find?: boolean
   readonly limit?: number
   readonly secret?: Buffer
-  readonly first?: FirstText
+  readonly first?: FirstMessage
   readonly keepClose?: boolean
   /** Whoever takes a message writes another one to where it would have gone. */
   readonly replace?: boolean
   /** Which recipients' messages are taken out; all, unless said otherwise. */
   readonly takes?: (recipient: string) => boolean
-  readonly room?: SharedRoom
+  readonly room?: SharedByteAllowance
   readonly maxAddressed?: number
   /** Bytes up to which a message passes only whole; its memory is of `room`. */
   readonly whole?: number
@@ -85,7 +90,7 @@ function run(direction: Direction, given: Given = {}): Run {
     replace = false,
     takes = () => true,
   } = given
-  const { room = new SharedRoom(48 << 20), maxAddressed, whole } = given
+  const { room = new SharedByteAllowance(48 << 20), maxAddressed, whole } = given
   const chunks: Buffer[] = []
   const target = new Writable({
     write(chunk, _encoding, done) {
@@ -97,7 +102,7 @@ function run(direction: Direction, given: Given = {}): Run {
     chunks,
     taken: [] as string[],
     closes: [] as string[],
-    controls: [] as (Control | undefined)[],
+    controls: [] as (ControlPing | undefined)[],
     pongs: [] as string[],
     unparsed: [] as string[],
     tooBig: 0,
@@ -129,7 +134,7 @@ function run(direction: Direction, given: Given = {}): Run {
         run.unparsed.push('no_room')
         pipe.close(encodeClose(1013))
       },
-      onControl: (_pipe, payload) => void result.controls.push(decodeControl(payload)),
+      onControl: (_pipe, payload) => void result.controls.push(decodeControlPing(payload)),
       onPong: (_pipe, payload) => void result.pongs.push(payload.toString()),
       onStopped: () => void run.stops++,
     },
@@ -222,7 +227,7 @@ function encode(sent: readonly Sent[], direction: Direction): Buffer {
 }
 
 const isAddressed = ({ text, binary }: Sent) =>
-  !binary && finderIn(new SharedRoom(0)).find(Buffer.from(text)) !== undefined
+  !binary && finderIn(new SharedByteAllowance(0)).find(Buffer.from(text)) !== undefined
 const shown = ({ text, binary }: { text: string; binary: boolean }) =>
   `${binary ? 'b' : 't'}${Buffer.from(text).toString('latin1')}`
 const both = fc.constantFrom<Direction>('inbound', 'outbound')
@@ -478,7 +483,7 @@ t.test('a message in very many pieces is looked at like any other', async t => {
 t.test('a message that is too large is not looked at: it passes as it came, from there on as it comes', async t => {
   const text = `{"recipientId":"bob","pad":"${'x'.repeat(980)}"}`
   const whole = encodeFrame(OPCODE.TEXT, Buffer.from(text), 7)
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const { pipe, out, taken, unparsed } = run('inbound', { find: true, room, maxAddressed: 1000 })
   pipe.push(whole)
   pipe.push(whole.subarray(0, 20))
@@ -504,7 +509,7 @@ t.test('what turns out not to be addressed passes at once, not at its end', asyn
     [' [1,2', []],
     [`{"a":${'['.repeat(513)}`, ['too_deep']],
   ] as const) {
-    const room = new SharedRoom(100_000)
+    const room = new SharedByteAllowance(100_000)
     const { pipe, out, unparsed } = run('inbound', { find: true, room })
     const bytes = Buffer.concat([header, Buffer.from(begin)])
     pipe.push(bytes)
@@ -558,13 +563,13 @@ t.test('a stop comes between two messages, and what follows passes when it goes 
 
 t.test('control pings of who knows the secret are taken out, however they are cut; other pings pass', async t => {
   const secret = controlSecret()
-  const given: Control[] = [{ type: 'drain' }, { type: 'move', member: '10.0.0.7:3000' }, { type: 'ended' }]
+  const given: ControlPing[] = [{ type: 'drain' }, { type: 'move', member: '10.0.0.7:3000' }, { type: 'ended' }]
   for (const direction of ['inbound', 'outbound'] as const) {
     const mask = direction === 'inbound' ? 0x01020304 : undefined
     const text = encodeFrame(OPCODE.TEXT, Buffer.from('hello'), mask)
-    const foreign = encodeFrame(OPCODE.PING, encodeControl(controlSecret(), { type: 'drain' }), mask)
+    const foreign = encodeFrame(OPCODE.PING, encodeControlPing(controlSecret(), { type: 'drain' }), mask)
     for (const control of given) {
-      const ping = encodeFrame(OPCODE.PING, encodeControl(secret, control), mask)
+      const ping = encodeFrame(OPCODE.PING, encodeControlPing(secret, control), mask)
       const bytes = Buffer.concat([text, ping, foreign, text])
       for (let place = 0; place < bytes.length; place++) {
         const { pipe, out, controls } = run(direction, { secret })
@@ -616,7 +621,7 @@ t.test('the pong to a ping of ours does not pass, other pongs do', async t => {
 t.test('the first text message is recorded, whole, within its limit, and everything passes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(message, { maxLength: 4 }), cuts, async (sent, places) => {
-      const first = new FirstText(1000)
+      const first = new FirstMessage(1000)
       const { pipe, out } = run('inbound', { first })
       const bytes = encode(sent, 'inbound')
       for (const chunk of cut(bytes, places)) pipe.push(chunk)
@@ -645,7 +650,7 @@ t.test('a ping of ours goes between two fragments of a message that is under way
 const large = encodeFrame(OPCODE.TEXT, Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(500) })), 7)
 
 t.test('a message for which there is no room does not pass: the connection is closed', async t => {
-  const room = new SharedRoom(10_000)
+  const room = new SharedByteAllowance(10_000)
   const { pipe, out, taken, unparsed } = run('outbound', { find: true, room })
   const message = encodeFrame(OPCODE.TEXT, Buffer.from(JSON.stringify({ recipientId: 'bob', text: 'x'.repeat(9000) })))
   pipe.push(message.subarray(0, 100))
@@ -659,7 +664,7 @@ t.test('a message for which there is no room does not pass: the connection is cl
 })
 
 t.test('also where the connection is closed already, nothing of it passes', async t => {
-  const room = new SharedRoom(100)
+  const room = new SharedByteAllowance(100)
   const { pipe, out } = run('outbound', { find: true, room })
   pipe.listener.onNoRoom = () => {}
   const message = encodeFrame(OPCODE.TEXT, Buffer.from('{"recipientId":"bob"}'))
@@ -680,7 +685,7 @@ t.test('steps of the clock are counted for a message that is held', async t => {
 })
 
 t.test('what is held of a message whose target has gone is given up, and no longer counts', async t => {
-  const room = new SharedRoom(100_000)
+  const room = new SharedByteAllowance(100_000)
   const { pipe, out } = run('inbound', { find: true, room })
   pipe.push(large.subarray(0, 100))
   t.ok(room.bytes > 0)
@@ -691,7 +696,7 @@ t.test('what is held of a message whose target has gone is given up, and no long
 })
 
 t.test('a message that is held counts as memory of its connection, and so does what came after a stop', async t => {
-  const room = new SharedRoom(1_000_000)
+  const room = new SharedByteAllowance(1_000_000)
   const { pipe } = run('inbound', { find: true, room })
   const frame = encodeFrame(OPCODE.TEXT, Buffer.from(`{"recipientId":"bob","x":"${'x'.repeat(50_000)}"}`), 7)
   pipe.push(frame.subarray(0, 40_000))
@@ -791,7 +796,7 @@ t.test('where messages pass only whole, no part of one does; all have in the end
     fc.property(fc.array(message, { maxLength: 6 }), cuts, fc.boolean(), (sent, places, waits) => {
       const bytes = encode(sent, 'outbound')
       const boundaries = boundariesOf(bytes)
-      const room = new SharedRoom(48 << 20)
+      const room = new SharedByteAllowance(48 << 20)
       const { pipe, out } = run('outbound', { whole: 100_000, room })
       // With something to wait for, frames are gone through one by one.
       if (waits) pipe.expectPong(Buffer.from('a pong that never comes'))
@@ -819,7 +824,7 @@ t.test(
     const frame = encodeFrame(OPCODE.BINARY, Buffer.alloc(3000, 'x'))
     for (const [why, given, steps] of [
       ['too large', { whole: 2999 }, 0],
-      ['no room', { whole: 9999, room: new SharedRoom(5000) }, 0],
+      ['no room', { whole: 9999, room: new SharedByteAllowance(5000) }, 0],
       ['too slow', { whole: 9999 }, 2],
     ] as const) {
       const { pipe, out } = run('outbound', given)
@@ -886,7 +891,7 @@ t.test(
       ['nobody', false, pipe => pipe.abandon(), Buffer.alloc(0)],
     ]
     for (const [what, keepClose, end, expected] of ends) {
-      const room = new SharedRoom(48 << 20)
+      const room = new SharedByteAllowance(48 << 20)
       const { pipe, out } = run('outbound', { whole: 1000, room, keepClose })
       pipe.push(part)
       t.equal(out().length, 0, what)
@@ -899,7 +904,7 @@ t.test(
 )
 
 t.test('what is kept of a message counts as memory of its connection', async t => {
-  const room = new SharedRoom(48 << 20)
+  const room = new SharedByteAllowance(48 << 20)
   const { pipe } = run('outbound', { whole: 100_000, room })
   pipe.push(encodeFrame(OPCODE.BINARY, Buffer.alloc(50_000)).subarray(0, 40_000))
   t.ok(pipe.heldBytes >= 40_000)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import t from 'tap'
-import { gather } from '../../../../lib/bridge/socket/batch-writes.ts'
+import { corkUntilNextTick } from '../../../../lib/bridge/socket/batch-writes.ts'
 
 /** A target that tells of each write to the kernel what it was. */
 function target(): { socket: Socket; writes: string[] } {
@@ -23,9 +23,9 @@ const tick = () => new Promise(resolve => process.nextTick(resolve))
 
 t.test('what is written in one tick goes out as one, in its order, each target for itself', async t => {
   const [one, two] = [target(), target()]
-  gather(one.socket, () => one.socket.write('a'))
-  gather(two.socket, () => two.socket.write('x'))
-  gather(one.socket, () => one.socket.write('b'))
+  corkUntilNextTick(one.socket, () => one.socket.write('a'))
+  corkUntilNextTick(two.socket, () => two.socket.write('x'))
+  corkUntilNextTick(one.socket, () => one.socket.write('b'))
   one.socket.write('c')
   t.same(one.writes, [], 'nothing yet')
   await tick()
@@ -33,7 +33,7 @@ t.test('what is written in one tick goes out as one, in its order, each target f
   t.same(two.writes, ['x'])
   one.socket.write('d')
   t.same(one.writes.at(-1), 'd', 'nothing is kept back any more')
-  gather(one.socket, () => one.socket.write('e'))
+  corkUntilNextTick(one.socket, () => one.socket.write('e'))
   await tick()
   t.same(one.writes.at(-1), 'e', 'and it works again')
 })
@@ -41,19 +41,19 @@ t.test('what is written in one tick goes out as one, in its order, each target f
 t.test('much is not kept back', async t => {
   const { socket, writes } = target()
   const big = 'x'.repeat(40_000)
-  gather(socket, () => socket.write(big))
+  corkUntilNextTick(socket, () => socket.write(big))
   t.equal(writes.length, 0)
-  gather(socket, () => socket.write(big))
+  corkUntilNextTick(socket, () => socket.write(big))
   t.equal(writes.length, 1, 'both, at once')
   t.equal(socket.writableLength, 0)
-  gather(socket, () => socket.write('y'))
+  corkUntilNextTick(socket, () => socket.write('y'))
   await tick()
   t.equal(writes.at(-1), 'y')
 })
 
 t.test('an end does not wait', async t => {
   const { socket, writes } = target()
-  gather(socket, () => socket.write('last'))
+  corkUntilNextTick(socket, () => socket.write('last'))
   socket.end()
   t.same(writes, ['last'])
   await tick()
@@ -63,7 +63,7 @@ t.test('an end does not wait', async t => {
 t.test('a target that is destroyed meanwhile hurts nobody', async t => {
   const { socket, writes } = target()
   let told: Error | null | undefined
-  gather(socket, () => socket.write('never', error => (told = error)))
+  corkUntilNextTick(socket, () => socket.write('never', error => (told = error)))
   socket.on('error', () => {}).destroy()
   await tick()
   await new Promise(resolve => setImmediate(resolve))

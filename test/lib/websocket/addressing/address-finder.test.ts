@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import t from 'tap'
 import { keyProblem } from '../../../../lib/routing/key/routing-key.ts'
 import { AddressFinder } from '../../../../lib/websocket/addressing/address-finder.ts'
-import { SharedRoom } from '../../../../lib/websocket/byte-allowance.ts'
+import { SharedByteAllowance } from '../../../../lib/websocket/byte-allowance.ts'
 import { applyMask } from '../../../../lib/websocket/frames.ts'
 
 const finderOf = (field: string, withId = false) =>
-  new AddressFinder({ field, withId, maxBytes: 3_000_000, room: new SharedRoom(1_000_000) })
+  new AddressFinder({ field, withId, maxBytes: 3_000_000, room: new SharedByteAllowance(1_000_000) })
 
 function addressOf(text: string | Uint8Array, field: string, withId = false) {
   const found = finderOf(field, withId).find(Buffer.from(text))

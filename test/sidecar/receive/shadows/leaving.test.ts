@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Bridge } from '../../../../lib/bridge/bridge.ts'
 import { LeavingConnections } from '../../../../sidecar/receive/shadows/leaving.ts'
 
-t.test('connections of clients that are served elsewhere are waited for until they are gone, or stay', async t => {
+t.test('connections of clients that are deliveredTo elsewhere are waited for until they are gone, or stay', async t => {
   const leaving = new LeavingConnections()
   const [one, two] = [{} as Bridge, {} as Bridge]
   t.equal(leaving.of('bob'), undefined)

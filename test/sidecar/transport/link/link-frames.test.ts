@@ -62,7 +62,7 @@ const delivery = (id: number, content: string, more: object = {}): LinkFrame => 
   deliver: 'app',
   start: false,
   repeated: false,
-  served: undefined,
+  deliveredTo: undefined,
   origin: undefined,
   via: undefined,
   message: { data: Buffer.from(content), binary: false },
@@ -135,7 +135,9 @@ const frames: fc.Arbitrary<LinkFrame> = fc.oneof(
       lane: u32,
       start: fc.boolean(),
       repeated: fc.boolean(),
-      served: fc.option(fc.array(fc.stringMatching(/^[A-Za-z0-9+/]{22}==$/), { maxLength: 32 }), { nil: undefined }),
+      deliveredTo: fc.option(fc.array(fc.stringMatching(/^[A-Za-z0-9+/]{22}==$/), { maxLength: 32 }), {
+        nil: undefined,
+      }),
       user: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter(user => Buffer.byteLength(user) <= 512),
       where,
       via: fc.constant(undefined),
@@ -155,7 +157,7 @@ t.test('the bytes of docs/wire-format.md', async t => {
   )
   t.equal(hex(delivery(7, 'hi', { deliver: 'client', start: true })), '01060000000700000102000300000002626f626869')
   t.equal(
-    hex(delivery(7, 'hi', { served: ['AAAAAAAAAAAAAAAAAAAAAA=='] })),
+    hex(delivery(7, 'hi', { deliveredTo: ['AAAAAAAAAAAAAAAAAAAAAA=='] })),
     `01100000000700000102001c00000002${Buffer.from('bob\0AAAAAAAAAAAAAAAAAAAAAA==hi').toString('hex')}`,
   )
   for (const [flag, more] of [
@@ -163,7 +165,7 @@ t.test('the bytes of docs/wire-format.md', async t => {
     [2, { deliver: 'client' }],
     [4, { start: true }],
     [8, { repeated: true }],
-    [16, { served: [] }],
+    [16, { deliveredTo: [] }],
     [32, { deliver: 'sender', origin: { id: CONNECTION, handshake: undefined } }],
     [96, { deliver: 'sender', origin: { id: CONNECTION, handshake: Buffer.from('GET') } }],
     [128, { deliver: 'reply' }],

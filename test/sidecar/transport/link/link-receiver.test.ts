@@ -12,13 +12,13 @@ import {
 } from '../../../../sidecar/transport/link/link-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from '../../../../sidecar/transport/link/link-receiver.ts'
 import type { Answer, Outcome } from '../../../../sidecar/transport/outcome.ts'
-import type { Arrival, Inbox } from '../../../../sidecar/transport/transport.ts'
+import type { IncomingMessage, Receiver } from '../../../../sidecar/transport/transport.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 
 const LIMITS: LinkReceiverLimits = { maxMessageBytes: 1000, windowBytes: 2000 }
 
-type Receive = (user: string, arrival: Arrival) => Promise<Answer>
+type Receive = (user: string, incoming: IncomingMessage) => Promise<Answer>
 
 const BOOT = Buffer.alloc(16, 7)
 
@@ -32,14 +32,14 @@ async function start(
   const announced: string[] = []
   const met: string[] = []
   const inlet = {
-    receive: (arrival: Arrival) => receive(arrival.user, arrival),
+    receive: (incoming: IncomingMessage) => receive(incoming.user, incoming),
     receiveLoose: () => 'rejected' as const,
   }
-  const inbox: Inbox = {
+  const inbox: Receiver = {
     boot: BOOT,
     from: () => inlet,
     receive: () => 'rejected',
-    met: member => void met.push(member),
+    addVerified: member => void met.push(member),
     knows: () => false,
     ended: () => {},
     announced: (member, users) => void announced.push(`${member}: ${users.join(' ')}`),
@@ -72,8 +72,8 @@ async function start(
 
 function deliver(id: number, content: string | Buffer, user = 'bob', binary = false): Buffer {
   const message = { data: Buffer.from(content as string), binary }
-  const bytes = Buffer.alloc(deliverBytes({ user, message, served: undefined }))
-  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: 1, start: true, served: undefined }, false)
+  const bytes = Buffer.alloc(deliverBytes({ user, message, deliveredTo: undefined }))
+  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: 1, start: true, deliveredTo: undefined }, false)
   return bytes
 }
 
@@ -225,7 +225,7 @@ const LARGE: LinkReceiverLimits = { maxMessageBytes: 6_000_000, windowBytes: 262
 
 t.test('links together hold a bounded part of messages that are not complete; who goes beyond is closed', async t => {
   const incomplete = new IncompleteFrames(LARGE.maxMessageBytes)
-  const receive = async (_user: string, { message }: Arrival): Promise<Answer> =>
+  const receive = async (_user: string, { message }: IncomingMessage): Promise<Answer> =>
     message.data.length === LARGE.maxMessageBytes ? 'delivered' : 'rejected'
   const links = await Promise.all(Array.from({ length: 5 }, () => start(t, receive, LARGE, { incomplete })))
   const message = deliver(1, Buffer.alloc(LARGE.maxMessageBytes), 'bob', true)

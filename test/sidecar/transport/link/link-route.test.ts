@@ -29,8 +29,8 @@ function frames(client: Client): LinkFrame[] {
 
 function deliver(id: number, user: string, content: string): Buffer {
   const message = { data: Buffer.from(content), binary: false }
-  const bytes = Buffer.alloc(deliverBytes({ user, message, served: undefined }))
-  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: id, start: true, served: undefined }, false)
+  const bytes = Buffer.alloc(deliverBytes({ user, message, deliveredTo: undefined }))
+  writeDeliver(bytes, 0, id, { user, deliver: 'app', message, lane: id, start: true, deliveredTo: undefined }, false)
   return bytes
 }
 
@@ -83,7 +83,7 @@ t.test('announcements on a link, and where somebody is who is not here', async t
     { type: 'moved', id: 2, member: 'a:1' },
     { type: 'window' },
   ])
-  t.equal(await sidecar.metric('whereabouts'), 2)
+  t.equal(await sidecar.metric('user_locations'), 2)
 })
 
 t.test('a client of the balancer gets no link: its handshake is the app’s', async t => {

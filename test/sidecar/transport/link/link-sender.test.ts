@@ -9,7 +9,7 @@ import { type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../si
 import { serialNumbers } from '../../../../sidecar/transport/serial-numbers.ts'
 import { startBlackHole } from '../../../helpers/black-hole.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { letter, patience } from '../peer.ts'
+import { patience, routed } from '../peer.ts'
 import { BOOT, type LinkPeer, startLinkPeer } from './link-peer.ts'
 
 const encodeHello = (windowBytes: number, maxMessageBytes: number, boot = BOOT) =>
@@ -37,7 +37,7 @@ function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}
     },
   })
   t.teardown(() => link.close())
-  return { ends, otherwise, link, send: (content: string, signal = patience()) => link.send(letter(content), signal) }
+  return { ends, otherwise, link, send: (content: string, signal = patience()) => link.send(routed(content), signal) }
 }
 
 t.test('messages of one round go out in one write; outcomes come in any order', async t => {
@@ -219,9 +219,9 @@ t.test(
       const { link, send } = start(t, peer.member)
       const sent = [
         send('app'),
-        link.send(letter('sender', { deliver: 'sender', origin }), patience()),
-        link.send(letter('reply', { deliver: 'reply', user: id }), patience()),
-        link.send(letter('client', { deliver: 'client' }), patience()),
+        link.send(routed('sender', { deliver: 'sender', origin }), patience()),
+        link.send(routed('reply', { deliver: 'reply', user: id }), patience()),
+        link.send(routed('client', { deliver: 'client' }), patience()),
       ]
       const knows = version === '2' || version === '3'
       const come = knows ? ['app', 'sender', 'reply', 'client'] : ['app', 'client']
