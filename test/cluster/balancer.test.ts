@@ -108,7 +108,7 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
     await t.resolves(dryRun(FULL_SPEC))
     t.match(
       await kubectl(['explain', 'wsb.spec.autoscaling']),
-      /HorizontalPodAutoscaler[\s\S]*maxReplicas[\s\S]*Most pods/,
+      /HorizontalPodAutoscaler[\s\S]*maxReplicas[\s\S]*Maximum number of pods/,
     )
   })
 

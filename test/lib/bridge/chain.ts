@@ -124,7 +124,7 @@ export async function dialAgain({ opening }: Connection, app: App): Promise<Answ
 }
 
 /** Of a hand-over in which everybody does their part. */
-export const TIMES = { farewell: Buffer.from('farewell'), fenceMs: 20_000, boundaryMs: 1000, lingerMs: 300 }
+export const TIMES = { movePing: Buffer.from('farewell'), fenceMs: 20_000, boundaryMs: 1000, lingerMs: 300 }
 
 /** Hands a connection over to another app, which takes it. */
 export async function handOver(connection: Connection, app: App, times = TIMES): Promise<HandedOver> {

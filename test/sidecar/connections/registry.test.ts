@@ -40,7 +40,7 @@ t.test('who waits for a connection that arrives learns that it is taken anew', a
   const [arriving] = registry.connections('bob')
   registry.add('bob', client, 'k')
   await arriving?.settled
-  t.match(registry.connections('bob'), [{ arriving: false, soon: undefined }])
+  t.match(registry.connections('bob'), [{ pending: false, settled: undefined }])
   registry.remove('bob', client)
   t.notOk(registry.has('bob'))
 })

@@ -60,7 +60,7 @@ t.test('one user’s copies go one after the other, and go no further; others do
   t.strictSame(texts(), ['1', 'x'])
   await sent[0]?.end()
   t.strictSame(texts(), ['1', 'x', '2'])
-  t.match(sent[2]?.routed, { served: ['k'], start: true, user: 'bob', lane: sent[0]?.routed.lane as number })
+  t.match(sent[2]?.routed, { deliveredTo: ['k'], start: true, user: 'bob', lane: sent[0]?.routed.lane as number })
   t.not(sent[1]?.routed.lane, sent[0]?.routed.lane)
   await sent[1]?.end()
   await sent[2]?.end()

@@ -249,7 +249,7 @@ t.test(
     const chain = await startChain(t, a)
     const { socket, received } = await connect(t, chain.url)
     const connection = chain.connections[0] as Connection
-    const times = { ...TIMES, recall: Buffer.from('recall'), welcome: Buffer.from('welcome') }
+    const times = { ...TIMES, stayPing: Buffer.from('recall'), takePing: Buffer.from('welcome') }
     const [upstream] = a.sockets
     upstream?.send('half', { fin: false })
     t.equal(await handOver(connection, b, { ...times, boundaryMs: 50 }), 'busy')
