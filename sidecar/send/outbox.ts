@@ -66,7 +66,7 @@ export type Outboxes = Readonly<Record<Side, Outbox>> & {
  * Most recipients to whom messages of one side of a connection are under way: each costs far more than its bytes, above all while
  * the recipient is searched for, and one read of a socket can bring thousands.
  */
-const MAX_STARTED = 256
+const MAX_STARTED = 128
 
 /** Most lanes at rest whose numbers one side of a connection remembers; the oldest go first. */
 const MAX_DOUBTFUL = 1000

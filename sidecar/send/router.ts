@@ -56,11 +56,11 @@ const MAX_INTRODUCTIONS = 3
 /** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
 const LANE_SHARE = 1 / 8
 
-/** What a parcel counts beyond its payload in queues, so that empty messages are not free. */
-const PARCEL_OVERHEAD_BYTES = 256
+/** What a message counts beyond its payload in its lane, so that empty ones are not free. */
+const LANE_OVERHEAD_BYTES = 256
 
-/** What it takes of the memory besides, about: itself, its lane and what waits for its answer. */
-const PARCEL_MEMORY_BYTES = 768
+/** What it takes besides, about: itself, its lane and what waits for its answer. It counts for its sender. */
+const MESSAGE_MEMORY_BYTES = 768
 
 /** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
 export class Router {
@@ -100,13 +100,13 @@ export class Router {
       deliveredTo: undefined,
       origin: sender.origin,
       introductions: 0,
-      bytes: message.data.length + PARCEL_OVERHEAD_BYTES,
+      bytes: message.data.length + LANE_OVERHEAD_BYTES,
       order: lane.count++,
       since: performance.now(),
       until: 0,
     }
-    outbox.bytes += pending.bytes
-    sender.bridge.charge(pending.bytes + PARCEL_MEMORY_BYTES)
+    outbox.bytes += pending.bytes + MESSAGE_MEMORY_BYTES
+    sender.bridge.charge(pending.bytes + MESSAGE_MEMORY_BYTES)
     this.#underWay++
     this.#regulate(sender, outbox)
     lane.waiting.push(pending)
@@ -231,8 +231,8 @@ export class Router {
     this.#duration.observe((performance.now() - pending.since) / 1000)
     log.debug({ from: sender.user, recipient: pending.user, member, outcome }, 'routed')
     if (sender.side === 'client') receipts?.send(sender.bridge, pending.user, pending.message, outcome)
-    outbox.bytes -= pending.bytes
-    sender.bridge.charge(-pending.bytes - PARCEL_MEMORY_BYTES)
+    outbox.bytes -= pending.bytes + MESSAGE_MEMORY_BYTES
+    sender.bridge.charge(-pending.bytes - MESSAGE_MEMORY_BYTES)
     this.#regulate(sender, outbox)
     this.#tellIdle(sender.bridge)
     if (--this.#underWay === 0) for (const resolve of this.#settled.splice(0)) resolve()

@@ -92,6 +92,8 @@ t.test('from the label to a routed message, and back', async t => {
   })
 
   await step('once settled, a sync changes nothing', async t => {
+    // Its status changes while its pods get ready.
+    await rolledOut(cluster, namespace, 'chat-balancer')
     await resync()
     const versions = async () => {
       const balancers = await api.resource(API_VERSION, BALANCER_KIND)
