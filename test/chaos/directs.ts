@@ -105,9 +105,15 @@ function checkReceipts(
     }
   }
   for (const [key, message] of sent) {
-    // A receipt goes the way of an answer.
-    if (!told.has(key))
-      account.missed('unanswered', message.at, excuses.ofStream(message.c, message), `no receipt for ${key}`)
+    if (told.has(key)) continue
+    // A receipt goes the way of an answer, once the message has arrived: what is cut off before that has none.
+    const at = Math.max(message.at, ...(arrivals.get(key) ?? []).map(arrival => arrival.at))
+    account.missed(
+      'unanswered',
+      message.at,
+      excuses.ofStream(message.c, { begun: message.begun, at }),
+      `no receipt for ${key}`,
+    )
   }
 }
 
