@@ -222,7 +222,7 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
     const before = await api.get(services, namespace, 'two-balancer')
     await write('two', { target: 'chat', replicas: 0 })
     const refused = await readyReason('NameTaken', 'two')
-    t.match(condition(refused, 'Ready').message, /^Service two-balancer exists .* Delete it or give it another name/)
+    t.match(condition(refused, 'Ready').message, /^Service two-balancer exists .* Delete or rename it/)
     t.match(condition(refused, 'Degraded'), { status: 'True', reason: 'NameTaken' })
     await resync()
     t.same(await api.get(services, namespace, 'two-balancer'), before)
