@@ -60,7 +60,12 @@ function measure(bytes: number, work: () => unknown): number {
   return times.sort((a, b) => a - b)[RUNS >> 1] as number
 }
 
-const finder = new AddressFinder({ field: 'recipientId', withId: false, maxBytes: 64 * MIB, room: new SharedByteAllowance(0) })
+const finder = new AddressFinder({
+  field: 'recipientId',
+  withId: false,
+  maxBytes: 64 * MIB,
+  room: new SharedByteAllowance(0),
+})
 
 function row([name, text]: (typeof CASES)[number]): string {
   const payload = Buffer.from(text)
