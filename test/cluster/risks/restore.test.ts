@@ -135,6 +135,7 @@ async function blockedByUndo(t: Test, place: Place): Promise<void> {
     'R11 an undo to a revision with the sidecar while there is no label: RemovalBlocked names who did it',
     async t => {
       const before = (await place.send(app('undone', { labelled: false })))['spec'].template
+      await place.until('undone', 'a revision without the sidecar', now => revision(now) === '1')
       await place.label('undone')
       await place.until('undone', 'rolled out with the sidecar', now => revision(now) === '2')
       await place.unlabel('undone')
