@@ -1,8 +1,12 @@
 import cluster from 'node:cluster'
-import { createProxy } from '../lib/proxy/proxy.ts'
+import { WebSocketProxy } from '../lib/proxy/proxy.ts'
+import type { ProxyOptions } from '../lib/proxy/proxy-options.ts'
+import { createServer } from '../lib/proxy/server.ts'
 import { controlSecret } from '../lib/rehome/control-pings.ts'
 import { createDiscovery, type Discovery } from '../lib/routing/discovery/discovery.ts'
+import type { Member } from '../lib/routing/members.ts'
 import { Suspects } from '../lib/routing/suspects.ts'
+import type { Logger } from '../lib/service/log/log.ts'
 import { PROXY_INSTANCE_HEADER } from '../lib/service/names.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { accepts } from '../lib/service/tcp-probe.ts'
@@ -16,44 +20,72 @@ import { UserConnections } from './placement/user-connections.ts'
 import { closePaced } from './rehome/close-paced.ts'
 import { Mover } from './rehome/mover.ts'
 
-/** The balancer as a server that does not listen yet. */
+/** Builds the balancer: a server that does not listen yet. */
 export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?: Discovery }): Promise<Service> {
   const { log, metrics, instance } = deps
   const discovery = deps.discovery ?? createDiscovery(config, { log, metrics })
   const secret = controlSecret()
   const suspects = new Suspects({ probe: ({ host, port }) => accepts(host, port), onChange: () => mover.settle() })
-  const mover: Mover = new Mover({
-    config,
-    discovery,
-    suspects,
-    secret,
-    log,
-    metrics,
-    connections: () => proxy.bridges,
-  })
-  const { members } = mover
+  const connections = () => proxy.bridges
+  const mover: Mover = new Mover({ config, discovery, suspects, secret, log, metrics, connections })
   const residents = config.REBALANCE === 'off' ? new UserConnections() : undefined
-  const passOver = new UpstreamFailover(members)
-  const proxy = createProxy<Placement>({
+  const passOver = new UpstreamFailover(mover.members)
+  const proxy = new WebSocketProxy<Placement>({
     log,
     metrics,
     config,
     identity: { [PROXY_INSTANCE_HEADER]: instance },
     wholeMessages: true,
     processes: cluster.isWorker ? workerCount(config.WORKERS) : 1,
-    plan: planner({
-      config,
-      instance,
-      secret,
-      choose(key, user) {
-        const home = user === undefined ? undefined : residents?.home(user)
-        return (home !== undefined && members.isMember(home) && discovery.members.get(home)) || members.choose(key)
-      },
-    }),
+    plan: planner({ config, instance, secret, choose: chooser(discovery, mover.members, residents) }),
     passOver: (plan, code) => passOver.next(plan, code),
     confirm: confirmed,
     onLost: (connection, loss) => mover.onLost(connection, loss),
     onControl: (connection, payload) => mover.onControl(connection, payload),
+    ...connectionEvents(log, mover, residents),
+  })
+  const app = createServer(config, log, proxy)
+  await app.register(proxy.plugin)
+  let hasKnown = false
+  const unsubscribe = discovery.onChange(known => {
+    hasKnown ||= known.size > 0
+    suspects.retain(known)
+  })
+  await discovery.start()
+  app.addHook('onClose', async () => {
+    unsubscribe()
+    mover.stop()
+    suspects.close()
+    await discovery.stop()
+  })
+  return {
+    app,
+    // Once a member was known it stays ready: its clients wait for the next pod, and others get an answer at once.
+    notReady: () => (hasKnown ? undefined : 'no member is known: no pod of the app is ready yet'),
+    async drain(deadline) {
+      proxy.refuse()
+      await closePaced(proxy.bridges, deadline)
+      mover.stop()
+      await proxy.drain(deadline)
+    },
+  }
+}
+
+/** Chooses the member for a handshake: where the user's connections are, if they stay where they are, else by the key. */
+function chooser(discovery: Discovery, members: Mover['members'], residents: UserConnections | undefined) {
+  return (key: string, user: string | undefined): Member | undefined => {
+    const home = user === undefined ? undefined : residents?.home(user)
+    return (home !== undefined && members.isMember(home) && discovery.members.get(home)) || members.choose(key)
+  }
+}
+
+/** Keeps what is known of a connection from its acceptance to its end, and logs both. */
+function connectionEvents(
+  log: Logger,
+  mover: Mover,
+  residents: UserConnections | undefined,
+): Required<Pick<ProxyOptions<Placement>, 'opened' | 'closed'>> {
+  return {
     opened(connection, { handshake, answer }) {
       const { context } = connection
       context.handshake = handshake
@@ -66,29 +98,6 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
       residents?.delete(connection)
       const { user, id, member } = connection.context
       log.debug({ user, connection: id, member, ...end }, 'disconnected')
-    },
-  })
-  let hasKnown = false
-  const unsubscribe = discovery.onChange(known => {
-    hasKnown ||= known.size > 0
-    suspects.retain(known)
-  })
-  await discovery.start()
-  proxy.app.addHook('onClose', async () => {
-    unsubscribe()
-    mover.stop()
-    suspects.close()
-    await discovery.stop()
-  })
-  return {
-    app: proxy.app,
-    // Later it stays ready without any: it has clients that wait for the next pod, and answers others at once.
-    notReady: () => (hasKnown ? undefined : 'no member is known: no pod of the app is ready yet'),
-    async drain(deadline) {
-      proxy.refuse()
-      await closePaced(proxy.bridges, deadline)
-      mover.stop()
-      await proxy.drain(deadline)
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Plan } from '../../lib/proxy/proxy.ts'
+import type { Plan } from '../../lib/proxy/plan.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
 import { elsewhere } from './handshake-plan.ts'
 import type { LiveMembers } from './live-members.ts'

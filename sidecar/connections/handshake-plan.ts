@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { confirmedUser, userOf } from '../../lib/proxy/handshake-user.ts'
-import type { Plan } from '../../lib/proxy/proxy.ts'
+import type { Plan } from '../../lib/proxy/plan.ts'
 import { parseSecret } from '../../lib/rehome/control-pings.ts'
 import { createConnectionId, isConnectionId } from '../../lib/routing/connection-id.ts'
 import { encodeKeyHeader, parseRoutingKey } from '../../lib/routing/key/routing-key.ts'

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { errorCodes, type FastifyInstance, type FastifyReply } from 'fastify'
+import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isConnectionId } from '../../lib/routing/connection-id.ts'
 import { decodeKeyHeader, keyProblem } from '../../lib/routing/key/routing-key.ts'
 import { type ErrorName, serviceError } from '../../lib/service/http/errors.ts'
@@ -34,64 +34,67 @@ export function isPeerMessage({ method, url, headers }: IncomingMessage): boolea
 
 const ERROR_OF_OUTCOME: Partial<Record<Outcome, ErrorName>> = { offline: 'OFFLINE', slow_consumer: 'SLOW_CONSUMER' }
 
+export interface MessageRouteOptions {
+  readonly inbox: Receiver
+  readonly gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>
+  readonly maxPayloadBytes: number
+  /** Limit for all requests together; by default there is none. */
+  readonly memory?: Allotment
+}
+
 /**
- * The receiving end of the HTTP transport. `POST /message` with the recipient in `ws-user-id`, the body one opcode byte and the
- * payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input, 401 a wrong
- * token, 428 the sender's connection is not known here, 429 the recipient is too slow. `PUT /message` announces users of another member.
+ * The receiving end of the HTTP transport, a Fastify plugin. `POST /message` with the recipient in `ws-user-id`, the body one opcode
+ * byte and the payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input,
+ * 401 a wrong token, 428 the sender's connection is not known here, 429 the recipient is too slow. `PUT /message` announces users of
+ * another member.
  */
-export async function messageRoute(
-  app: FastifyInstance,
-  inbox: Receiver,
-  gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>,
-  maxPayloadBytes: number,
-  memory?: Allotment,
-): Promise<void> {
+export async function messageRoute(app: FastifyInstance, options: MessageRouteOptions): Promise<void> {
+  const { inbox, gate, maxPayloadBytes, memory } = options
   const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
   /** Requests whose sender has proven the name that it gives itself. */
   const proven = new WeakSet<IncomingMessage>()
-  await app.register(async scope => {
-    scope.addHook('onRequest', async request => {
-      // Where plain requests of clients are not passed on, they come here.
-      if (!isPeerMessage(request.raw) || !gate.isPeer(request.raw)) throw serviceError('UPGRADE_REQUIRED')
-      const standing = await (request.method === 'POST' ? gate.admit(request.raw) : gate.recognize(request.raw))
-      // Of a message it says where replies go.
-      if (request.method !== 'PUT' && request.headers[MEMBER_HEADER] === undefined) return
-      if (gate.proves(request.raw, standing, readMemberHeader(request.headers))) proven.add(request.raw)
-    })
-    scope.addHook('onRequest', async ({ headers, method }, reply) => {
-      if (!memory) return
-      // Without a length it may become as long as any.
-      const most = method === 'PUT' ? MAX_ANNOUNCEMENT_BYTES : bodyLimit
-      const bytes = Math.min(most, Number(headers['content-length'] ?? most))
-      if (!memory.has(bytes)) throw serviceError('NO_MEMORY')
-      memory.change(bytes)
-      reply.raw.once('close', () => memory.change(-bytes))
-    })
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-    scope.post(MESSAGE_PATH, { bodyLimit }, async ({ headers, body }, reply) => {
-      if (headers[DELIVER_HEADER] === DELIVER_END) {
-        inbox.ended(readConnection(headers))
-        return reply.code(204).send()
-      }
-      const routed = readLetter(headers, body)
-      if (routed.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
-      const order = readOrder(headers)
-      const answer = await (order
-        ? inbox.from(order.sender).receiveLoose({ ...routed, ...order, start: true, repeated: false })
-        : inbox.receive(routed))
-      return sendAnswer(reply, answer)
-    })
-    scope.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async (request, reply) => {
-      const { headers, body } = request
-      const member = readMemberHeader(headers)
-      const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
-      if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
-      if (proven.has(request.raw)) inbox.addVerified(member)
-      inbox.announced(member, users)
-      return reply.code(204).send()
-    })
+  app.addHook('onRequest', async ({ raw, headers, method }) => {
+    // Where plain requests of clients are not passed on, they come here.
+    if (!isPeerMessage(raw) || !gate.isPeer(raw)) throw serviceError('UPGRADE_REQUIRED')
+    const standing = await (method === 'POST' ? gate.admit(raw) : gate.recognize(raw))
+    // Of a message it says where replies go.
+    if (method !== 'PUT' && headers[MEMBER_HEADER] === undefined) return
+    if (gate.proves(raw, standing, readMemberHeader(headers))) proven.add(raw)
   })
+  if (memory) app.addHook('onRequest', reserve(memory, bodyLimit))
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.post(MESSAGE_PATH, { bodyLimit }, async ({ headers, body }, reply) => {
+    if (headers[DELIVER_HEADER] === DELIVER_END) {
+      inbox.ended(readConnection(headers))
+      return reply.code(204).send()
+    }
+    const routed = readLetter(headers, body)
+    if (routed.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
+    const order = readOrder(headers)
+    const answer = await (order
+      ? inbox.from(order.sender).receiveLoose({ ...routed, ...order, start: true, repeated: false })
+      : inbox.receive(routed))
+    return sendAnswer(reply, answer)
+  })
+  app.put(MESSAGE_PATH, { bodyLimit: MAX_ANNOUNCEMENT_BYTES }, async ({ raw, headers, body }, reply) => {
+    const member = readMemberHeader(headers)
+    const users = Buffer.isBuffer(body) ? decodeUsers(body) : undefined
+    if (!users) throw serviceError('BAD_MESSAGE', 'the body is no list of users')
+    if (proven.has(raw)) inbox.addVerified(member)
+    inbox.announced(member, users)
+    return reply.code(204).send()
+  })
+}
+
+/** Makes the hook that keeps memory for a body before it is read; it throws `WSO_ERR_NO_MEMORY` (503). */
+const reserve = (memory: Allotment, bodyLimit: number) => async (request: FastifyRequest, reply: FastifyReply) => {
+  // Without a length it may become as long as any.
+  const most = request.method === 'PUT' ? MAX_ANNOUNCEMENT_BYTES : bodyLimit
+  const bytes = Math.min(most, Number(request.headers['content-length'] ?? most))
+  if (!memory.has(bytes)) throw serviceError('NO_MEMORY')
+  memory.change(bytes)
+  reply.raw.once('close', () => memory.change(-bytes))
 }
 
 function readLetter(headers: IncomingHttpHeaders, body: unknown) {

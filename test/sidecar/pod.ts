@@ -11,7 +11,7 @@ import { AddressFinder } from '../../lib/websocket/addressing/address-finder.ts'
 import { SharedByteAllowance } from '../../lib/websocket/byte-allowance.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import type { MessagingConfig } from '../../sidecar/config.ts'
-import { createMessaging, type Messaging } from '../../sidecar/messaging.ts'
+import { Messaging } from '../../sidecar/messaging.ts'
 import { MemberAddresses } from '../../sidecar/peers/member-addresses.ts'
 import { PeerGate } from '../../sidecar/peers/peer-gate.ts'
 import { linkRoute } from '../../sidecar/transport/link/link-route.ts'
@@ -79,7 +79,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     maxBytes: 1_000_000,
     room: new SharedByteAllowance(0),
   })
-  const messaging = createMessaging(
+  const messaging = new Messaging(
     {
       SELF: self,
       TOKEN: '',
@@ -105,8 +105,10 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
   )
   const addresses = new MemberAddresses({ self: parseMember(self) })
   const gate = new PeerGate({ addresses, token: config.TOKEN ?? '', tokenRequired: true, target: '', metrics })
-  await messageRoute(app, messaging.inbox, gate, 1_000_000)
-  await linkRoute(app, messaging.inbox, gate, { maxMessageBytes: 1_000_000, windowBytes: 262_144 }, metrics)
+  const { inbox } = messaging
+  await app.register(messageRoute, { inbox, gate, maxPayloadBytes: 1_000_000 })
+  const limits = { maxMessageBytes: 1_000_000, windowBytes: 262_144 }
+  await app.register(linkRoute, { inbox, gate, limits, metrics })
   await app.listen({ host: '127.0.0.1', port: address })
   let ended = false
   const kill = async () => {
@@ -133,8 +135,8 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
     arrive: client => attach(messaging, client.user, client.received, client.key, true),
     move(client, to) {
       const moved = to.arrive(client)
-      messaging.moved(client.user, client.bridge, to.name)
-      to.messaging.taken(client.user, moved.bridge)
+      messaging.users.moved(client.user, client.bridge, to.name)
+      to.messaging.users.taken(client.user, moved.bridge)
       client.leave()
       return moved
     },
@@ -179,7 +181,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
     release: () => {},
   }
   const client = bridge as unknown as Bridge
-  messaging[arriving ? 'arriving' : 'connected'](user, client, key)
+  messaging.users[arriving ? 'arriving' : 'connected'](user, client, key)
   return {
     user,
     key,
@@ -187,7 +189,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
     received,
     leave() {
       bridge.state = 'closed'
-      messaging.disconnected(user, client)
+      messaging.users.disconnected(user, client)
     },
   }
 }

@@ -4,8 +4,10 @@ import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { loadBalancerConfig } from '../../../balancer/config.ts'
 import type { Bridge, HandedOver, Loss } from '../../../lib/bridge/bridge.ts'
 import { type Answered, dial } from '../../../lib/bridge/socket/dial.ts'
-import { createProxy, type Opening } from '../../../lib/proxy/proxy.ts'
+import type { Opening } from '../../../lib/proxy/plan.ts'
+import { WebSocketProxy } from '../../../lib/proxy/proxy.ts'
 import { dialLimitsOf } from '../../../lib/proxy/proxy-settings.ts'
+import { createServer } from '../../../lib/proxy/server.ts'
 import { createLogger } from '../../../lib/service/log/log.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import type { Scope } from '../../helpers/stack.ts'
@@ -94,7 +96,7 @@ export async function startChain(
     losses: [] as Loss[],
     ends: [] as unknown[],
   }
-  const proxy = createProxy({
+  const proxy = new WebSocketProxy({
     log,
     metrics: new Metrics(),
     config,
@@ -108,13 +110,15 @@ export async function startChain(
       return keep
     },
   })
-  proxy.app.server.on('connection', (socket: Socket) => chain.accepted.push(socket))
-  await proxy.app.listen({ port: 0, host: '127.0.0.1' })
+  const server = createServer(config, log, proxy)
+  await server.register(proxy.plugin)
+  server.server.on('connection', (socket: Socket) => chain.accepted.push(socket))
+  await server.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => {
     await proxy.drain(Date.now() + 100)
-    await proxy.app.close()
+    await server.close()
   })
-  return { ...chain, url: `ws://127.0.0.1:${(proxy.app.server.address() as AddressInfo).port}/` }
+  return { ...chain, url: `ws://127.0.0.1:${(server.server.address() as AddressInfo).port}/` }
 }
 
 /** Repeats a connection's handshake. */

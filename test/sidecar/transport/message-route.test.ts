@@ -204,7 +204,7 @@ t.test('who announces users is judged once, before the body is read', async t =>
   const inbox = { addVerified: (name: string) => met.push(name), announced: () => {} } as unknown as Receiver
   const app = fastify()
   t.teardown(() => app.close())
-  await messageRoute(app, inbox, gate, 1000)
+  await app.register(messageRoute, { inbox, gate, maxPayloadBytes: 1000 })
   const answer = await app.inject({
     method: 'PUT',
     url: '/message',

@@ -90,9 +90,9 @@ export async function startPeer(t: Scope, options: PeerOptions = {}): Promise<Pe
   })
   const addresses = new MemberAddresses({ self: createMember('127.0.0.1', 1) })
   const gate = new PeerGate({ addresses, token, tokenRequired: true, target: '', metrics })
-  await messageRoute(app, inbox, gate, maxMessageBytes)
-  const limits = { maxMessageBytes, windowBytes, maxLinks }
-  if (options.links !== false) await linkRoute(app, inbox, gate, limits, metrics)
+  await app.register(messageRoute, { inbox, gate, maxPayloadBytes: maxMessageBytes })
+  const links = { inbox, gate, limits: { maxMessageBytes, windowBytes }, maxLinks, metrics }
+  if (options.links !== false) await app.register(linkRoute, links)
   app.addHook('onRequest', async ({ method, url }, reply) => {
     requests.push(`${method} ${url}`)
     if (method === 'GET' && options.refusesLinks?.()) return reply.code(503).send()
@@ -121,7 +121,7 @@ export const identity = (token = '') => ({ self: '127.0.0.9:9', token })
 
 let lanes = 0
 
-/** A letter that starts a lane of its own, unless it says otherwise. */
+/** A routed that starts a lane of its own, unless it says otherwise. */
 export const routed = (content: string, more: Partial<RoutedMessage> = {}): RoutedMessage => ({
   user: 'bob',
   deliver: 'app',

@@ -1,0 +1,133 @@
+import type { Socket } from 'node:net'
+import { Bridge, type BridgeEnd, type BridgeOptions } from '../../bridge/bridge.ts'
+import { MemoryGuard } from '../../bridge/memory-guard.ts'
+import type { Answered } from '../../bridge/socket/dial.ts'
+import { lend } from '../../bridge/socket/read-buffer.ts'
+import type { MemoryBudget } from '../../service/memory/budget.ts'
+import { memoryReader } from '../../service/memory/cgroup.ts'
+import { SharedByteAllowance } from '../../websocket/byte-allowance.ts'
+import { CLOSE } from '../../websocket/close-codes.ts'
+import type { Plan } from '../plan.ts'
+import type { BridgeHooks, ProxyOptions } from '../proxy-options.ts'
+import type { WireConfig } from '../proxy-settings.ts'
+
+const RESTART_REASON = 'service restart'
+
+/** Share of the memory budget for messages of upstreams that are not complete yet. */
+const PARTIAL_SHARE = 1 / 8
+
+/** A bridge counts its limits in seconds. */
+const SWEEP_INTERVAL_MS = 1000
+
+export interface OpenBridgesOptions<C> extends Pick<ProxyOptions<C>, 'config' | 'log'> {
+  readonly hooks: BridgeHooks<C>
+  readonly memory: MemoryBudget
+  /** Processes that share the memory of the container. */
+  readonly processes: number
+  /** Whether an upstream's message reaches the client only whole, within limits. */
+  readonly wholeMessages: boolean
+  onClosed(bridge: Bridge<C>, end: BridgeEnd): void
+}
+
+/** All bridges of a process: one timer and one memory guard for all of them. */
+export class OpenBridges<C> {
+  readonly #all = new Set<Bridge<C>>()
+  readonly #clock = { now: 0 }
+  readonly #options: BridgeOptions<C>
+  readonly #guard: MemoryGuard
+  readonly #sweeping: NodeJS.Timeout
+
+  constructor(options: OpenBridgesOptions<C>) {
+    const { config, hooks, memory, log, processes, wholeMessages } = options
+    this.#guard = new MemoryGuard({
+      budget: memory,
+      maxQueueBytes: config.MAX_QUEUE_BYTES,
+      connections: () => this.#all,
+      processes,
+      read: memoryReader(),
+      log,
+    })
+    this.#options = {
+      ...limitsOf(config),
+      ...boundHooks(hooks),
+      ...(wholeMessages && { whole: { outbound: partialLimits(config, memory) } }),
+      memory: this.#guard,
+      clock: this.#clock,
+      onClosed: (bridge, end) => {
+        this.#all.delete(bridge)
+        options.onClosed(bridge, end)
+      },
+    }
+    this.#sweeping = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
+  }
+
+  get all(): ReadonlySet<Bridge<C>> {
+    return this.#all
+  }
+
+  /**
+   * Joins a client to the upstream that accepted it; nothing passes before the bridge is started.
+   *
+   * @param head bytes that the client sent after its handshake
+   * @param answer the head that accepts the client
+   */
+  join(client: Socket, head: Buffer, { socket, rest }: Answered, answer: Buffer, plan: Plan<C>): Bridge<C> {
+    const read = lend(client)
+    const early = { client: read ? Buffer.concat([head, read]) : head, upstream: rest }
+    const bridge = new Bridge(client, socket, early, answer, this.#options, plan.context, plan.extras)
+    this.#all.add(bridge)
+    return bridge
+  }
+
+  /** Closes every client with 1012. */
+  closeAll(): void {
+    for (const bridge of this.#all) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
+  }
+
+  terminateAll(): void {
+    for (const bridge of this.#all) bridge.terminate()
+  }
+
+  /** Resolves when the bridges of this moment have closed. */
+  async closed(): Promise<void> {
+    await Promise.all(Array.from(this.#all, bridge => bridge.closed))
+  }
+
+  /** Ends the timers; open bridges keep passing bytes. */
+  stop(): void {
+    clearInterval(this.#sweeping)
+    this.#guard.stop()
+  }
+
+  #sweep(): void {
+    this.#clock.now++
+    for (const bridge of this.#all) bridge.sweep()
+  }
+}
+
+const limitsOf = (config: WireConfig) => ({
+  maxQueueBytes: config.MAX_QUEUE_BYTES,
+  maxMessageBytes: config.MAX_PAYLOAD_BYTES,
+  pingAfter: { client: config.CLIENT_PING_SECONDS, upstream: config.UPSTREAM_PING_SECONDS },
+  idleAfter: { client: config.CLIENT_IDLE_SECONDS, upstream: config.UPSTREAM_IDLE_SECONDS },
+  slowAfter: config.SLOW_CONSUMER_SECONDS,
+})
+
+const partialLimits = (config: WireConfig, memory: MemoryBudget) => ({
+  maxBytes: config.MAX_QUEUE_BYTES,
+  room: new SharedByteAllowance(memory.bytes * PARTIAL_SHARE, memory.accounts.held),
+})
+
+/** The hooks that a program has, as functions of their own: a bridge looks at which of them are there. */
+function boundHooks<C>(hooks: BridgeHooks<C>): BridgeHooks<C> {
+  const { find, holdFor } = hooks
+  return {
+    ...(find && { find }),
+    ...(holdFor && { holdFor }),
+    ...(hooks.onUnparsed && { onUnparsed: hooks.onUnparsed.bind(hooks) }),
+    ...(hooks.takes && { takes: hooks.takes.bind(hooks) }),
+    ...(hooks.onAddressed && { onAddressed: hooks.onAddressed.bind(hooks) }),
+    ...(hooks.onControl && { onControl: hooks.onControl.bind(hooks) }),
+    ...(hooks.onLost && { onLost: hooks.onLost.bind(hooks) }),
+  }
+}
