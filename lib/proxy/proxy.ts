@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Bridge } from '../bridge/bridge.ts'
+import { SocketReads } from '../bridge/socket/socket-reads.ts'
 import { ClientConnections } from '../service/http/client-connections.ts'
 import { serviceError } from '../service/http/errors.ts'
 import { FailureLog, type ServiceError } from '../service/log/failure-log.ts'
@@ -65,6 +66,7 @@ export class WebSocketProxy<C> implements ServerFront {
     this.#connectionMemory = new ConnectionMemory(memory.accounts.connections)
     this.#inFlight = new InFlight(memory.accounts.connections)
     this.#sinks = { failures: new FailureLog(log), topology: topologyOf(config, options.identity) }
+    const reads = new SocketReads(memory.bytes)
     this.#bridges = new OpenBridges({
       hooks: options,
       config,
@@ -72,6 +74,7 @@ export class WebSocketProxy<C> implements ServerFront {
       memory,
       processes: options.processes ?? 1,
       wholeMessages: options.wholeMessages ?? false,
+      reads,
       onClosed: (bridge, end) => {
         this.#counters.ended(end.cause)
         options.closed?.(bridge, end)
@@ -100,6 +103,7 @@ export class WebSocketProxy<C> implements ServerFront {
       pending: this.#pending,
       memory,
       connectionMemory: this.#connectionMemory,
+      reads,
       sinks: this.#sinks,
       counters: this.#counters,
     })

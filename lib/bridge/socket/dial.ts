@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { MAX_INTERIM_ANSWERS, parseResponseHead, type ResponseHead } from '../../websocket/response-head.ts'
 import { connectLending } from './read-buffer.ts'
 import { socketMark } from './socket-handler.ts'
+import type { SocketReads } from './socket-reads.ts'
 import { headTooLong, type NodeError, upstreamError, upstreamFault } from './upstream-errors.ts'
 
 export interface DialLimits {
@@ -11,6 +12,8 @@ export interface DialLimits {
   readonly maxQueueBytes: number
   /** Longest head of an answer, in bytes. */
   readonly maxHeadBytes: number
+  /** Decides how its socket is read; cautiously by default. */
+  readonly reads?: SocketReads
 }
 
 /** An upstream that has answered: its socket is paused and lends its chunks, and `rest` is what came after the head of its answer. */
@@ -84,13 +87,14 @@ class Attempt implements Dialling {
     this.#name = `${host}:${port}`
     this.#limits = limits
     this.#head = new HeadReader(limits.maxHeadBytes)
-    this.#socket = connectLending({
+    const options = {
       host,
       port,
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: socketMark(limits.maxQueueBytes),
-    })
+    }
+    this.#socket = limits.reads?.connect(options) ?? connectLending(options)
     this.#timer = setTimeout(() => this.#timeOut(), limits.handshakeTimeoutMs)
     this.#socket.on('error', this.#onError).on('data', this.#onData).on('end', this.#onEnd)
     this.#socket.write(handshake)

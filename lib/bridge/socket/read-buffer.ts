@@ -4,13 +4,25 @@ import type { DuplexOptions } from 'node:stream'
 import { POISON_READS_VARIABLE } from '../../service/names.ts'
 
 /**
- * Less than the window that the kernel opens in the beginning (65,483 bytes with the default `net.ipv4.tcp_rmem`): each time when more than
- * that is read within a round trip it makes the receive buffer larger (Linux, `tcp_rcv_space_adjust`), to a MiB and more, for good.
+ * Less than the first receive window (65,483 bytes with the default `net.ipv4.tcp_rmem`). The kernel enlarges the receive buffer of a
+ * socket, for good, when more than that is read within a round trip (Linux, `tcp_rcv_space_adjust`).
  */
-const READ_BYTES = 61_440
+const CAUTIOUS_READ_BYTES = 61_440
 
-/** What is read goes here, whichever socket it came from: nothing is allocated for a read. */
-const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+/** Twice the 64 KiB that Node reads at once, so that sixteen messages of 4 KiB arrive as one chunk. */
+const FAST_READ_BYTES = 131_072
+
+/** All sockets read into it: no read allocates memory. */
+const fastBuffer = Buffer.allocUnsafeSlow(FAST_READ_BYTES)
+const cautiousBuffer = fastBuffer.subarray(0, CAUTIOUS_READ_BYTES)
+
+/**
+ * How a socket is read. `cautious`: once in a turn of the event loop, within its first window, so that the kernel keeps no more than
+ * that for it. `fast`: until it is empty; the kernel may then keep up to the maximum of `net.ipv4.tcp_rmem` (6 MiB by default).
+ */
+export type ReadMode = 'cautious' | 'fast'
+
+const bufferOf = (mode: ReadMode): Buffer => (mode === 'fast' ? fastBuffer : cautiousBuffer)
 
 /**
  * Whether each chunk is overwritten when its event is over. All tests set it: code that keeps a lent chunk without a copy is found at
@@ -22,15 +34,15 @@ const poisons = process.env[POISON_READS_VARIABLE] === '1'
 const POISON = 0xff
 
 /**
- * Tells a socket of what was read, which is in the buffer, as a chunk that is lent. One that had a whole buffer full is not read again
- * in the same turn of the event loop: libuv would go on up to 32 times, while others wait and the kernel takes it for a fast reader.
+ * Emits the bytes that were read as a chunk that is lent. A cautious socket that filled its buffer is not read again in the same turn
+ * of the event loop: libuv would go on up to 32 times while other sockets wait.
  *
- * @returns whether it is read on at once
+ * @returns whether the socket is read on at once
  */
-function tell(socket: Socket, bytes: number): boolean {
-  socket.emit('data', readBuffer.subarray(0, bytes))
-  if (poisons) readBuffer.fill(POISON, 0, bytes)
-  if (bytes < READ_BYTES) return true
+function tell(socket: Socket, bytes: number, buffer: Uint8Array): boolean {
+  socket.emit('data', fastBuffer.subarray(0, bytes))
+  if (poisons) fastBuffer.fill(POISON, 0, bytes)
+  if (buffer === fastBuffer || bytes < buffer.length) return true
   setImmediate(readOn, socket)
   return false
 }
@@ -44,10 +56,10 @@ function readOn(socket: Socket): void {
  * Connects a socket whose `data` events lend their chunk: it is valid only during the event, because the next read of any such
  * socket overwrites it. Whoever keeps bytes copies them, and whoever passes them on does it by {@link writeLent}.
  */
-export function connectLending(options: TcpNetConnectOpts & DuplexOptions): Socket {
+export function connectLending(options: TcpNetConnectOpts & DuplexOptions, mode: ReadMode = 'cautious'): Socket {
   const socket: Socket = connect({
     ...options,
-    onread: { buffer: readBuffer, callback: bytes => tell(socket, bytes) },
+    onread: { buffer: bufferOf(mode), callback: (bytes, buffer) => tell(socket, bytes, buffer) },
   })
   return socket
 }
@@ -56,8 +68,8 @@ export function connectLending(options: TcpNetConnectOpts & DuplexOptions): Sock
 type Slots = Record<symbol, unknown> & { _handle?: { useUserBuffer?: (buffer: Buffer) => void } }
 
 /** Shared by all sockets: Node calls it as a method of the socket. */
-function onRead(this: Socket, bytes: number): boolean {
-  return tell(this, bytes)
+function onRead(this: Socket, bytes: number, buffer: Uint8Array): boolean {
+  return tell(this, bytes, buffer)
 }
 
 /**
@@ -67,7 +79,7 @@ function onRead(this: Socket, bytes: number): boolean {
  *
  * @returns what the socket has read already
  */
-export function lend(socket: Socket): Buffer | undefined {
+export function lend(socket: Socket, mode: ReadMode = 'cautious'): Buffer | undefined {
   const slots = socket as unknown as Slots
   const symbols = Object.getOwnPropertySymbols(socket)
   const find = (name: string) => symbols.find(({ description }) => description === name)
@@ -75,9 +87,9 @@ export function lend(socket: Socket): Buffer | undefined {
   const free = (slot: symbol | undefined): slot is symbol => slot !== undefined && slots[slot] === null
   if (!free(buffer) || !free(callback) || !free(next) || !slots._handle?.useUserBuffer) return undefined
   const early: Buffer | null = socket.read()
-  slots[buffer] = readBuffer
+  slots[buffer] = bufferOf(mode)
   slots[callback] = onRead
-  slots._handle.useUserBuffer(readBuffer)
+  slots._handle.useUserBuffer(bufferOf(mode))
   return early ?? undefined
 }
 

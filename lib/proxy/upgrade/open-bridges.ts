@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { Bridge, type BridgeEnd, type BridgeOptions } from '../../bridge/bridge.ts'
 import { MemoryGuard } from '../../bridge/memory-guard.ts'
 import type { Answered } from '../../bridge/socket/dial.ts'
-import { lend } from '../../bridge/socket/read-buffer.ts'
+import type { SocketReads } from '../../bridge/socket/socket-reads.ts'
 import type { MemoryBudget } from '../../service/memory/budget.ts'
 import { memoryReader } from '../../service/memory/cgroup.ts'
 import { SharedByteAllowance } from '../../websocket/byte-allowance.ts'
@@ -26,6 +26,7 @@ export interface OpenBridgesOptions<C> extends Pick<ProxyOptions<C>, 'config' | 
   readonly processes: number
   /** Whether an upstream's message reaches the client only whole, within limits. */
   readonly wholeMessages: boolean
+  readonly reads: SocketReads
   onClosed(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
@@ -33,12 +34,14 @@ export interface OpenBridgesOptions<C> extends Pick<ProxyOptions<C>, 'config' | 
 export class OpenBridges<C> {
   readonly #all = new Set<Bridge<C>>()
   readonly #clock = { now: 0 }
+  readonly #reads: SocketReads
   readonly #options: BridgeOptions<C>
   readonly #guard: MemoryGuard
   readonly #sweeping: NodeJS.Timeout
 
   constructor(options: OpenBridgesOptions<C>) {
     const { config, hooks, memory, log, processes, wholeMessages } = options
+    this.#reads = options.reads
     this.#guard = new MemoryGuard({
       budget: memory,
       maxQueueBytes: config.MAX_QUEUE_BYTES,
@@ -72,7 +75,7 @@ export class OpenBridges<C> {
    * @param answer the head that accepts the client
    */
   join(client: Socket, head: Buffer, { socket, rest }: Answered, answer: Buffer, plan: Plan<C>): Bridge<C> {
-    const read = lend(client)
+    const read = this.#reads.lend(client)
     const early = { client: read ? Buffer.concat([head, read]) : head, upstream: rest }
     const bridge = new Bridge(client, socket, early, answer, this.#options, plan.context, plan.extras)
     this.#all.add(bridge)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { closeUpstream } from '../../bridge/socket/closing.ts'
 import type { Answered } from '../../bridge/socket/dial.ts'
+import type { SocketReads } from '../../bridge/socket/socket-reads.ts'
 import type { ClientConnections } from '../../service/http/client-connections.ts'
 import { serviceError } from '../../service/http/errors.ts'
 import type { ServiceError } from '../../service/log/failure-log.ts'
@@ -33,6 +34,7 @@ export interface UpgradeHandlerOptions<C> {
   readonly pending: PendingClients
   readonly memory: MemoryBudget
   readonly connectionMemory: ConnectionMemory
+  readonly reads: SocketReads
   readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
@@ -49,8 +51,9 @@ export class UpgradeHandler<C> {
 
   constructor(options: UpgradeHandlerOptions<C>) {
     this.#options = options
-    const { config, hooks } = options
-    this.#dialler = new UpstreamDialler(dialLimitsOf(config), (plan, code) => hooks.passOver?.(plan, code))
+    const { config, hooks, reads } = options
+    const limits = { ...dialLimitsOf(config), reads }
+    this.#dialler = new UpstreamDialler(limits, (plan, code) => hooks.passOver?.(plan, code))
     this.#maxConnections = connectionLimit(config)
   }
 

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { connectLending, lend, writeLent } from '../../../../lib/bridge/socket/read-buffer.ts'
+import { connectLending, lend, type ReadMode, writeLent } from '../../../../lib/bridge/socket/read-buffer.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 
 /** A lending socket and the other end of it. */
-async function pair(t: Test): Promise<{ lending: Socket; other: Socket }> {
+async function pair(t: Test, mode?: ReadMode): Promise<{ lending: Socket; other: Socket }> {
   const server = createTcpServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const lending = connectLending({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+  const lending = connectLending({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, mode)
   const [[other]] = (await Promise.all([once(server, 'connection'), once(lending, 'connect')])) as [[Socket], unknown]
   t.teardown(() => {
     lending.destroy()
@@ -134,6 +134,21 @@ t.test('a socket that has much to read is read once in a turn, within what its f
   await waitFor(() => lending.bytesRead === big.length, 'all of it')
   t.equal(new Set(turns).size, turns.length, 'each chunk has a turn of its own')
   t.ok(most > 32_768 && most < 65_483, `it was full once at least: ${most}`)
+})
+
+t.test('a socket that is read fast takes what sixteen messages of 4 KiB need as one chunk', async t => {
+  const { lending, other } = await pair(t, 'fast')
+  let most = 0
+  lending.pause()
+  lending.on('data', (chunk: Buffer) => {
+    most = Math.max(most, chunk.length)
+  })
+  const big = Buffer.alloc(8_000_000)
+  other.write(big)
+  await waitFor(() => other.writableLength > 0, 'the kernel is full')
+  lending.resume()
+  await waitFor(() => lending.bytesRead === big.length, 'all of it')
+  t.ok(most > 65_664 && most <= 131_072, `its largest chunk: ${most}`)
 })
 
 t.test('what slow readers have not taken stays as it is while others write', async t => {
