@@ -11,7 +11,11 @@ const main = fileURLToPath(new URL('../../hooks/main.ts', import.meta.url))
 const LIMIT_MS = 60_000
 
 function start(env: Record<string, string>) {
-  const child = spawn(process.execPath, [...NODE_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS })
+  const child = spawn(process.execPath, [...NODE_FLAGS, main], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+  })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }
