@@ -2,7 +2,7 @@ import type { EndCause } from '../../lib/bridge/bridge.ts'
 import type { Pod } from '../pods/pod.ts'
 import type { TrafficEvent } from '../scenario/traffic.ts'
 
-/** How good or bad something is; the page colours by it. */
+/** Whether an event is good or bad news; selects its colour on the page. */
 export type Tone = 'good' | 'plain' | 'bad'
 
 /** Something that happened, for people. */

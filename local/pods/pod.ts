@@ -73,7 +73,7 @@ export class Pod {
     return port === undefined ? undefined : `${this.facts.ip}:${this.facts.port(port)}`
   }
 
-  /** Process ids of what runs of it. */
+  /** Ids of the processes of its running containers. */
   get pids(): number[] {
     return [...this.#running.values()].flatMap(({ pid }) => pid ?? [])
   }
