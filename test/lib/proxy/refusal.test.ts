@@ -46,7 +46,7 @@ for (const [what, answer, body] of [
 }
 
 t.test('a body without an end: nothing is held for a client that has left', async t => {
-  for (const leave of ['end', 'destroy'] as const) {
+  for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
     const { client, atApp } = await start(t, `HTTP/1.1 401 No\r\n\r\nbegin`)
     await once(client, 'data')
     client.resume()
