@@ -66,6 +66,7 @@ t.test('surplus bytes behind a whole answer end the connection, whether they com
     socket?.write(surplus)
     // Bob's answer comes after the sidecar has seen the surplus, and long before an idle connection ends by itself.
     for (const user of ['bob', 'alice']) t.match(await late.as(user), { status: 200, body: user }, surplus)
+    t.not(late.seen.at(-1)?.socket, socket, 'a connection that has sent surplus bytes serves nobody')
     await waitFor(() => socket?.destroyed === true || socket?.readableEnded === true, 'the idle connection is ended')
     t.equal(seen.length, 3)
   }
