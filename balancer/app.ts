@@ -60,7 +60,8 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
   })
   return {
     app,
-    // Once a member was known it stays ready: its clients wait for the next pod, and others get an answer at once.
+    // Once a member was known, the balancer stays ready: its clients wait for the next pod, and others get an immediate
+    // error.
     notReady: () => (hasKnown ? undefined : 'no member is known: no pod of the app is ready yet'),
     async drain(deadline) {
       proxy.refuse()
@@ -71,7 +72,7 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
   }
 }
 
-/** Chooses the member for a handshake: where the user's connections are, if they stay where they are, else by the key. */
+/** Chooses the member for a handshake: the one that holds the user's connections if those stay, else by the key. */
 function chooser(discovery: Discovery, members: Mover['members'], residents: UserConnections | undefined) {
   return (key: string, user: string | undefined): Member | undefined => {
     const home = user === undefined ? undefined : residents?.home(user)
@@ -79,7 +80,7 @@ function chooser(discovery: Discovery, members: Mover['members'], residents: Use
   }
 }
 
-/** Keeps what is known of a connection from its acceptance to its end, and logs both. */
+/** Tracks a connection from its acceptance to its end, and logs both. */
 function connectionEvents(
   log: Logger,
   mover: Mover,

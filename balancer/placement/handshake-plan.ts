@@ -24,20 +24,20 @@ import type { ResponseHead } from '../../lib/websocket/response-head.ts'
 import type { BalancerConfig } from '../config.ts'
 import { newPlacement, type Placement } from './placement.ts'
 
-/** A client's own claim of these never passes. */
+/** Values of these headers are dropped when they come from a client. */
 const FORGEABLE: ReadonlySet<string> = new Set([...HOP_HEADERS, ...FORWARDED_NAMES])
 
 export interface PlannerOptions {
   readonly config: Pick<BalancerConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'REHOME_HELLO' | 'TARGET'>
   /** Name of this balancer. */
   readonly instance: string
-  /** Of the control pings. */
+  /** Secret of the control pings. */
   readonly secret: Buffer
-  /** The member for a key; `user` where the key is one. */
+  /** Chooses the member for a key; `user` is set if the key is a user. */
   readonly choose: (key: string, user: string | undefined) => Member | undefined
 }
 
-/** Makes the function that decides where a handshake goes; it throws `WSO_ERR_NO_OWNER` (503), and what {@link userOf} throws. */
+/** Creates the function that plans handshakes; it throws `WSO_ERR_NO_OWNER` (503), and the errors of {@link userOf}. */
 export function planner({ config, instance, secret, choose }: PlannerOptions) {
   const control = formatSecret(secret)
   const shared = { secret: { upstream: secret } }
@@ -67,10 +67,10 @@ export function planner({ config, instance, secret, choose }: PlannerOptions) {
 }
 
 /**
- * The plan with the user that the app has named in its answer: the connection stays where it was accepted, and its place is that
- * user's from now on.
+ * The plan with the user named in the app's response: the connection stays on its member, but from now on this user
+ * determines its owner.
  *
- * @throws what {@link confirmedUser} throws
+ * @throws the errors of {@link confirmedUser}
  */
 export function confirmed(plan: Plan<Placement>, head: ResponseHead): Plan<Placement> {
   const user = confirmedUser(head)

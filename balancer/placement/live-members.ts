@@ -2,17 +2,19 @@ import type { Discovery } from '../../lib/routing/discovery/discovery.ts'
 import type { Member } from '../../lib/routing/members.ts'
 import type { Suspects } from '../../lib/routing/suspects.ts'
 
-/** How long a member counts as leaving that said so itself, in milliseconds: discovery knows by then, or its pod is back. */
+/**
+ * How long a member's own draining notice counts, in milliseconds: by then discovery reports it, or the pod is back.
+ */
 const SAID_SO_MS = 30_000
 
-/** Most members that are remembered to have said that they leave. */
+/** Maximum number of draining notices remembered. */
 const MAX_SAID_SO = 10_000
 
-/** Which member takes whom: the owner, unless it is on its way out or was found to take nobody. */
+/** Chooses the member for a key: the owner, unless the owner is leaving or suspect. */
 export class LiveMembers {
   readonly #discovery: Discovery
   readonly #suspects: Suspects
-  /** Until when, by name. */
+  /** Expiry of each draining notice, by member name. */
   readonly #saidSo = new Map<string, number>()
 
   constructor(discovery: Discovery, suspects: Suspects) {
@@ -24,13 +26,13 @@ export class LiveMembers {
     return this.#discovery.members.size
   }
 
-  /** The member's own word that it is shutting down, which may come before any discovery has it. */
+  /** Records a member's own draining notice, which may arrive before discovery reports it. */
   markDraining(name: string): void {
     if (this.#saidSo.size >= MAX_SAID_SO) this.#saidSo.clear()
     this.#saidSo.set(name, performance.now() + SAID_SO_MS)
   }
 
-  /** A member did not take a handshake: it is passed over until a probe finds it well. */
+  /** Marks a member that did not take a handshake: it is skipped until a probe succeeds. */
   suspect(name: string): void {
     const member = this.#discovery.members.get(name)
     if (member) this.#suspects.suspect(member)
@@ -40,7 +42,7 @@ export class LiveMembers {
     return this.#discovery.leaving.has(name) || (this.#saidSo.get(name) ?? 0) > performance.now()
   }
 
-  /** Whether discovery has it, and it is not on its way out. */
+  /** Whether discovery lists the member and it is not leaving. */
   isMember(name: string): boolean {
     return this.#discovery.members.get(name) !== undefined && !this.isLeaving(name)
   }
@@ -48,7 +50,7 @@ export class LiveMembers {
   /**
    * The member for a key.
    *
-   * @param tried names of members that did not take it
+   * @param tried names of members that did not take the handshake
    */
   choose(key: string, tried?: ReadonlySet<string>): Member | undefined {
     const { members } = this.#discovery
@@ -57,7 +59,7 @@ export class LiveMembers {
     const avoid = new Set(tried)
     for (const { name } of members.members) if (this.isLeaving(name)) avoid.add(name)
     const other = this.#suspects.choose(members, key, avoid)
-    // When all that are left are leaving, one that leaves is better than none.
+    // If all remaining members are leaving, a leaving member is better than none.
     return other ?? (tried?.size ? undefined : owner)
   }
 }

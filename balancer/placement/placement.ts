@@ -1,34 +1,34 @@
 import type { Bridge } from '../../lib/bridge/bridge.ts'
 
-/** What the balancer remembers of a connection. */
+/** The balancer's state of a connection. */
 export interface Placement {
-  /** Of the connection, as its pods know it. */
+  /** Id of the connection, which its pods know too. */
   readonly id: string
-  /** Whom the client's handshake names; the app may have named another one in its answer. */
+  /** User named by the client's handshake; the app may have named another user in its response. */
   readonly claimed: string | undefined
-  /** `undefined`: nobody knows, so the connection is on any member and cannot be addressed. */
+  /** `undefined`: unknown, so any member may serve the connection, and it cannot be addressed. */
   readonly user: string | undefined
-  /** What the member is chosen by: the user, or something random. */
+  /** Key for choosing the member: the user, or a random value. */
   readonly key: string
-  /** Name of the member that serves it. */
+  /** Name of the member that serves the connection. */
   member: string
-  /** The handshake, as the upstream got it: the next one gets the same. */
+  /** Handshake as the upstream received it; the next upstream gets the same one. */
   handshake: Buffer
-  /** The sub-protocol that the app chose: the next one has to choose the same. */
+  /** Sub-protocol chosen by the app; the next upstream must choose the same one. */
   protocol: string | undefined
-  /** The app said that it ended this connection by its own will. */
+  /** The app's sidecar reported that the app ended this connection on purpose. */
   endedByApp: boolean
-  /** Times it lost its upstream, since `losingSince` (ms of `performance.now()`). */
+  /** Number of upstream losses since `losingSince` (ms of `performance.now()`). */
   losses: number
   losingSince: number
-  /** When it lost the last one: an orphan's time begins there, however long it waits for its turn. */
+  /** Time of the last loss: an orphan's time limit starts here, however long it waits in a queue. */
   lostAt: number
 }
 
 /** A client's connection through the balancer. */
 export type Connection = Bridge<Placement>
 
-/** A client may lose its upstream so often in so long; more, and it is the app that does not want it. */
+/** Maximum number of upstream losses per `LOSSES_MS`; more losses mean that the app rejects this client. */
 const MAX_LOSSES = 5
 const LOSSES_MS = 60_000
 
@@ -43,7 +43,7 @@ export const newPlacement = (begun: Pick<Placement, 'id' | 'user' | 'key' | 'mem
   lostAt: 0,
 })
 
-/** Notes the loss of an upstream; `false` when there were too many. */
+/** Records the loss of an upstream; `false` if the client has exceeded its loss budget. */
 export function withinLossBudget(placement: Placement, now: number): boolean {
   placement.lostAt = now
   if (now - placement.losingSince > LOSSES_MS) {

@@ -4,12 +4,12 @@ import { elsewhere } from './handshake-plan.ts'
 import type { LiveMembers } from './live-members.ts'
 import type { Placement } from './placement.ts'
 
-/** Most members that a client's first handshake is offered to. */
+/** Maximum number of members that a client's first handshake is offered to. */
 const MAX_ATTEMPTS = 3
 
 /**
- * Refusals that say nothing about the handshake: another member may take it. A handshake that an app takes its time for, or ends its
- * connection at, is not among them: it would do the same at every member.
+ * Refusals that say nothing about the handshake, so another member may accept it. Excluded are an app that is slow to
+ * answer and one that closes during the handshake: every member would do the same.
  */
 const PASSED_OVER: ReadonlySet<string> = new Set([
   ERRORS.UPSTREAM_UNREACHABLE.code,
@@ -19,10 +19,10 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   ERRORS.NO_MEMORY.code,
 ])
 
-/** A member that has no room is there, and stays. */
+/** A full member is alive, so it is not suspected. */
 const NO_ROOM: ReadonlySet<string> = new Set([ERRORS.FULL.code, ERRORS.NO_MEMORY.code])
 
-/** Finds another member for handshakes that were not taken, and remembers which member did not take them. */
+/** Finds another member for a refused handshake, and marks the member that refused it as draining or suspect. */
 export class UpstreamFailover {
   readonly #members: LiveMembers
   readonly #tried = new WeakMap<Plan<Placement>, ReadonlySet<string>>()
@@ -31,7 +31,7 @@ export class UpstreamFailover {
     this.#members = members
   }
 
-  /** @param code why it was not taken, of the error table */
+  /** @param code reason for the refusal, from the error table */
   next(plan: Plan<Placement>, code: string): Plan<Placement> | undefined {
     if (!PASSED_OVER.has(code)) return undefined
     const { key, member } = plan.context

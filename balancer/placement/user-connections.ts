@@ -1,6 +1,6 @@
 import type { Connection } from './placement.ts'
 
-/** Where users are connected, for a policy under which a user who is connected stays where they are, with further connections too. */
+/** Connections by user, for the policy that keeps all connections of a connected user on the same member. */
 export class UserConnections {
   readonly #byUser = new Map<string, Set<Connection>>()
 
@@ -18,7 +18,7 @@ export class UserConnections {
     if (known?.delete(connection) && known.size === 0) this.#byUser.delete(user as string)
   }
 
-  /** Name of the member that serves a user's connections; `undefined` without any. */
+  /** Name of the member that serves the user's connections; `undefined` if there are none. */
   home(user: string): string | undefined {
     for (const { state, context } of this.#byUser.get(user) ?? []) if (state === 'open') return context.member
     return undefined

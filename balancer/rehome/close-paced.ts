@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import type { Connection } from '../placement/placement.ts'
 
-/** Part of the time for shutting down in which clients are closed: the rest is for their answers. */
+/** Share of the shutdown time in which clients are closed; the rest is for their close frames. */
 const SHARE = 0.6
 
-/** Clients that are closed in a second at least, however much time there is: who has few of them ends soon. */
+/** Minimum number of clients closed per second, so that a balancer with few clients ends early. */
 const MIN_PER_SECOND = 100
 
 /**
- * When each of so many clients is closed: at random moments within a span, so that they do not all come to the other
- * balancers at the same moment.
+ * Times at which to close the clients: random within a span, so that they do not all reconnect to the other balancers
+ * at once.
  *
- * @param timeMs until everything must have ended
+ * @param timeMs time until everything must have ended
  * @returns milliseconds from now, ascending
  */
 export function closingTimes(count: number, timeMs: number, random: () => number = Math.random): number[] {
@@ -20,7 +20,7 @@ export function closingTimes(count: number, timeMs: number, random: () => number
   return Array.from({ length: count }, () => random() * Math.max(0, spanMs)).sort((a, b) => a - b)
 }
 
-/** Closes clients with 1012 (service restart), paced. Resolves when all have been told. */
+/** Closes clients with 1012 (service restart) at random times. Resolves when all clients have been told. */
 export async function closePaced(connections: Iterable<Connection>, deadline: number): Promise<void> {
   const all = [...connections]
   const start = Date.now()

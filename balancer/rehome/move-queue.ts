@@ -1,35 +1,35 @@
 import { LinkedMap } from '../../lib/service/linked-map.ts'
 
-/** A thing to do, when its turn has come. */
+/** A task to run when its turn comes. */
 type Work = () => Promise<unknown>
 
 interface Waiting {
   readonly work: Work
-  /** When it begins whatever the limits, in ms of `performance.now()`. */
+  /** Time at which the task starts regardless of the limits, in ms of `performance.now()`. */
   readonly latest: number
 }
 
 interface Options {
-  /** Most of them under way at a time. */
+  /** Maximum number of tasks that run at a time. */
   readonly concurrency: number
-  /** Most of them begun in a second. */
+  /** Maximum number of tasks started per second. */
   readonly perSecond: number
-  /** Called with what a thing throws: the others have their turn all the same. */
+  /** Called with the error that a task throws; the other tasks still run. */
   readonly onError: (error: unknown) => void
 }
 
-/** How often a second's share is given out, and looked for what is late, in milliseconds. */
+/** Interval at which credit is granted and overdue tasks are started, in milliseconds. */
 const TICK_MS = 50
 
 /**
- * Does things one after the other, not too many at a time and not too many in a second, so that what happens to many users at once
- * is no herd for whoever takes them.
+ * Runs tasks in order, limited in concurrency and rate, so that moving many users at once does not overload the members
+ * that take them.
  */
 export class MoveQueue<K> {
   readonly #options: Options
   readonly #waiting = new LinkedMap<K, Waiting>()
   #running = 0
-  /** How many may begin now. */
+  /** Number of tasks that may start now. */
   #credit: number
   #timer: NodeJS.Timeout | undefined
 
@@ -43,16 +43,16 @@ export class MoveQueue<K> {
   }
 
   /**
-   * Puts a thing at the end of the queue; one with the same key that still waits gives way to it.
+   * Appends a task; it replaces a waiting task with the same key.
    *
-   * @param latest when its time is up (ms of `performance.now()`): then it begins, whatever the limits
+   * @param latest time at which the task starts regardless of the limits (ms of `performance.now()`)
    */
   add(key: K, work: Work, latest = Number.POSITIVE_INFINITY): void {
     this.#waiting.set(key, { work, latest })
     this.#advance()
   }
 
-  /** Whether one with this key waits. */
+  /** Whether a task with this key is waiting. */
   has(key: K): boolean {
     return this.#waiting.has(key)
   }
@@ -61,7 +61,7 @@ export class MoveQueue<K> {
     this.#waiting.delete(key)
   }
 
-  /** Nothing that still waits is done. */
+  /** Drops all waiting tasks. */
   clear(): void {
     this.#waiting.clear()
     clearInterval(this.#timer)

@@ -18,47 +18,47 @@ export interface MoverOptions {
   readonly config: BalancerConfig
   readonly discovery: Discovery
   readonly suspects: Suspects
-  /** Of the control pings. */
+  /** Secret of the control pings. */
   readonly secret: Buffer
   readonly log: Logger
   readonly metrics: Metrics
   readonly connections: () => Iterable<Connection>
 }
 
-/** Connections of one kind that are moved at a time. */
+/** Maximum number of connections that each queue moves at a time. */
 const AT_A_TIME = 64
 
 /**
- * Longest time for the news that a member is shutting down to come after its app has told a client so, in milliseconds. Without
- * the news, the app meant this client.
+ * Maximum delay between an app telling a client that it shuts down and the news that its member does, in milliseconds.
+ * Without that news, the app meant only this client.
  */
 const NEWS_MS = 500
 
-/** Shortest time until it is tried to bring a connection where it belongs that could not be there now, in milliseconds. */
+/** Minimum delay before the next attempt to move a misplaced connection to its owner, in milliseconds. */
 const TRY_LATER_MS = 5000
 
 const RESTART = 'service restart'
 
 /**
- * Decides which connections get another upstream, and when: at once those whose upstream is lost or says that it leaves; at their
- * leisure those whose owner has become another.
+ * Decides which connections get another upstream, and when: at once if the upstream is lost or announces that it is
+ * leaving; gradually if the owner has changed.
  */
 export class Mover {
   readonly members: LiveMembers
   readonly #options: MoverOptions
   readonly #rehome: Rehome
   readonly #count
-  /** Those without an upstream, whose time is short: they do not wait for those that are still served. */
+  /** Connections without an upstream; they have little time, so they do not queue behind connections still served. */
   readonly #lost: MoveQueue<Connection>
-  /** Those whose upstream leaves. */
+  /** Connections whose upstream is leaving. */
   readonly #leaving: MoveQueue<Connection>
   readonly #gradual: MoveQueue<Connection>
   readonly #unsubscribe: () => void
-  /** Those that wait to know whether their member leaves. */
+  /** Connections waiting to learn whether their member is leaving. */
   readonly #expecting = new Map<Connection, NodeJS.Timeout>()
-  /** Those that are being moved, and whether there was another reason meanwhile. */
+  /** Connections being moved, each with the latest reason that came up meanwhile. */
   readonly #moving = new Map<Connection, Reason | undefined>()
-  /** Those that the app would not have a second time: asking again for balance is of no use while the members are the same. */
+  /** Connections the app refused to re-accept; not retried until membership changes. */
   #refused = new WeakSet<Connection>()
   #settling: NodeJS.Timeout | undefined
   #stopped = false
@@ -77,7 +77,7 @@ export class Mover {
     })
     this.#count = rehomeMetrics(metrics)
     const perSecond = config.MAX_MOVES_PER_SECOND
-    // Who is only told to connect again would come back at once, with all the others.
+    // Clients that are only told to reconnect would all come back at once.
     const urgentPerSecond = config.REHOME === 'close' ? perSecond : Number.POSITIVE_INFINITY
     const onError = (error: unknown) => log.error({ err: error }, 'a move failed')
     this.#lost = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
@@ -95,7 +95,7 @@ export class Mover {
     })
   }
 
-  /** To be called when who takes which users may have changed; what follows waits until that has been quiet for a while. */
+  /** Called when the owners of users may have changed; rebalancing starts after a quiet period. */
   settle(): void {
     const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
     if (REBALANCE !== 'gradual' || this.#stopped) return
@@ -105,8 +105,8 @@ export class Mover {
   }
 
   /**
-   * A connection is not where it belongs: a message did not end, or its app has died and may be started again, of which the members
-   * tell nothing where that is quick.
+   * Schedules another attempt for misplaced connections: a message did not end in time, or an app died and may restart,
+   * which the member list does not show if the restart is quick.
    */
   #tryLater(): void {
     const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
@@ -114,7 +114,7 @@ export class Mover {
     this.#settling ??= setTimeout(() => this.#rebalance(), Math.max(TRY_LATER_MS, REBALANCE_DELAY_SECONDS * 1000))
   }
 
-  /** An upstream has ended; `true`: the client need not know. */
+  /** Handles the end of an upstream; `true`: the client need not know. */
   onLost(connection: Connection, { code, midMessage }: Loss): boolean {
     const { context } = connection
     const leaving = !this.members.isMember(context.member)
@@ -124,13 +124,13 @@ export class Mover {
       this.#count.count(reason, 'passed_on', 0)
       return false
     }
-    // One that is being moved goes on with that: it would be over before the news.
+    // A connection that is already being moved continues: the move ends before the news can arrive.
     if (reason === 'restart' && !leaving && !this.#moving.has(connection)) this.#expect(connection)
     else this.#start(connection, reason)
     return true
   }
 
-  /** What a sidecar says about a connection. */
+  /** Handles a sidecar's control ping about a connection. */
   onControl(connection: Connection, payload: Buffer): void {
     const control = decodeControlPing(payload)
     if (control?.type === 'ended') connection.context.endedByApp = true
@@ -139,7 +139,7 @@ export class Mover {
     this.#start(connection, 'drain')
   }
 
-  /** A connection has ended. */
+  /** Forgets a connection that has ended. */
   forget(connection: Connection): void {
     this.#lost.delete(connection)
     this.#unqueue(connection)
@@ -147,7 +147,7 @@ export class Mover {
     this.#expecting.delete(connection)
   }
 
-  /** Moves nobody any more: this balancer itself ends. */
+  /** Stops all moves, because this balancer itself is ending. */
   stop(): void {
     this.#stopped = true
     this.#unsubscribe()
@@ -168,7 +168,10 @@ export class Mover {
     }
   }
 
-  /** The app said that it restarts: either it does, and then its member leaves or takes nobody, or it meant this client. */
+  /**
+   * The app announced a restart: its member will leave or stop accepting connections, or else the app meant only this
+   * client.
+   */
   #expect(connection: Connection): void {
     this.#unqueue(connection)
     const timer = setTimeout(() => {
@@ -198,7 +201,7 @@ export class Mover {
     else this.#leaving.add(connection, move)
   }
 
-  /** Takes a connection out of where those wait that have an upstream. */
+  /** Removes a connection from the queues for connections that have an upstream. */
   #unqueue(connection: Connection): void {
     this.#leaving.delete(connection)
     this.#gradual.delete(connection)
@@ -208,7 +211,7 @@ export class Mover {
     const { connections } = this.#options
     this.#settling = undefined
     this.#gradual.clear()
-    // With nobody to take them they stay where they are; there is news when somebody comes.
+    // Without members, connections stay where they are; the arrival of a member triggers a change.
     if (this.members.size === 0) return
     const wrong = misplaced(
       connections(),
@@ -216,7 +219,7 @@ export class Mover {
       name => this.members.isMember(name),
     )
     for (const connection of wrong) {
-      // It gets another upstream already, or the app is about to say whether it may.
+      // It is already getting another upstream, or the app has yet to say whether it may stay.
       if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
       if (this.#refused.has(connection)) continue
       this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
@@ -231,13 +234,13 @@ export class Mover {
     this.#moving.delete(connection)
     this.#count.count(reason, result, (performance.now() - start) / 1000)
     if (connection.state !== 'open') return
-    // Where it has come to meanwhile may be no better.
+    // The connection's new member may be no better.
     if (next && (connection.orphaned ? result !== 'timeout' : this.members.isLeaving(connection.context.member))) {
       this.#start(connection, next)
       return
     }
     if (result !== 'closed' && !connection.orphaned) {
-      // Where it has not moved, its upstream still serves it. When that ends too, there is another attempt.
+      // An unmoved connection is still served by its upstream. If that ends too, there is another attempt.
       if (result === 'refused' || result === 'differs') this.#refused.add(connection)
       else if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
       return
@@ -257,7 +260,7 @@ export class Mover {
   }
 }
 
-/** Why an upstream has ended by itself, as far as its close code tells; `undefined`: because it wanted to. */
+/** Reason for the end of an upstream, derived from its close code; `undefined`: the app ended it on purpose. */
 function reasonOf(code: number, leaving: boolean): Reason | undefined {
   switch (code) {
     case CLOSE.ABNORMAL:

@@ -1,7 +1,7 @@
 import type { Member } from '../../lib/routing/members.ts'
 import type { Connection } from '../placement/placement.ts'
 
-/** Which connections are where they do not belong any more, those that have been idle for longest first. */
+/** Connections that are no longer on the right member, longest idle first. */
 export function misplaced(
   connections: Iterable<Connection>,
   choose: (key: string) => Member | undefined,
@@ -11,7 +11,7 @@ export function misplaced(
   for (const connection of connections) {
     const { user, key, member } = connection.context
     if (connection.state !== 'open') continue
-    // Who has no name can be anywhere: only a member that is no more is the wrong place.
+    // A connection without a user can be on any member, so only a vanished member makes it misplaced.
     if (user === undefined ? isMember(member) : choose(key)?.name === member) continue
     wrong.push(connection)
   }

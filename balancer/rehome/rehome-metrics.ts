@@ -5,10 +5,10 @@ export const REASONS = ['crash', 'restart', 'drain', 'rebalance'] as const
 export type Reason = (typeof REASONS)[number]
 
 /**
- * What became of it. `moved`; `gone`: the client left meanwhile; `stayed`: nothing was better than where it is, or for balance there
- * was no place between two messages; `refused`: the app refused the handshake; `differs`: the app answered it differently; `timeout`:
- * nobody took it in time; `passed_on`: the client was told that its upstream has ended, because the app wanted it so or nothing
- * else was possible; `closed`: by policy; `failed`: an error in this program, which its log has.
+ * Result of a move. `moved`; `gone`: the client left meanwhile; `stayed`: no member was better, or a rebalance found no
+ * message boundary; `refused`: the app refused the handshake; `differs`: the app's response was different; `timeout`:
+ * no member took the client in time; `passed_on`: the client was told that its upstream ended, because the app wanted
+ * that or nothing else was possible; `closed`: by policy; `failed`: an error in this program, which is logged.
  */
 export const RESULTS = [
   'moved',
@@ -23,7 +23,7 @@ export const RESULTS = [
 ] as const
 export type Result = (typeof RESULTS)[number]
 
-/** Registers what is counted of re-homes. */
+/** Registers the metrics of moves. */
 export function rehomeMetrics(metrics: Metrics) {
   const total = metrics.counter(
     'rehomes_total',
@@ -39,7 +39,7 @@ export function rehomeMetrics(metrics: Metrics) {
     { buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
   )
   return {
-    /** @param seconds it took */
+    /** @param seconds duration of the move */
     count(reason: Reason, result: Result, seconds: number): void {
       total.inc({ reason, result })
       if (result === 'moved') duration.observe(seconds)

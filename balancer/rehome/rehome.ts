@@ -15,22 +15,25 @@ import type { Reason, Result } from './rehome-metrics.ts'
 
 export interface RehomeOptions {
   readonly members: LiveMembers
-  /** Of the control pings. */
+  /** Secret of the control pings. */
   readonly secret: Buffer
   readonly dialLimits: DialLimits
-  /** Longest time for all attempts together, and for an orphan from its loss on, in milliseconds. */
+  /** Time limit for all attempts together, in milliseconds; for an orphan, counted from its loss. */
   readonly timeoutMs: number
   /** How long the old upstream may still answer, in milliseconds. */
   readonly lingerMs: number
   readonly log: Logger
 }
 
-/** Least time that one member has to take a handshake, in milliseconds, and its part of the time for all: there are others. */
+/**
+ * Minimum time for one member to take a handshake, in milliseconds, and its share of the total: other members remain.
+ */
 const ATTEMPT_MS = 3000
 const ATTEMPT_PART = 0.3
 
 /**
- * How long one member may take for the handshake of a client that is moved: more where the owner of a slow app has raised both times.
+ * Time limit for one member to answer the handshake of a moved client; it is longer if the operator of a slow app has
+ * raised both limits.
  *
  * @param handshakeMs longest time for an upstream to answer a handshake
  * @param timeoutMs longest time for all attempts together
@@ -39,23 +42,22 @@ const ATTEMPT_PART = 0.3
 export const attemptMs = (handshakeMs: number, timeoutMs: number): number =>
   Math.min(handshakeMs, Math.max(ATTEMPT_MS, timeoutMs * ATTEMPT_PART))
 
-/** Longest time for the old upstream to say that it has answered all, in milliseconds. */
+/** Time limit for the old upstream to confirm that it has answered everything, in milliseconds. */
 const FENCE_MS = 5000
 
-/** Longest time for both streams to come to a place between two messages, in milliseconds. */
+/** Time limit for both streams to reach a message boundary, in milliseconds. */
 const BOUNDARY_MS = 5000
 
-/** Pause after all members have refused; it doubles. In milliseconds. */
+/** Pause after all members have refused, in milliseconds; it doubles each time. */
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 800
 
-/** What one attempt came to: an end, or a reason to try the next member, or that no member can have the client just now. */
+/** Outcome of one attempt: final, or try the next member, or no member can take the client now. */
 type Attempt = Result | 'next' | 'busy'
 
 /**
- * Gives a connection another upstream: the member that the key belongs to now, or the next one that takes it. An orphan may not stay
- * as it is, so every member is asked again and again until the time is up; its own old member too, for an app that was started
- * again is as good as any.
+ * Gives a connection another upstream: the owner of its key, or the next member that takes it. An orphan cannot stay as
+ * it is, so all members are asked again until the time is up, including the old one: its app may have restarted.
  */
 export class Rehome {
   readonly #options: RehomeOptions
@@ -64,18 +66,20 @@ export class Rehome {
     this.#options = options
   }
 
-  /** Never throws. The connection is as it was, or moved, or gone; what is to become of an orphan that is left is the caller's. */
+  /**
+   * Never throws. The connection is unchanged, moved, or gone; the caller decides what to do with a remaining orphan.
+   */
   async move(connection: Connection, reason: Reason): Promise<Result> {
     const { members, timeoutMs } = this.#options
     const { context } = connection
     const begun = performance.now()
-    // Asked each time: it may become an orphan on the way. Never negative, for there are timers that are set to it.
+    // Evaluated on each call, since the connection may become an orphan meanwhile. Never negative, since timers use it.
     const left = () => Math.max(0, (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now())
     const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
     for (let pauseMs = FIRST_PAUSE_MS; ; ) {
       if (connection.state !== 'open') return 'gone'
       if (left() === 0) return 'timeout'
-      // Before anybody is dialled: an app should not have the client long before it hears of it.
+      // This wait precedes the dial, so that an app does not hold a connection long before it hears from the client.
       if (!(await connection.whenRetired(left()))) continue
       const target = members.choose(context.key, tried)
       if (target && target.name === context.member && !connection.orphaned) return 'stayed'
@@ -84,10 +88,10 @@ export class Rehome {
         const result = await this.#attempt(connection, target, reason, left)
         if (result === 'next') continue
         if (result !== 'busy') return result
-        // It stays where it is well served; the caller tries again.
+        // The current upstream serves it well; the caller tries again.
         if (reason === 'rebalance' && !connection.orphaned) return 'stayed'
       }
-      // Whoever refused may be ready by then; and who waits here must not be a burden.
+      // Members that refused may be ready by then, and waiting connections must cost little.
       await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
       tried.clear()
@@ -104,7 +108,7 @@ export class Rehome {
       const limits = { ...dialLimits, handshakeTimeoutMs }
       answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
     } catch (error) {
-      // An app that takes its time says nothing about its pod; nor does a pod that was given next to none.
+      // A slow app says nothing about its pod; neither does a pod that was given almost no time.
       if ((error as { code?: string }).code === ERRORS.UPSTREAM_UNREACHABLE.code && left() > 0)
         members.suspect(target.name)
       return 'next'
@@ -131,7 +135,7 @@ export class Rehome {
     if (result !== 'moved') return result
     log.debug({ user: context.user, from: context.member, to: target.name, reason }, 'moved')
     context.member = target.name
-    // That was about the upstream before.
+    // The flag was about the previous upstream.
     context.endedByApp = false
     return 'moved'
   }
@@ -140,7 +144,9 @@ export class Rehome {
 /** The client's handshake, for a member that may not count on the client yet. */
 const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
-/** What a refusal says that is the app's own, or comes of what app and client say about the user: it would be the same elsewhere. */
+/**
+ * Codes of refusals by the app itself, or caused by what app and client say about the user: all members would agree.
+ */
 const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
   undefined,
   ERRORS.BAD_USER.code,
@@ -148,8 +154,8 @@ const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
 ])
 
 /**
- * Whether another upstream's answer is as good as the first one's. A refusal of this system says nothing about the app; the app's
- * own is meant for the client, which cannot be given it any more.
+ * Whether another upstream's response matches the first one's. A refusal by ws-operator says nothing about the app; a
+ * refusal by the app is meant for the client, but can no longer reach it.
  */
 function judge(
   head: ResponseHead,
@@ -163,7 +169,7 @@ function judge(
   return same ? 'good' : 'differs'
 }
 
-/** Whether the app takes the client for the same user as the app before. */
+/** Whether the app identifies the client as the same user as the previous app did. */
 function isUser(head: ResponseHead, claimed: string | undefined, user: string | undefined): boolean {
   try {
     return (confirmedUser(head) ?? claimed) === user
