@@ -9,63 +9,63 @@ import { MAX_ANNOUNCEMENT_BYTES, takeUsers } from '../transport/announcement.ts'
 import { deadlineIn } from '../transport/deadline.ts'
 import type { Transport } from '../transport/transport.ts'
 
-/** Times of the announcements, in milliseconds. */
+/** Intervals and timeouts of announcements, in milliseconds. */
 export interface AnnouncerTimes {
-  /** All is said again so often: what was said is believed for a minute. */
+  /** Interval at which all users are announced again: receivers trust an announcement for a minute. */
   readonly refreshMs: number
-  /** Pause after a member has not heard an announcement. */
+  /** Pause after an announcement to a member has failed. */
   readonly retryMs: number
-  /** Longest time of one announcement. */
+  /** Time limit for one announcement. */
   readonly timeoutMs: number
 }
 
 const TIMES: AnnouncerTimes = { refreshMs: 20_000, retryMs: 1000, timeoutMs: 5000 }
 
-/** Users that are looked at in one go, so that messages do not wait for it. */
+/** Number of users examined per event-loop turn, so that messages are not delayed. */
 const SLICE = 1000
 
-/** How old the list of settled members may be that users are looked up in, in milliseconds. */
+/** Maximum age of the cached list of settled members, in milliseconds. */
 const SETTLED_MS = 100
 
-/** Members that are told in the first time after our start: more than that many pods do not start at once. */
+/** Number of members told right after our start: no more pods than that are expected to start at once. */
 const RANKS = 16
 
-/** How long a member that has not heard an announcement is passed over, in milliseconds: until the next refresh. */
+/** How long a member is skipped after a failed announcement, in milliseconds: until the next refresh. */
 const DEAF_MS = 20_000
 const MAX_DEAF = 1000
 
-/** Most announcements that wait for one member; the next refresh says the rest. */
+/** Maximum number of announcements pending for one member; the next refresh covers the rest. */
 const MAX_WAITING = 100_000
 
-/** What a user in an announcement that waits takes, in bytes; the name is that of the registry. */
+/** Memory of one user in a pending announcement, in bytes; the name is shared with the registry. */
 const NOTE_BYTES = 48
 
 export interface AnnouncerOptions {
   /** This sidecar's own member name. */
   readonly self: string
   readonly members: () => MemberSet
-  /** The members that there were already so many milliseconds ago. */
+  /** The members that were already listed the given number of milliseconds ago. */
   readonly settled: (ms: number) => MemberSet
-  /** Members that are believed to have a user too. */
+  /** Members that are known to have the user too. */
   readonly known: (user: string) => readonly Member[]
   readonly registry: Pick<Registry, 'names' | 'has'>
   readonly transport: Pick<Transport, 'announce'>
   readonly metrics: Metrics
-  /** Of what waits to be said; with more, the next refresh says the rest. */
+  /** Memory for pending announcements; beyond it, the next refresh covers the rest. */
   readonly memory?: Allotment
   readonly times?: AnnouncerTimes
   readonly maxWaiting?: number
 }
 
-/** What one member has to be told. */
+/** Users to be announced to one member. */
 interface PendingAnnouncements {
   readonly users: Set<string>
   busy: boolean
 }
 
 /**
- * Tells other members about users who are connected here though others would look for them there: the member that owns the user
- * by our list, and where that has just grown, by the list before. So a message finds them, whichever list its sender has.
+ * Announces local users to the members where senders would look for them: the owner by the current list and, after a
+ * recent change, the owner by the previous list. A message then finds the user whichever list its sender has.
  */
 export class Announcer {
   readonly #options: AnnouncerOptions
@@ -73,7 +73,7 @@ export class Announcer {
   readonly #pendingAnnouncements = new Map<string, PendingAnnouncements>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #refresh: NodeJS.Timeout
-  /** Members that have not heard an announcement a short time ago. */
+  /** Members that an announcement failed to reach a short time ago. */
   readonly #unreachable = new ExpiringMap<string, true>({ keepMs: DEAF_MS, maxEntries: MAX_DEAF })
   readonly #announced
   #pass: NodeJS.Immediate | undefined
@@ -93,32 +93,34 @@ export class Announcer {
     this.#refresh = setInterval(() => this.membersChanged(), this.#times.refreshMs)
   }
 
-  /** A user has connected here. Others that have them too must know it, or what they deliver would not be copied here. */
+  /**
+   * A user has connected here. Other members that have the user must know, or they would not copy messages to this pod.
+   */
   connected(user: string): void {
     const { self, known } = this.#options
     for (const member of this.#targets(user)) if (member && member.name !== self) this.#note(member, user)
     for (const member of known(user)) this.#note(member, user)
   }
 
-  /** Who could be asked for a user by somebody whose list of members is ours or an older one. */
+  /** Members that a sender would ask for the user, if its member list is ours or an older one. */
   #targets(user: string): readonly (Member | undefined)[] {
     const { members } = this.#options
     const before = this.#settledMembers()
-    // We have just started, and cannot tell which members are as new as we are.
+    // This sidecar has just started, and cannot tell which members are equally new.
     if (before.size === 0) return members().rank(user, RANKS)
     const now = this.#ownerThatHears(members(), user)
     const then = this.#ownerThatHears(before, user)
     return now?.name === then?.name ? [now] : [now, then]
   }
 
-  /** A sender passes over an owner that cannot be reached, and so do we. */
+  /** Skips unreachable owners, as senders do. */
   #ownerThatHears(list: MemberSet, user: string): Member | undefined {
     const owner = list.owner(user)
     if (!owner || this.#unreachable.get(owner.name) === undefined) return owner
     return list.rank(user, RANKS).find(({ name }) => this.#unreachable.get(name) === undefined)
   }
 
-  /** Not worked out anew for each user. */
+  /** The settled members, cached so that they are not recomputed for each user. */
   #settledMembers(): MemberSet {
     const now = performance.now()
     if (now - this.#settledAt >= SETTLED_MS) {
@@ -128,12 +130,12 @@ export class Announcer {
     return this.#settled
   }
 
-  /** A connection of a user was moved to another member; those that they still have here are made known there. */
+  /** A user's connection has moved to another member, which is told if the user has more connections here. */
   moved(user: string, member: Member): void {
     if (this.#options.registry.has(user)) this.#note(member, user)
   }
 
-  /** The members have changed: all users are looked at, some at a time. */
+  /** The members have changed: all users are examined, in slices. */
   membersChanged(): void {
     if (this.#stopped) return
     const users = this.#options.registry.names()
@@ -173,7 +175,7 @@ export class Announcer {
     this.#add(notes, user)
     if (notes.busy) return
     notes.busy = true
-    // Together with all others of this round.
+    // Deferred, so that all users of this round share one announcement.
     setImmediate(() => void this.#tell(member, notes))
   }
 
@@ -211,7 +213,7 @@ export class Announcer {
     this.#pendingAnnouncements.delete(member.name)
   }
 
-  /** Whether a member is still one, so that it makes sense to try again. */
+  /** Whether the member is still listed, so that a retry makes sense. */
   #concerns(member: Member): boolean {
     return this.#options.members().get(member.name) !== undefined
   }

@@ -2,24 +2,27 @@ import { type Member, parseMember } from '../../lib/routing/members.ts'
 import type { MemberSet } from '../../lib/routing/rendezvous.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 
-/** How long a member that was met is known without being in a list, in milliseconds: as long as what it has said is believed. */
+/**
+ * How long a verified member stays known without being listed, in milliseconds: as long as its announcements are
+ * trusted.
+ */
 const KEEP_MS = 60_000
 const MAX_MET = 4000
 
 export interface KnownPeersOptions {
   readonly members: () => MemberSet
-  /** Of the lists of members there were. */
+  /** Previous lists of members. */
   readonly history: { get(name: string): Member | undefined }
-  /** Called each time that a member is met. */
+  /** Called each time a member is verified. */
   readonly onMet?: (member: Member) => void
-  /** Milliseconds on any clock that never goes back. */
+  /** Milliseconds on a monotonic clock. */
   readonly now?: () => number
 }
 
 /**
- * The members that this sidecar may speak to, and believe. Whoever it dials gets its users' messages and is shown the token, so a name that
- * anybody can have made up (the `move` of a control ping, an announcement) is not enough: it must be in a list of members, now or a
- * short time ago, or be proven, or come from a member that was asked.
+ * The members that this sidecar may dial and trust. A dialled member receives users' messages and the token, so a name
+ * that anyone could invent (the `move` of a control ping, an announcement) is not enough: it must be listed, now or
+ * recently, or be proven, or be named by a member that was asked.
  */
 export class KnownPeers {
   readonly #options: KnownPeersOptions
@@ -32,8 +35,8 @@ export class KnownPeers {
   }
 
   /**
-   * A sidecar has proven that this is its name: by the token, or by a link that it has had since it was a member. Or a member that was
-   * asked has named where it would look for somebody.
+   * Adds a name that a sidecar has proven to be its own (by the token, or by a link held since it was a member), or
+   * that an asked member has named as the place to look for a user.
    */
   addVerified(name: string): void {
     const member = parse(name)
@@ -42,7 +45,7 @@ export class KnownPeers {
     this.#options.onMet?.(member)
   }
 
-  /** A member by its name; `undefined`: it is none, or none that may be dialled. */
+  /** The member with this name; `undefined` if it is unknown or must not be dialled. */
   get(name: string): Member | undefined {
     const { members, history } = this.#options
     return members().get(name) ?? history.get(name) ?? this.#met.get(name)

@@ -8,26 +8,26 @@ import { ExpiringMap } from '../expiring-map.ts'
 const KEEP_MS = 60_000
 const MAX_FORMER = 10_000
 
-/** Pause between two look-ups of members that are listed by DNS name, in milliseconds. */
+/** Pause between two lookups of members that are listed by DNS name, in milliseconds. */
 const LOOKUP_MS = 30_000
 
 export interface MemberAddressesOptions {
-  /** This sidecar itself, which may not be in the list yet. */
+  /** This sidecar itself, which may not be listed yet. */
   readonly self: Member
-  /** All addresses of a DNS name. */
+  /** Resolves a DNS name to all its addresses. */
   readonly resolve?: (host: string) => Promise<readonly string[]>
-  /** Milliseconds on any clock that never goes back. */
+  /** Milliseconds on a monotonic clock. */
   readonly now?: () => number
 }
 
 /**
- * The IP addresses of the members, of now and of a minute ago: where requests of other sidecars come from. Loopback addresses are this
- * machine itself: the pod's own containers, or, in the demo, all pods.
+ * IP addresses of the members, including those of the last minute: the sources of other sidecars' requests. Loopback
+ * addresses are this machine: the pod's own containers or, in the demo, all pods.
  */
 export class MemberAddresses {
   readonly #options: MemberAddressesOptions
   readonly #resolve: (host: string) => Promise<readonly string[]>
-  /** Addresses by host; of a DNS name those that the last answer had. */
+  /** Addresses by host; for a DNS name, those of the last answer. */
   #hosts = new Map<string, readonly string[]>()
   #current = new Set<string>()
   readonly #former: ExpiringMap<string, true>
@@ -45,23 +45,23 @@ export class MemberAddresses {
     this.#setHosts([options.self])
   }
 
-  /** To be called with the members at the start, and after every change. */
+  /** Called with the members at the start and after every change. */
   update(members: MemberSet): void {
     this.#setHosts([this.#options.self, ...members.members])
   }
 
-  /** A member that may be in no list: its address counts for a while. */
+  /** Accepts the address of a member that may be unlisted, for a while. */
   met({ host }: Member): void {
     if (isIP(host) > 0) this.#former.set(canonicalAddress(host), true)
   }
 
-  /** Whether a request from this address can be another sidecar's, or comes from this machine. */
+  /** Whether a request from this address may be another sidecar's, or comes from this machine. */
   has(address: string): boolean {
     const canonical = canonicalAddress(address)
     return isLoopback(canonical) || this.#current.has(canonical) || this.#former.get(canonical) === true
   }
 
-  /** Whether a request from this address can be that of a member, which need not be in any list. */
+  /** Whether a request from this address may be that member's; the member need not be listed. */
   isOf(address: string, { host }: Member): boolean {
     const canonical = canonicalAddress(address)
     if (isLoopback(canonical)) return true
@@ -97,7 +97,7 @@ export class MemberAddresses {
     this.#timer.unref()
     await Promise.all(
       names.map(async host => {
-        // Nothing found: what was found before stays.
+        // A failed lookup keeps the previous addresses.
         const found = await this.#resolve(host).catch(() => undefined)
         if (found && this.#hosts.has(host)) this.#hosts.set(host, found.map(canonicalAddress))
       }),
@@ -116,7 +116,7 @@ LOOPBACK.addAddress('::1', 'ipv6')
 const isLoopback = (address: string): boolean =>
   isIP(address) > 0 && LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 
-/** One spelling of an address: an IPv4 one as such where a socket of both families maps it (RFC 4291, section 2.5.5.2), no zone. */
+/** Canonical form of an address: an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) as IPv4, and no zone. */
 export function canonicalAddress(address: string): string {
   const [bare = ''] = address.split('%', 1)
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1]

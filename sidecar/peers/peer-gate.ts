@@ -10,29 +10,29 @@ import type { MemberAddresses } from './member-addresses.ts'
 
 export interface PeerGateOptions {
   readonly addresses: Pick<MemberAddresses, 'has' | 'isOf'>
-  /** As the setting `TOKEN`; empty: there is none. */
+  /** The setting `TOKEN`; empty: no token. */
   readonly token: string
-  /** Whether a peer has to show one. */
+  /** Whether a peer has to present a token. */
   readonly tokenRequired: boolean
-  /** Whose pods these are, as the setting `TARGET`. */
+  /** The Deployment that these pods belong to: the setting `TARGET`. */
   readonly target: string
   readonly metrics: Metrics
-  /** Whether who has this name, which no list has, is a member all the same. */
+  /** Whether an unlisted name is that of a member nevertheless. */
   readonly confirm?: (name: string) => Promise<boolean>
-  /** Where a request comes from. */
+  /** Source address of a request. */
   readonly addressOf?: (request: IncomingMessage) => string
 }
 
-/** Why another sidecar is not let in. */
+/** Reasons for refusing another sidecar. */
 const REASONS = ['no_token', 'wrong_token', 'wrong_target', 'unknown_peer', 'wrong_name'] as const
 
-/** By what a request is known to be another sidecar's: the token, or the address of a member. */
+/** How a request is known to come from another sidecar: by the token, or by the address of a member. */
 export type Standing = 'token' | 'address' | 'unknown'
 
 /**
- * Tells the requests of other sidecars from those of clients and of strangers, who may write the same headers: they show the token, or
- * come from the address of a member. Who has neither and calls itself a sidecar can be a pod that the list does not have yet: it is told to
- * ask again.
+ * Tells requests of other sidecars from those of clients and strangers, which may forge the same headers: a sidecar
+ * presents the token or has the address of a member. A claimed sidecar with neither may be a pod that is not listed
+ * yet: it is told to retry.
  */
 export class PeerGate {
   readonly #options: PeerGateOptions
@@ -52,7 +52,7 @@ export class PeerGate {
     for (const reason of REASONS) this.#refused.inc({ reason }, 0)
   }
 
-  /** Whether a request that has the form of another sidecar's is taken for one; else it is a client's. */
+  /** Whether a request in the form of a sidecar's is treated as one; otherwise it is a client's. */
   isPeer(request: IncomingMessage): boolean {
     return (
       request.headers[SENDER_HEADER] !== undefined ||
@@ -62,8 +62,8 @@ export class PeerGate {
   }
 
   /**
-   * @throws `WSO_ERR_WRONG_TARGET` for what is meant for other pods, `WSO_ERR_UNAUTHORIZED` (401) where a token is asked for and missing, or
-   *   is wrong
+   * @throws `WSO_ERR_WRONG_TARGET` for a request meant for other pods, `WSO_ERR_UNAUTHORIZED` (401) if a required token
+   *   is missing or the token is wrong
    */
   standing(request: IncomingMessage): Standing {
     const { token, tokenRequired, target, addresses } = this.#options
@@ -81,8 +81,8 @@ export class PeerGate {
   }
 
   /**
-   * As {@link standing}, and asks about the address of a request that no list has: the list can be some seconds old, and a new
-   * pod sends messages as soon as it is ready.
+   * Like {@link standing}, but looks up a source address that is not listed: the list can be some seconds old, and a
+   * new pod sends messages as soon as it is ready.
    */
   async recognize(request: IncomingMessage): Promise<Standing> {
     const standing = this.standing(request)
@@ -93,9 +93,9 @@ export class PeerGate {
   }
 
   /**
-   * Lets in who sends messages.
+   * Admits a peer that sends messages.
    *
-   * @throws `WSO_ERR_UNKNOWN_PEER` (503) for a stranger, and what {@link standing} throws
+   * @throws `WSO_ERR_UNKNOWN_PEER` (503) for a stranger, and the errors of {@link standing}
    */
   async admit(request: IncomingMessage): Promise<Standing> {
     const standing = await this.recognize(request)
@@ -105,11 +105,11 @@ export class PeerGate {
   }
 
   /**
-   * Whether the name that a peer gives itself is proven: it has shown the token, and has the name's address. Without a token the list of
-   * members has to have it, too.
+   * Whether a peer has proven its name: it presented the token and has the address of that name. Without the token, the
+   * name must be in the list of members, too.
    *
    * @param member a member's name
-   * @throws `WSO_ERR_BAD_MESSAGE` (400) where somebody without the token gives itself the name of another address
+   * @throws `WSO_ERR_BAD_MESSAGE` (400) if a peer without the token claims the name of another address
    */
   proves(request: IncomingMessage, standing: Standing, member: string): boolean {
     const matches = this.#options.addresses.isOf(this.#addressOf(request), parseMember(member))
