@@ -10,12 +10,12 @@ export interface ClientDrainOptions {
   readonly proxy: Pick<WebSocketProxy<Identity>, 'bridges' | 'refuse' | 'drain'>
   readonly control: Pick<RehomeControl, 'drain'>
   readonly messaging: Messaging
-  /** Longest time of a hand-over within {@link ClientDrain.drain}, in milliseconds. */
+  /** Time limit for the hand-over within {@link ClientDrain.drain}, in milliseconds. */
   readonly limitMs: number
   readonly log: Logger
 }
 
-/** Hands this pod's clients over when it ends: by the preStop hook, or else when the process is told to end. */
+/** Hands this pod's clients over when it ends: on the preStop hook, or else on the process's shutdown. */
 export class ClientDrain {
   readonly #options: ClientDrainOptions
   #handedOver = false
@@ -28,7 +28,7 @@ export class ClientDrain {
    * Hands all clients over.
    *
    * @param deadline ms since the epoch
-   * @returns the result, for an operator to read
+   * @returns the result, as text for an operator
    */
   async handOver(deadline: number): Promise<string> {
     const { proxy } = this.#options
@@ -39,7 +39,10 @@ export class ClientDrain {
     return `${before - closed} of ${before} connections were handed over, ${closed} had to be closed`
   }
 
-  /** Ends all connections by `deadline` (ms since the epoch); without a preStop hook, clients behind a balancer are moved first. */
+  /**
+   * Ends all connections by `deadline` (ms since the epoch); without a preStop hook, clients behind a balancer are
+   * moved first.
+   */
   async drain(deadline: number): Promise<void> {
     const { proxy, limitMs, log } = this.#options
     if (!this.#handedOver) {
@@ -51,11 +54,11 @@ export class ClientDrain {
     await proxy.drain(deadline)
   }
 
-  /** @returns how many connections had to be closed */
+  /** @returns number of connections that had to be closed */
   async #handOver(connections: DrainOptions['connections'], deadline: number): Promise<number> {
     const { control, messaging } = this.#options
     const closed = await handOverAll({ connections, ask: connection => control.drain(connection) }, deadline)
-    // A client moves while its last messages are on their way; the search for their recipients ends with this process.
+    // A moved client may have messages in flight; the search for their recipients ends with this process.
     await orLate(messaging.router.settled(), undefined, deadlineIn(Math.max(1, deadline - Date.now())))
     messaging.closeSenders()
     return closed

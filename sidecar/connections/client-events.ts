@@ -15,10 +15,10 @@ export interface ClientEventsOptions {
   readonly log: Logger
 }
 
-/** Passes events of this pod's client connections on to the messages between users, and logs them. */
+/** Passes connection events of this pod's clients to the messaging of users, and logs them. */
 export class ClientEvents {
   readonly #options: ClientEventsOptions
-  /** Other pods repeat a client's handshake if its messages are delivered there as its own. */
+  /** Handshakes are kept if other pods repeat them in order to deliver the client's messages as its own. */
   readonly #keepsHandshakes: boolean
 
   constructor(options: ClientEventsOptions) {
@@ -45,7 +45,7 @@ export class ClientEvents {
     log[isOurs ? 'warn' : 'debug']({ user, connection: id, ...end }, 'disconnected')
   }
 
-  /** A client, or the app to a client, has written to another user. */
+  /** A client, or the app on a client's connection, has written to another user. */
   addressed(connection: Connection, direction: Direction, recipient: string, message: Message): void {
     const { config, messaging } = this.#options
     const fromClient = direction === 'inbound'
@@ -58,7 +58,7 @@ export class ClientEvents {
     messaging.router.route(sender, recipient, fromClient ? config.DELIVER : 'client', message)
   }
 
-  /** Another member serves a client from now on. */
+  /** Another member serves the client from now on. */
   movedTo(connection: Connection, member: string): void {
     const { messaging, log } = this.#options
     const { user } = connection.context
@@ -67,7 +67,7 @@ export class ClientEvents {
     log.debug({ user, member }, 'moved')
   }
 
-  /** A client that was said to move stays here. */
+  /** The client's announced move was cancelled: it stays here. */
   stayed(connection: Connection): void {
     const { messaging, log } = this.#options
     const { user, key } = connection.context
@@ -76,7 +76,7 @@ export class ClientEvents {
     log.debug({ user }, 'stayed')
   }
 
-  /** An arriving client is served here. */
+  /** An arriving client is now served here. */
   taken(connection: Connection): void {
     const { messaging, log } = this.#options
     const { user } = connection.context

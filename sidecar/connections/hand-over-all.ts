@@ -3,30 +3,30 @@ import type { Bridge } from '../../lib/bridge/bridge.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import type { Identity } from './handshake-plan.ts'
 
-/** Part of the time in which all clients are asked to be moved; the rest is for those that take longer. */
+/** Share of the time in which every client is asked to move once; the rest is for slow moves. */
 const SHARE = 0.5
 
-/** Clients that are asked in a second at least, however much time there is. */
+/** Minimum number of clients asked per second, even if there is more time. */
 const MIN_PER_SECOND = 500
 
-/** Pause before those that are still here are asked again, in milliseconds. */
+/** Pause before the remaining clients are asked again, in milliseconds. */
 const AGAIN_MS = 2000
 
-/** How often it is looked whether all have gone, in milliseconds. */
+/** Interval of checks whether all clients have left, in milliseconds. */
 const LOOK_MS = 20
 
-/** Part of the time for shutting down in which clients are handed over; the rest is for the goodbye of those that are left. */
+/** Share of the shutdown time in which clients are handed over; the rest is for closing the remaining ones. */
 const SHUTDOWN_SHARE = 0.8
 
 /**
- * Until when clients may be handed over by a sidecar that has to end.
+ * Time by which a terminating sidecar must have handed its clients over.
  *
- * @param deadline of its end; both ms since the epoch
+ * @param deadline end of the process, in ms since the epoch, as is the result
  */
 export const handOverDeadline = (deadline: number, now: number = Date.now()): number =>
   now + Math.max(0, deadline - now) * SHUTDOWN_SHARE
 
-/** Connections that came through a balancer, which can move them; others would only wait. */
+/** Connections that came through a balancer, which can move them; others would wait in vain. */
 export function* movable(connections: Iterable<Bridge<Identity>>): Generator<Bridge<Identity>> {
   for (const connection of connections) if (connection.context.secret) yield connection
 }
@@ -38,14 +38,14 @@ export interface DrainOptions {
 }
 
 /**
- * Hands all clients over, paced, and closes those with 1012 that are left when the time is over.
+ * Hands all clients over at a limited rate, and closes the remaining ones with 1012 when the time is up.
  *
  * @param deadline ms since the epoch
- * @returns how many had to be closed
+ * @returns number of clients that had to be closed
  */
 export async function handOverAll({ connections, ask }: DrainOptions, deadline: number): Promise<number> {
   const total = [...connections()].length
-  // From here on a clock that does not jump: the wall clock may be set while this goes on.
+  // Monotonic from here on: the wall clock may be set while this runs.
   const start = performance.now()
   const limitMs = deadline - Date.now()
   const spanMs = Math.min(limitMs * SHARE, (total / MIN_PER_SECOND) * 1000)
@@ -53,7 +53,7 @@ export async function handOverAll({ connections, ask }: DrainOptions, deadline: 
   let count = 0
   for (;;) {
     const now = performance.now() - start
-    // Spread evenly over the span, in the order in which they came.
+    // Spread evenly over the span, oldest connection first.
     const due = now < spanMs ? Math.ceil((total * (now + LOOK_MS)) / spanMs) : Number.POSITIVE_INFINITY
     let left = 0
     for (const connection of connections()) {

@@ -17,21 +17,23 @@ import type { ResponseHead } from '../../lib/websocket/response-head.ts'
 import type { SidecarConfig } from '../config.ts'
 import { assertTarget } from './target.ts'
 
-/** What the sidecar remembers of a connection. */
+/** The sidecar's state of a connection. */
 export interface Identity {
-  /** `undefined`: nobody knows; the connection can write to others but cannot be addressed. */
+  /** `undefined`: unknown; the connection can write to other users but cannot be addressed. */
   readonly user: string | undefined
-  /** Of the client's connection, in hexadecimal digits: the balancer says the same to each pod that the connection is moved to. */
+  /** Id of the client's connection, in hex; the balancer sends the same id to each pod that the connection moves to. */
   readonly id: string
-  /** By which it is known on other pods too: the id, or what an older balancer repeats everywhere (Sec-WebSocket-Key). */
+  /**
+   * Key that identifies the connection on all pods: its id or, with an older balancer, the repeated Sec-WebSocket-Key.
+   */
   readonly key: string
-  /** Of the control pings of the balancer that it came through. */
+  /** Secret for control pings, if the connection came through a balancer. */
   readonly secret: Buffer | undefined
   /** The balancer has repeated the handshake here and will say when the client is served here. */
   readonly arriving: boolean
 }
 
-/** Secrets of the balancers, so that connections share them; there are as many as balancer processes. */
+/** Secrets of the balancers, shared by their connections; there is one per balancer process. */
 const secrets = new Map<string, Buffer>()
 const MAX_SECRETS = 1000
 
@@ -47,11 +49,11 @@ function secretOf(text: string | undefined): Buffer | undefined {
 }
 
 /**
- * Makes the function that sends a handshake, or a plain request, to the pod's own app. The user is whom the balancer and the routing key
- * name. Anybody can claim to come through a balancer, so its word is one place more, and not one instead of the others: all have to
- * name the same user. Without a balancer only the routing key counts.
+ * Creates the function that plans handshakes and plain requests to the pod's own app. The user is the one that the
+ * balancer and the routing key name. Any client can claim to come through a balancer, so the balancer's word is checked
+ * in addition to the other sources: all must name the same user. Without a balancer only the routing key counts.
  *
- * The function throws what {@link assertTarget} and {@link userOf} throw.
+ * The function throws the errors of {@link assertTarget} and {@link userOf}.
  */
 export function planner(
   config: Pick<SidecarConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'APP_HOST' | 'APP_PORT' | 'TARGET'>,
@@ -64,7 +66,7 @@ export function planner(
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
     const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])
     const arriving = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
-    // Of a balancer only: what a client sends by itself is no id.
+    // Accepted from a balancer only: a client's own header is no id.
     const given = secret && connectionIdOf(headers[CONNECTION_HEADER])
     const id = given ?? createConnectionId()
     const key = given ?? (secret ? (headers['sec-websocket-key'] ?? '') : id)
@@ -81,9 +83,9 @@ export function planner(
 }
 
 /**
- * The plan with the user that the app has named in its answer, who is the user here from now on, and whom a balancer is told.
+ * The plan with the user named in the app's response, who is the user here from now on and is reported to a balancer.
  *
- * @throws what {@link confirmedUser} throws
+ * @throws the errors of {@link confirmedUser}
  */
 export function confirmed(plan: Plan<Identity>, head: ResponseHead): Plan<Identity> {
   const user = confirmedUser(head)

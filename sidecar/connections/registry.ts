@@ -2,44 +2,47 @@ import type { Bridge } from '../../lib/bridge/bridge.ts'
 import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 
-/** How long it is remembered that a user has left, in milliseconds: a client that comes back does so within that time. */
+/** How long a user's departure is remembered, in milliseconds: clients that reconnect do so within that time. */
 const DEPARTURE_MS = 5000
 const MAX_DEPARTURES = 100_000
-/** What that takes beside the name of the user, measured and rounded up. Bytes. */
+/** Measured memory of a departure without the user's name, rounded up, in bytes. */
 const DEPARTURE_BYTES = 200
 
 /**
- * How long messages wait for a client that is arriving, in milliseconds. After that it may not come at all, and they are looked
- * after elsewhere too; less than the default of the time that a sender gives this pod for its answer.
+ * How long messages wait for an arriving client, in milliseconds. Later it may not come at all, so other pods are tried
+ * too; shorter than the default time that a sender allows this pod for its answer.
  */
 const ARRIVAL_MS = 2000
 
 /** A connection of a user. */
 export interface Presence {
   readonly bridge: Bridge
-  /** Of the client's connection: the same on each pod that it is served by; empty: not known. */
+  /** Key of the client's connection, equal on every pod that serves it; empty: unknown. */
   readonly key: string
-  /** Whether it is not known that the client is served here. */
+  /** Whether it is still unknown if the client is served here. */
   readonly pending: boolean
-  /** Of one that is arriving: resolves when that is known, or takes too long; `undefined` from then on. All who wait learn it at once. */
+  /**
+   * While arriving: resolves when the arrival is decided or takes too long, and is `undefined` from then on. All
+   * waiters share it.
+   */
   readonly settled: Promise<void> | undefined
 }
 
-/** A presence, and how the waiting for it ends. */
+/** A presence, and the function that ends the wait for its arrival. */
 interface Entry extends Presence {
   pending: boolean
   settled: Promise<void> | undefined
   readonly end: () => void
 }
 
-/** Who is connected to this pod: each user with all of their connections, and who was a moment ago. */
+/** Users connected to this pod, each with all their connections, and users who left recently. */
 export class Registry {
   readonly #byUser = new Map<string, Map<Bridge, Entry>>()
   readonly #departures: ExpiringMap<string, true>
 
   /**
-   * @param now milliseconds on any clock that never goes back
-   * @param memory of what is remembered of those that have left; those that are here take a part of what each connection takes
+   * @param now milliseconds on a monotonic clock
+   * @param memory allotment of remembered departures; the memory of connected users is counted per connection
    */
   constructor(now?: () => number, memory?: Allotment) {
     this.#departures = new ExpiringMap({
@@ -66,19 +69,19 @@ export class Registry {
 
   /**
    * @param key as in {@link Presence}
-   * @param arriving whether it is not known yet that the client is served here; {@link settle} or {@link remove} says so
+   * @param arriving whether it is unknown if the client is served here; {@link settle} or {@link remove} decides it
    */
   add(user: string, bridge: Bridge, key = '', arriving = false): void {
     this.#departures.delete(user)
     const entries = this.#byUser.get(user) ?? new Map<Bridge, Entry>()
     this.#byUser.set(user, entries)
-    // Whoever waits for a connection that arrives no more, but is here, must not wait for the one that it was.
+    // Ends the wait for the replaced entry: the connection is already here.
     entries.get(bridge)?.end()
     const settled = { bridge, key, pending: false, settled: undefined, end: () => {} }
     entries.set(bridge, arriving ? arrivingEntry(bridge, key) : settled)
   }
 
-  /** A client that was arriving is served here from now on. */
+  /** An arriving client is served here from now on. */
   settle(user: string, bridge: Bridge): void {
     const entry = this.#byUser.get(user)?.get(bridge)
     if (!entry?.pending) return
@@ -86,7 +89,7 @@ export class Registry {
     entry.end()
   }
 
-  /** Takes a connection out; one that is not there any more is no departure. */
+  /** Removes a connection; removing an unknown connection is no departure. */
   remove(user: string, bridge: Bridge): void {
     const entries = this.#byUser.get(user)
     const entry = entries?.get(bridge)
@@ -98,7 +101,7 @@ export class Registry {
     this.#departures.set(user, true)
   }
 
-  /** Whether messages can be written to a user. */
+  /** Whether messages can be written to the user. */
   isConnected(user: string): boolean {
     const entries = this.#byUser.get(user)
     if (entries) for (const bridge of entries.keys()) if (bridge.state === 'open') return true
@@ -106,8 +109,8 @@ export class Registry {
   }
 
   /**
-   * The connections of a user that messages can still be written to. Of two with the same key, which are one client's that is being
-   * moved within this pod, the older one: it serves the client until the balancer says otherwise.
+   * The user's connections that messages can still be written to. If two have the same key, one client is being moved
+   * within this pod: the older one serves it until the balancer decides otherwise.
    */
   connections(user: string): Presence[] {
     const entries = this.#byUser.get(user)
@@ -123,7 +126,7 @@ export class Registry {
     return open
   }
 
-  /** Whether a user who has no open connection had one a moment ago, and may be about to come back somewhere. */
+  /** Whether a user without an open connection had one recently, and may be about to reconnect. */
   leftRecently(user: string): boolean {
     return this.#byUser.has(user) || this.#departures.get(user) === true
   }

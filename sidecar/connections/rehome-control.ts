@@ -5,41 +5,44 @@ import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import { OPCODE } from '../../lib/websocket/frames.ts'
 import type { Identity } from './handshake-plan.ts'
 
-/** Longest time for the app to read all that it was sent and to answer a ping, in milliseconds. */
+/** Time limit for the app to read everything it was sent and to answer a ping, in milliseconds. */
 const FENCE_MS = 2500
 
-/** Longest time for the addressed messages of a client to have their outcomes, in milliseconds. */
+/** Time limit for a client's addressed messages to get their outcomes, in milliseconds. */
 const OUTCOMES_MS = 2000
 
-/** A process that dies loses its connections one by one, and maybe last the one that it listens on. In milliseconds. */
+/** A dying process loses its connections one by one, its listening socket perhaps last. In milliseconds. */
 const DYING_MS = 50
 
-/** How long an app that says goodbye is watched: one that ends stops listening soon. In milliseconds. */
+/** How long an app that sends a going-away close is probed, in milliseconds: an ending app soon stops listening. */
 const GOODBYE_MS = 250
 const PROBE_PAUSE_MS = 25
 
 export interface ControlOptions {
-  /** Whether the app takes connections. */
+  /** Whether the app accepts connections. */
   accepts(): Promise<boolean>
-  /** Resolves when no message that came in on this connection is under way. */
+  /** Resolves when no message from this connection is in flight. */
   idle(bridge: Bridge<Identity>): Promise<void>
-  /** A user's connection is served by another member from now on. */
+  /** Another member serves the connection from now on. */
   movedTo(bridge: Bridge<Identity>, member: string): void
-  /** It is not after all. */
+  /** The announced move was cancelled. */
   stayed(bridge: Bridge<Identity>): void
-  /** A client that was arriving is served here. */
+  /** An arriving client is now served here. */
   taken(bridge: Bridge<Identity>): void
 }
 
 type Connection = Bridge<Identity>
 
-/** The sidecar's part in moving clients: what balancer and sidecar tell each other in a connection (lib/rehome/control-pings.ts). */
+/**
+ * The sidecar's part in moving clients, by the control pings between balancer and sidecar
+ * (lib/rehome/control-pings.ts).
+ */
 export class RehomeControl {
   readonly #options: ControlOptions
   #looking: Promise<boolean> | undefined
   /**
-   * Connections whose move is being finished, and the last move that came meanwhile: a balancer waits for its answer, and somebody
-   * else who sends many must not make this process remember them.
+   * Connections whose move is being finished, each with the last move that came meanwhile. Only the last is kept: a
+   * balancer waits for its answer, and a forger of many pings must not use up memory.
    */
   readonly #finishing = new WeakMap<Connection, { next: Buffer | undefined }>()
 
@@ -47,7 +50,7 @@ export class RehomeControl {
     this.#options = options
   }
 
-  /** What the balancer says about a connection. */
+  /** Handles the balancer's control ping about a connection. */
   onControl(connection: Connection, payload: Buffer): void {
     const control = decodeControlPing(payload)
     if (control?.type === 'take') this.#options.taken(connection)
@@ -59,14 +62,14 @@ export class RehomeControl {
     else void this.#finishAll(connection, payload)
   }
 
-  /** Tells the balancer that a client should be moved. Without effect where no balancer is in front. */
+  /** Asks the balancer to move a client. No effect without a balancer in front. */
   drain(connection: Connection): void {
     this.#say(connection, 'drain')
   }
 
   /**
-   * The app has ended a connection. An app that meant this client still takes others; one that does not is gone, and the
-   * balancer has to know which, before it sees the end.
+   * The app has ended a connection. If it meant only this client, it still accepts others; otherwise it is gone. The
+   * balancer must know which before it sees the end.
    */
   onLost(connection: Connection, { code }: Loss): boolean {
     if (!connection.context.secret) return false
@@ -76,7 +79,7 @@ export class RehomeControl {
     return true
   }
 
-  /** One at a time. */
+  /** Finishes moves one at a time. */
   async #finishAll(connection: Connection, first: Buffer): Promise<void> {
     const finishing: { next: Buffer | undefined } = { next: first }
     this.#finishing.set(connection, finishing)
@@ -88,11 +91,12 @@ export class RehomeControl {
     this.#finishing.delete(connection)
   }
 
-  /** All that the client has sent has arrived, and all that the app had to say to it is on its way: the balancer may go on. */
+  /** The client's messages have arrived and the app's responses are sent: the balancer may continue. */
   async #finish(connection: Connection, payload: Buffer): Promise<void> {
     await Promise.race([this.#options.idle(connection), sleep(OUTCOMES_MS, undefined, { ref: false })])
     await connection.fence(FENCE_MS)
-    // Within a message of the app the client cannot be moved, and the balancer sees that only of what passes.
+    // The client cannot be moved within a message of the app, and the balancer only sees a message whose bytes are
+    // passed.
     connection.passBegun()
     await connection.control('client', OPCODE.PONG, payload)
   }
@@ -102,7 +106,9 @@ export class RehomeControl {
     connection.giveUp()
   }
 
-  /** Whether the app still takes connections, a moment from now; one answer for all that ask meanwhile: they may be thousands. */
+  /**
+   * Whether the app still accepts connections after a delay; all callers share one probe, since there may be thousands.
+   */
   #isAlive(afterMs: number): Promise<boolean> {
     this.#looking ??= sleep(afterMs)
       .then(() => this.#options.accepts())

@@ -10,14 +10,14 @@ export interface ServedUsersOptions {
   readonly leaving: LeavingConnections
   readonly locationCache: Pick<LocationCache, 'announced' | 'invalidate'>
   readonly announcer: Pick<Announcer, 'connected' | 'moved'>
-  /** The member of a name; `undefined`: it is none that may be asked. */
+  /** Resolves with the member of this name; `undefined` if it must not be asked. */
   confirm(name: string): Promise<Member | undefined>
 }
 
 /** Records which users this pod serves as their clients come, move and go, and has other members told. */
 export class ServedUsers {
   readonly #options: ServedUsersOptions
-  /** The member that a connection was said to have moved to, in case it comes back. */
+  /** Member that a connection has moved to, in case the move is cancelled. */
   readonly #moves = new WeakMap<Bridge, string>()
 
   constructor(options: ServedUsersOptions) {
@@ -27,7 +27,7 @@ export class ServedUsers {
   /** @param key of the client's connection: the same on each pod that serves it */
   connected(user: string, bridge: Bridge, key: string): void {
     const { registry, announcer } = this.#options
-    // Their locations elsewhere stay known: a user may have more connections.
+    // The user's locations elsewhere stay known, because the user may have more connections.
     registry.add(user, bridge, key)
     announcer.connected(user)
   }
@@ -37,7 +37,7 @@ export class ServedUsers {
     this.#options.registry.add(user, bridge, key, true)
   }
 
-  /** An arriving client is served here. */
+  /** An arriving client is now served here. */
   taken(user: string, bridge: Bridge): void {
     const { registry, announcer } = this.#options
     registry.settle(user, bridge)
@@ -51,7 +51,7 @@ export class ServedUsers {
   }
 
   /**
-   * Another member serves a client from now on: its connection here gets no more messages.
+   * Another member serves the client from now on: its connection here gets no more messages.
    *
    * @param name a member's name
    */
@@ -67,7 +67,7 @@ export class ServedUsers {
     })
   }
 
-  /** A client that was said to move stays here. */
+  /** The client's announced move was cancelled: it stays here. */
   stayed(user: string, bridge: Bridge, key: string): void {
     const { leaving, locationCache } = this.#options
     const there = this.#moves.get(bridge)
