@@ -1,23 +1,23 @@
 import { connect } from 'node:net'
 import { accepts } from '../lib/service/tcp-probe.ts'
 
-/** Longest time the app may take for the first bytes of its answer, in milliseconds; the kubelet waits 2 s for ours. */
+/** Time limit for the first bytes of the app's answer, in milliseconds; the kubelet waits 2 s for ours. */
 const ANSWER_TIMEOUT_MS = 1000
 
-/** Questions that may stay without an answer before the app is taken at its word: it accepts connections. */
+/** Number of unanswered requests after which accepting connections suffices as proof that the app is there. */
 const MAX_SILENT = 3
 
-/** How servers for TLS say that they were asked without it, where they say it in HTTP. */
+/** How TLS servers report a plain-text request, if they report it in HTTP. */
 const WANTS_TLS = /^HTTP\/1\.[01] 400 [\s\S]*HTTPS/
 
 /**
- * Whether the app is there and speaks HTTP. It is asked `HEAD /` until it has answered once, and then only whether it accepts
- * connections: a wrong port is found before clients meet it, and the app's log does not fill up.
+ * Checks that the app is there and speaks HTTP. Sends `HEAD /` until the app has answered once, and only connects
+ * afterwards: a wrong port is found before clients meet it, and the app's log does not fill up.
  */
 export class AppProbe {
   readonly #host: string
   readonly #port: number
-  /** Whether nothing is left to ask. */
+  /** Whether nothing is left to find out about the app's protocol. */
   #known = false
   #silent = 0
 
@@ -26,7 +26,7 @@ export class AppProbe {
     this.#port = port
   }
 
-  /** Why no client can be served, for a person to read; `undefined` if nothing speaks against it. */
+  /** Why no client can be served, as human-readable text; `undefined` if no problem was found. */
   async notReady(): Promise<string | undefined> {
     const at = `${this.#host}:${this.#port}`
     const absent = `the app does not accept connections on ${at}`
@@ -34,7 +34,7 @@ export class AppProbe {
     const answer = await firstAnswer(this.#host, this.#port)
     if (answer === undefined) return `${absent}: if this stays, is ws.operator/app-port right?`
     if (answer === '') {
-      // Some servers close, or wait, where nobody asks for a WebSocket: that is no proof of another protocol.
+      // Some servers close or wait if a request is no WebSocket handshake: that does not prove another protocol.
       this.#known = ++this.#silent >= MAX_SILENT
       return undefined
     }
@@ -46,7 +46,7 @@ export class AppProbe {
   }
 }
 
-/** What a server sends first when it is asked; empty where it sends nothing, `undefined` where there is none. */
+/** First bytes that a server sends when asked; empty if it sends none, `undefined` if there is no server. */
 function firstAnswer(host: string, port: number): Promise<string | undefined> {
   return new Promise(resolve => {
     const socket = connect({ host, port, timeout: ANSWER_TIMEOUT_MS })

@@ -26,13 +26,13 @@ import { readinessOf } from './readiness.ts'
 import { isLinkHandshake, linkRoute } from './transport/link/link-route.ts'
 import { isPeerMessage, messageRoute } from './transport/message-route.ts'
 
-/** Memory for all messages together that are held until it is known whether they are addressed. */
+/** Cap on the memory of all messages that are held until it is known whether they are addressed. */
 const MAX_HELD_BYTES = 48 << 20
 
-/** What a sidecar is given; tests replace some of it. */
+/** Dependencies of a sidecar; tests replace some of them. */
 type SidecarDeps = Deps & { discovery?: Discovery; confirm?: Confirm } & Pick<PeerGateOptions, 'addressOf'>
 
-/** The sidecar's two sides, which its server joins: clients, and other sidecars. */
+/** The two sides that the sidecar's server joins: clients, and other sidecars. */
 interface Parts {
   readonly find: AddressFinder
   readonly messaging: Messaging
@@ -141,9 +141,9 @@ function createProxy(
       ...(config.ROUTE !== 'inbound' && { outbound: find }),
     },
     holdFor: config.SLOW_MESSAGE_SECONDS,
-    // Only between two messages can the balancer be told that the app ended this connection on purpose.
+    // The balancer can only be told between two messages that the app ended this connection on purpose.
     wholeMessages: config.ROUTE === 'inbound',
-    // A message to oneself is on the right connection already.
+    // A message to the client's own user is on the right connection already.
     takes: (bridge, _direction, recipient) => recipient !== bridge.context.user,
     onAddressed: (...message) => events.addressed(...message),
     onUnparsed: (...message) => messaging.unparsed(...message),
@@ -154,7 +154,7 @@ function createProxy(
   })
 }
 
-/** The routes of other sidecars, for both transports. */
+/** Registers the routes for other sidecars, for both transports. */
 async function registerPeerRoutes(
   app: FastifyInstance,
   config: SidecarConfig,
@@ -167,7 +167,7 @@ async function registerPeerRoutes(
   await app.register(linkRoute, { ...peers, limits, metrics })
 }
 
-/** The sidecar's part in moving clients; its events are those of the clients. */
+/** Creates the sidecar's part in moving clients; its events go to the client events. */
 function createControl(config: SidecarConfig, messaging: Messaging, events: ClientEvents): RehomeControl {
   return new RehomeControl({
     accepts: () => accepts(config.APP_HOST, config.APP_PORT),

@@ -10,13 +10,13 @@ export const loadSidecarConfig = (env: NodeJS.ProcessEnv) =>
   loadConfig(sidecarSchema, { ...routingParsers, SELF: text => parseSelf(text).name }, env, config => [
     ...checkRouting(config),
     ...checkWire(config),
-    // Not by a parser: what is said of that quotes the setting.
+    // Checked here because the error message of a parser would quote the token.
     ...tokenProblems(config.TOKEN).map(problem => `WS_OPERATOR_TOKEN ${problem}`),
   ])
 
 export type SidecarConfig = ReturnType<typeof loadSidecarConfig>
 
-/** What addressed messages need of it. */
+/** The settings that addressed messages need. */
 export type MessagingConfig = Pick<
   SidecarConfig,
   | 'SELF'

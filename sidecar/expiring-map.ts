@@ -4,21 +4,23 @@ import type { Allotment } from '../lib/service/memory/allotment.ts'
 export interface ExpiringMapOptions<K> {
   /** How long an entry lives after it was set, in milliseconds. */
   readonly keepMs: number
-  /** With more, the oldest go first. */
+  /** Maximum number of entries; beyond it, the oldest are evicted first. */
   readonly maxEntries: number
-  /** Of the memory that entries take, and what one of a key takes, in bytes; with more, the oldest go first. */
+  /**
+   * Memory allotment, and the size of a key's entry in bytes; if it is used up, the oldest entries are evicted first.
+   */
   readonly memory?: { readonly of: Allotment; readonly bytesOf: (key: K) => number }
-  /** Called for each entry that had to go before its time. */
+  /** Called for each entry evicted before its time. */
   readonly onEvict?: () => void
-  /** Milliseconds on any clock that never goes back. */
+  /** Milliseconds on a monotonic clock. */
   readonly now?: () => number
 }
 
-/** A map whose entries live for a limited time, bounded in size; each operation costs the same, however many there are. */
+/** A bounded map whose entries expire; the cost of an operation does not depend on the number of entries. */
 export class ExpiringMap<K, V> {
   readonly #options: ExpiringMapOptions<K>
   readonly #now: () => number
-  /** All live equally long, so the order of setting is the order of expiry. */
+  /** All entries live equally long, so insertion order is expiry order. */
   readonly #entries = new LinkedMap<K, { readonly value: V; readonly until: number }>()
 
   constructor(options: ExpiringMapOptions<K>) {
@@ -32,13 +34,13 @@ export class ExpiringMap<K, V> {
   }
 
   get(key: K): V | undefined {
-    // Mostly there is nothing, and then no clock needs to be read.
+    // The map is usually empty, and then the clock need not be read.
     if (this.#entries.size === 0) return undefined
     const entry = this.#entries.get(key)
     return entry && entry.until > this.#now() ? entry.value : undefined
   }
 
-  /** All that is in it, those set longest ago first. */
+  /** All live entries, oldest first. */
   *entries(): IterableIterator<[K, V]> {
     this.#expire(this.#now())
     for (const [key, { value }] of this.#entries) yield [key, value]

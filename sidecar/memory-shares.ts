@@ -1,16 +1,16 @@
 import { Allotment } from '../lib/service/memory/allotment.ts'
 import { type MemoryAccount, MemoryBudget } from '../lib/service/memory/budget.ts'
 
-/** Memory that belongs to no client of this pod: a limit for each purpose, as a share of the process's budget. */
+/** Memory that belongs to no client of this pod: a limit per purpose, as a share of the process's budget. */
 export interface MemoryShares {
   readonly budget: MemoryBudget
-  /** Users of this pod and of others, and where they are. */
+  /** Users of this and other pods, and their locations. */
   readonly locations: Allotment
   /** Connections into the app that stand for clients of other pods. */
   readonly senders: Allotment
-  /** Announcements that wait for other members. */
+  /** Announcements pending for other members. */
   readonly announcements: Allotment
-  /** Messages of other members that may come again. */
+  /** Record of other members' messages that may be repeated. */
   readonly deduplication: Allotment
   /** Links in both directions. */
   readonly links: Allotment

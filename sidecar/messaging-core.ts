@@ -20,17 +20,17 @@ export interface MessagingDeps {
   readonly find: AddressFinder
   readonly members: () => MemberSet
   readonly history?: MemberHistory
-  /** Whether a host that no list has is a member all the same. */
+  /** Whether a host that no list contains is a member nevertheless. */
   readonly confirm?: (host: string) => Promise<boolean>
-  /** Called each time that a member is met which no list need have. */
+  /** Called each time this sidecar meets a member that may be missing from its list. */
   readonly onMet?: (member: Member) => void
-  /** By default without bounds. */
+  /** Unlimited by default. */
   readonly shares?: MemoryShares
   readonly log: Logger
   readonly metrics: Metrics
 }
 
-/** What sending and receiving have in common: who is where, and the way to other members. */
+/** State shared by sending and receiving: the locations of users, and the transport to other members. */
 export interface MessagingCore {
   readonly config: MessagingConfig
   readonly find: AddressFinder
@@ -43,9 +43,9 @@ export interface MessagingCore {
   readonly knownPeers: KnownPeers
   readonly locationCache: LocationCache
   readonly transport: Introductions
-  /** The number of the next lane of this process. */
+  /** Number of the next lane of this process. */
   readonly nextLane: () => number
-  /** Bytes of one sender that may wait; fewer while memory is short. */
+  /** Maximum number of waiting bytes per sender; fewer while memory is short. */
   queueLimit(): number
 }
 

@@ -14,12 +14,12 @@ import { Receipts } from './send/receipts.ts'
 import type { Router } from './send/router.ts'
 import type { Receiver } from './transport/transport.ts'
 
-/** Longest time for the app to read messages to a user who is moved, in milliseconds. */
+/** Time limit for the app to read messages to a user who is being moved, in milliseconds. */
 const READ_MS = 1500
 
-/** Addressed messages, and who is where: wires the objects of `send`, `receive` and `peers`. */
+/** Addressed messages and user locations: wires the objects of `send`, `receive` and `peers`. */
 export class Messaging {
-  /** All clients of this pod, also those without a user. */
+  /** All clients of this pod, including those without a user. */
   readonly connections: ClientConnections
   readonly users: ServedUsers
   readonly #core: MessagingCore
@@ -67,29 +67,29 @@ export class Messaging {
     return this.#sending.router
   }
 
-  /** Takes what other sidecars send. */
+  /** Receives the messages of other sidecars. */
   get inbox(): Receiver {
     return this.#receiving.inbox
   }
 
-  /** Resolves when no message of a client is under way and the app has read the messages to its user. */
+  /** Resolves when no message of this client is in flight and the app has read the messages to its user. */
   async idle(bridge: Bridge, user: string | undefined): Promise<void> {
     await this.router.idle(bridge)
     if (user !== undefined) await this.#receiving.senders.writers.settle(user, READ_MS)
   }
 
-  /** Closes the connections that stand for clients of other pods: this pod has none of their recipients any more. */
+  /** Closes the connections that stand for clients of other pods: none of their recipients is left on this pod. */
   closeSenders(): void {
     this.#receiving.senders.closeAll('shutdown')
   }
 
-  /** Counts a message that may be addressed and passed without having been read; its sender is told, if it wants receipts. */
+  /** Counts a message that may be addressed but passed unread; its sender is told if it wants receipts. */
   unparsed(bridge: Bridge, direction: Direction, reason: Unparsed): void {
     this.#unparsed.inc({ reason })
     if (direction === 'inbound') this.#receipts?.sendUnparsed(bridge)
   }
 
-  /** The member of this name; a host that no list has is asked for, and known from then on if it is one. */
+  /** The member with this name; an unlisted host is looked up, and known from then on if it is a member. */
   async confirm(name: string): Promise<Member | undefined> {
     const { knownPeers } = this.#core
     const host = knownPeers.get(name) ? undefined : hostOf(name)
@@ -97,7 +97,7 @@ export class Messaging {
     return knownPeers.get(name)
   }
 
-  /** To be called with the members at the start, and after every change. */
+  /** Called with the members at the start and after every change. */
   membersChanged(members: MemberSet): void {
     this.#core.history.record(members)
     this.#announcer.membersChanged()
@@ -113,7 +113,7 @@ export class Messaging {
     const { transport, shares } = this.#core
     return new ClientConnections(
       (bridge, origin) => {
-        // Its last messages are still on their way.
+        // Its last messages are still in flight.
         void this.router.idle(bridge).then(() => {
           this.#receiving.senders.close(origin.id, 'sender')
           transport.endAll(origin)
@@ -140,7 +140,7 @@ function createAnnouncer(core: MessagingCore): Announcer {
   })
 }
 
-/** `undefined` for what is no member's name. */
+/** Host of a member name; `undefined` if the name is invalid. */
 function hostOf(name: string): string | undefined {
   try {
     return parseMember(name).host

@@ -11,9 +11,9 @@ interface Options {
 }
 
 /**
- * Whether a sidecar may be given clients: its app takes connections and does not speak another protocol than HTTP, and the discovery has answered, because one that does not know
- * the other pods loses what is addressed to their users. The answer may be that there is no member: the first pod is one only once it
- * is ready. That such a pod never gets into its own list is what the gauge says.
+ * Readiness of a sidecar: its app accepts connections and speaks HTTP, and discovery has answered, because a sidecar
+ * that does not know the other pods loses messages to their users. The answer may be an empty list: the first pod is
+ * listed only once it is ready. The gauge reports a ready pod that never appears in its own list.
  */
 export function readinessOf({ config, discovery, metrics }: Options): Readiness {
   const app = new AppProbe(config.APP_HOST, config.APP_PORT)
