@@ -2,13 +2,15 @@ import type { MemoryAccount } from '../../lib/service/memory/budget.ts'
 import { detach } from '../../lib/websocket/message.ts'
 import type { LocalMessage } from './local-message.ts'
 
-/** What a message that waits costs beyond its payload, so that empty ones are not free. */
+/** Cost of a waiting message beyond its payload, so that empty messages are not free. */
 const MESSAGE_OVERHEAD_BYTES = 256
 
-/** Part of the room that messages to one user may fill, but for a single one: one client that does not come must not cost the others. */
+/**
+ * Share of the buffer for messages to one user, except for a single message: an absent client must not block others.
+ */
 const USER_SHARE = 1 / 4
 
-/** Messages that wait for clients that are arriving, in bounded memory. */
+/** Buffers messages for arriving clients, in bounded memory. */
 export class ArrivalBuffer {
   readonly #maxBytes: number
   #bytes = 0
@@ -16,16 +18,16 @@ export class ArrivalBuffer {
 
   readonly #account: Pick<MemoryAccount, 'change'> | undefined
 
-  /** @param account of the memory that it takes */
+  /** @param account memory account that the buffer is charged to */
   constructor(maxBytes: number, account?: Pick<MemoryAccount, 'change'>) {
     this.#maxBytes = maxBytes
     this.#account = account
   }
 
   /**
-   * Keeps a letter until something has happened, and then goes on with it.
+   * Keeps a message until an event, then continues with it.
    *
-   * @param full the answer where there is no room, or it takes too long: then the letter goes nowhere from here
+   * @param full the answer if there is no room or the wait takes too long; the message is then dropped here
    * @param limitMs longest time to wait, in milliseconds
    */
   wait<T>(
@@ -61,7 +63,7 @@ export class ArrivalBuffer {
   }
 }
 
-/** Whether something happens before the time is over. */
+/** Whether the event happens within the time limit. */
 async function inTime(event: Promise<unknown>, limitMs: number | undefined): Promise<boolean> {
   if (limitMs === undefined) return event.then(() => true)
   let timer: NodeJS.Timeout | undefined

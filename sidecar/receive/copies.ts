@@ -4,7 +4,7 @@ import { MAX_CONNECTION_KEY_BYTES, MAX_SERVED } from '../transport/link/link-fra
 import type { LocalMessage } from './local-message.ts'
 
 export interface CopiesOptions {
-  /** This sidecar's own member name, and the one that owns a user by its list. */
+  /** This sidecar's own member name, and a user's owner by its member list. */
   readonly self: string
   readonly owner: (user: string) => string | undefined
   readonly locationCache: Pick<LocationCache, 'members' | 'hasRecentMiss'>
@@ -12,16 +12,16 @@ export interface CopiesOptions {
   relay(member: string, routed: LocalMessage): void
 }
 
-/** Begins the name of a member among the keys of connections, which are base64; alone, that the copy is to be sent on. */
+/** Marks a member name among connection keys, which are base64; on its own, it marks a copy that is to be forwarded. */
 const MEMBER = '>'
 
-/** Who has had a message, as a copy of it says. */
+/** The receivers of a message so far, as recorded in a copy of it. */
 export interface DeliveryMark {
-  /** Connections, by their keys. */
+  /** Keys of the connections that have the message. */
   readonly keys: readonly string[]
-  /** Members that have it or get it from whoever sent this copy, with the one that the copy goes to. */
+  /** Members that have the message or get it from this copy's sender, including the copy's receiver. */
   readonly members: readonly string[]
-  /** Whether it is to be sent on to others, once. */
+  /** Whether the receiver is to forward the copy, once. */
   readonly mayForward: boolean
 }
 
@@ -37,7 +37,7 @@ export function readMark(deliveredTo: readonly string[]): DeliveryMark {
 function writeMark({ keys, members, mayForward }: DeliveryMark): string[] {
   const known = keys.filter(key => key !== '')
   const names = members.map(member => `${MEMBER}${member}`)
-  // A longer name does not fit, and a member that is not named could be sent the message a second time.
+  // A longer name does not fit, and an unnamed member could be sent the message twice.
   if (names.some(({ length }) => length > MAX_CONNECTION_KEY_BYTES)) return known.slice(0, MAX_SERVED)
   return [...(mayForward ? [MEMBER] : []), ...names, ...known].slice(0, MAX_SERVED)
 }
@@ -45,9 +45,9 @@ function writeMark({ keys, members, mayForward }: DeliveryMark): string[] {
 const keysOf = (presences: readonly Presence[]): string[] => presences.slice(0, MAX_SERVED).map(({ key }) => key)
 
 /**
- * Decides which members get a copy of a message that is delivered here, for users who have connections here and there. Nobody knows
- * all of the others but the owner: whoever has a user without owning them tells the owner, and the owner nobody. So what is
- * delivered elsewhere is copied to the owner too, which sends it on to those that it knows besides.
+ * Decides which members get a copy of a message delivered here, for users connected to several pods. Only the owner
+ * knows all of these pods: each pod that has a user tells the owner, and the owner tells no other pod. A message
+ * delivered elsewhere is therefore copied to the owner too, which forwards it to the other pods it knows.
  */
 export class Copies {
   readonly #options: CopiesOptions
@@ -59,8 +59,8 @@ export class Copies {
   /**
    * The copies of a message that is being delivered on these connections.
    *
-   * @returns sends them, when one of the connections has taken it: what none has taken goes elsewhere, and would come twice;
-   * `undefined`, there are none
+   * @returns function that sends the copies, to be called once a connection has taken the message: an untaken message
+   *   goes elsewhere, and would arrive twice; `undefined`: there are no copies
    */
   of(routed: LocalMessage, here: readonly Presence[]): (() => void) | undefined {
     const { self, owner, locationCache } = this.#options
@@ -77,10 +77,10 @@ export class Copies {
   }
 
   /**
-   * Sends a copy on that has come here.
+   * Forwards a received copy.
    *
    * @param here connections of this pod that get it
-   * @returns whether anybody gets it
+   * @returns whether any member gets it
    */
   forward(routed: LocalMessage, { keys, members, mayForward }: DeliveryMark, here: readonly Presence[]): boolean {
     if (!mayForward) return false

@@ -11,7 +11,7 @@ import { LeavingConnections } from './shadows/leaving.ts'
 import { Replies } from './shadows/replies.ts'
 import type { SenderConnections } from './shadows/sender-connections.ts'
 
-/** Everything that takes messages of other members. */
+/** The objects that receive messages of other members. */
 export interface Receiving {
   readonly inbox: MessageReceiver
   readonly delivery: Delivery
@@ -19,11 +19,11 @@ export interface Receiving {
   readonly leaving: LeavingConnections
 }
 
-/** The sending side, which is made after the receiving one and needs it. */
+/** The sending side, which is created after the receiving one and used by it. */
 export interface SendingSide {
   readonly router: () => Router
   readonly relay: () => Relay
-  /** Counts a reply that may be addressed and was not looked at. */
+  /** Counts a reply that may be addressed but was not examined. */
   readonly unparsed: (reason: Unparsed) => void
 }
 

@@ -1,15 +1,16 @@
 import type { SendResult } from '../../lib/bridge/bridge.ts'
 import type { Presence } from '../connections/registry.ts'
 
-/** Bytes of one message that may be on their way to all connections of a user together, in copies of their own. */
+/** Cap on the bytes of one message's copies that are written to a user's connections at the same time. */
 const MAX_COPIED_BYTES = 1_048_576
 
 /**
- * Writes a message to several connections, in as many copies at a time as memory is set aside for, first to those whose client
- * reads. No more of them begin in one turn of the event loop: others must not wait for all of a large message.
+ * Writes a message to several connections, concurrently as far as memory allows, fastest readers first. The number of
+ * writes started per event-loop turn is limited, so that a large message does not delay others.
  *
- * @param taken called when the first one has it
- * @returns `sent` as soon as one has it; the others get it after that. `full`: none has taken it, and one because its queue is full
+ * @param taken called when the first connection has taken the message
+ * @returns `sent` as soon as one connection has taken it, and the others follow; `full` if none has and at least one
+ *   queue is full
  */
 export function fanOut(
   to: readonly Presence[],
@@ -21,7 +22,7 @@ export function fanOut(
   const waiting = to.length > atOnce ? readersFirst(to) : to
   const { promise, resolve, reject } = Promise.withResolvers<SendResult>()
   let next = 0
-  // Let go of once all have begun: the slowest must not keep what the others have had.
+  // Released once all writes have begun, so that a slow connection does not keep the message alive for the others.
   let write: typeof send | undefined = send
   let open = waiting.length
   let isTaken = false
@@ -35,7 +36,7 @@ export function fanOut(
     if (--open === 0) resolve(worst)
     else begin()
   }
-  /** Those that have begun in this turn, and those that may begin in the next one. */
+  /** Number of writes begun in this turn, and number of writes postponed to the next. */
   let [begun, owed] = [0, 0]
   const turn = () => {
     const count = owed

@@ -1,7 +1,7 @@
 import type { RoutedMessage } from '../transport/transport.ts'
 
-/** What has to be known of a letter to deliver it here. */
+/** The fields of a message that local delivery needs. */
 export type LocalMessage = Omit<RoutedMessage, 'lane' | 'start'> & {
-  /** Until when it may wait here, where it has waited before; on the clock of `performance.now()`. */
+  /** Time until which a message that has waited here before may wait, on the clock of `performance.now()`. */
   readonly waitsUntil?: number
 }

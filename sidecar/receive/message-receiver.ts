@@ -10,21 +10,21 @@ import type { Receiver, RoutedMessage, Session } from '../transport/transport.ts
 import type { Delivery } from './delivery.ts'
 import { SenderSession } from './sender-session.ts'
 
-/** Sending processes that are remembered, and for how long after they were last heard of, in milliseconds. */
+/** Number of sending processes remembered, and for how long after their last sign of life, in milliseconds. */
 const MAX_SENDERS = 4000
 const SENDER_MS = 120_000
 
 /**
- * Messages of one sender that are remembered: as many as a link's window holds of the smallest, so that none of those that a link
- * carries when it breaks is forgotten when it comes again; within bounds, of which the upper one is reached by windows above 1 MiB.
+ * Number of messages remembered per sender: as many of the smallest as fit in a link's window, so that messages in
+ * flight on a broken link are still known when they are repeated. Windows above 1 MiB reach the upper bound.
  */
 const MIN_RECENT = 8192
 const MAX_RECENT = 65_536
 
-/** Part of what may be remembered that is free again when too much was: so that this does not begin anew with the next message. */
+/** Share of the allotment freed when it is exceeded, so that the next message does not exceed it again. */
 const FREED_PART = 1 / 16
 
-/** How often what expired is taken off the account, in milliseconds. */
+/** Interval at which expired memory is taken off the account, in milliseconds. */
 const RECOUNT_MS = 1000
 
 export interface MessageReceiverOptions {
@@ -33,23 +33,23 @@ export interface MessageReceiverOptions {
   readonly knownPeers: Pick<KnownPeers, 'get' | 'addVerified'>
   /** A connection of another pod that has sent messages here has ended. */
   readonly ended: (connection: string) => void
-  /** Of a link: bytes that a sender may send before it has heard that they were read. */
+  /** Bytes that a sender may send on a link before they are acknowledged as read. */
   readonly windowBytes: number
   readonly metrics: Metrics
-  /** Of what all that is remembered takes. */
+  /** Memory of everything remembered. */
   readonly memory: Allotment
-  /** Most senders of whom something is remembered. */
+  /** Maximum number of senders remembered. */
   readonly maxSenders?: number
 }
 
-/** Takes what other sidecars send: each message once, and those of a lane in their order. */
+/** Receives messages of other sidecars: each once, and those of a lane in order. */
 export class MessageReceiver implements Receiver {
   readonly boot = randomBytes(BOOT_BYTES)
   readonly #options: MessageReceiverOptions
   readonly #senders: ExpiringMap<string, SenderSession>
   readonly #recent: number
   readonly #repeated: () => void
-  /** Whether a sender was forgotten: of one that is new, nobody knows then whether it was known before. */
+  /** Whether a sender was forgotten: a sender that seems new may then have been known before. */
   #forgetful = false
   /** On the clock of `performance.now()`. */
   #recountAt = 0
@@ -74,7 +74,7 @@ export class MessageReceiver implements Receiver {
 
   from(sender: string, inlet?: Session): Session {
     const known = this.#senders.get(sender) ?? (inlet instanceof SenderSession ? inlet : this.#create())
-    // Again, so that it lives on.
+    // Set again to extend its lifetime.
     this.#senders.set(sender, known)
     if (performance.now() >= this.#recountAt) this.#recount()
     return known
@@ -106,8 +106,8 @@ export class MessageReceiver implements Receiver {
   }
 
   /**
-   * Where all senders together take too much, those that were not heard of for longest lose their lanes first; where that is not enough,
-   * nothing is remembered of them at all.
+   * If all senders together use too much memory, the lanes of the least recently active senders are forgotten first; if
+   * that is not enough, everything about them is.
    */
   #grew(bytes: number): void {
     const { memory } = this.#options
@@ -127,7 +127,7 @@ export class MessageReceiver implements Receiver {
     }
   }
 
-  /** What senders have forgotten by themselves, and senders that have expired, take nothing any more. */
+  /** Corrects the account by what senders have forgotten themselves, and by expired senders. */
   #recount(): void {
     let sum = 0
     for (const [, inlet] of this.#senders.entries()) sum += inlet.bytes

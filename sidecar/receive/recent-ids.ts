@@ -1,34 +1,33 @@
 import { OUTCOMES, type Outcome } from '../transport/outcome.ts'
 import { isBefore } from '../transport/serial-numbers.ts'
 
-/** How many messages there is room for at first: most senders never have more under way. */
+/** Initial capacity: most senders never have more messages in flight. */
 const FIRST_SIZE = 512
 
 const PENDING = 0
 const NOT_DELIVERED = 255
 
 /**
- * What is known of a message: it is new here, it was delivered or refused with this outcome, it is being delivered, it was not
- * delivered, or it is too long ago to say.
+ * State of a message: new here, delivered or refused with this outcome, in delivery, not delivered, or too old to tell.
  */
 export type Known = Outcome | 'new' | 'pending' | 'not_delivered' | 'forgotten'
 
-/** The outcomes of the last messages of one sender, in little memory. Their ids come in rising order. */
+/** Outcomes of a sender's most recent messages, in compact form. Ids are added in rising order. */
 export class RecentIds {
   readonly #most: number
   #ids: Uint32Array
   #states: Uint8Array
-  /** How many were ever added. */
+  /** Total number of messages ever added. */
   #count = 0
 
-  /** @param most how many are remembered */
+  /** @param most number of messages to remember */
   constructor(most: number) {
     this.#most = most
     this.#ids = new Uint32Array(Math.min(FIRST_SIZE, most))
     this.#states = new Uint8Array(this.#ids.length)
   }
 
-  /** Memory that it takes. */
+  /** Memory of this object. */
   get bytes(): number {
     return this.#ids.byteLength + this.#states.byteLength
   }
@@ -37,7 +36,7 @@ export class RecentIds {
     return this.#count === 0
   }
 
-  /** Remembers a message whose id is above all before it; returns what {@link settle} needs. */
+  /** Adds a message whose id is higher than all before it; returns the slot that {@link settle} needs. */
   add(id: number): number {
     if (this.#count === this.#ids.length && this.#count < this.#most) this.#grow()
     const slot = this.#count++ % this.#ids.length
@@ -46,13 +45,16 @@ export class RecentIds {
     return slot
   }
 
-  /** @param outcome `undefined`: it was not delivered, and could still be */
+  /** @param outcome `undefined`: the message was not delivered, and still could be */
   settle(slot: number, id: number, outcome: Outcome | undefined): void {
     if (this.#ids[slot] === id)
       this.#states[slot] = outcome === undefined ? NOT_DELIVERED : OUTCOMES.indexOf(outcome) + 1
   }
 
-  /** A message that was not delivered is delivered again; returns what {@link settle} needs, `undefined` if it is not remembered. */
+  /**
+   * Reopens an undelivered message for another delivery; returns the slot for {@link settle}, `undefined` if it is
+   * forgotten.
+   */
   reopen(id: number): number | undefined {
     const slot = this.#slot(id)
     if (slot !== undefined) this.#states[slot] = PENDING
@@ -67,7 +69,7 @@ export class RecentIds {
     return state === NOT_DELIVERED ? 'not_delivered' : (OUTCOMES[state - 1] as Outcome)
   }
 
-  /** Where a message is remembered. */
+  /** Slot of a remembered message. */
   #slot(id: number): number | undefined {
     let low = Math.max(0, this.#count - this.#ids.length)
     let high = this.#count
@@ -87,7 +89,7 @@ export class RecentIds {
     return this.#ids[position % this.#ids.length] as number
   }
 
-  /** While there is room, none has taken another's place: each stays in its own. */
+  /** The buffer only grows before it first wraps around, so every message keeps its slot. */
   #grow(): void {
     const size = Math.min(this.#most, this.#ids.length * 2)
     const [ids, states] = [new Uint32Array(size), new Uint8Array(size)]

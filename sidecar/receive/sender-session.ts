@@ -5,41 +5,41 @@ import type { IncomingMessage, Session } from '../transport/transport.ts'
 import type { Delivery } from './delivery.ts'
 import { RecentIds } from './recent-ids.ts'
 
-/** Lanes of one sender that are remembered: where they last began, and, for a time in milliseconds, that they came to a stop. */
+/** Number of lanes remembered per sender: their last starts, and, for a time in milliseconds, the stopped ones. */
 const MAX_STARTS = 4096
 const MAX_STOPPED = 10_000
 const STOPPED_MS = 60_000
 
-/** What one of these takes, about, in bytes. */
+/** Approximate memory of one start and one stopped lane, in bytes. */
 const START_BYTES = 64
 const STOPPED_BYTES = 128
 
-/** Whether an answer says that the message was not delivered, and may be asked for again elsewhere. */
+/** Whether the answer says that the message was not delivered and may be tried elsewhere. */
 const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer === 'offline'
 
-/** Of a message that is being delivered; the message itself is with whoever delivers it, and may be kept elsewhere. */
+/** Identity of a message in delivery. The message itself is held by the delivery, which may keep it elsewhere. */
 type MessagePlace = Pick<IncomingMessage, 'id' | 'lane'>
 
-/** What is remembered of one sending process. */
+/** State kept for one sending process. */
 export class SenderSession implements Session {
   readonly #delivery: Pick<Delivery, 'deliver'>
   readonly #most: number
   readonly #repeated: () => void
   readonly #grew: (bytes: number) => void
-  /** Whether this is all that there ever was of this sender: else what comes again may have been delivered. */
+  /** Whether nothing of this sender was forgotten; otherwise a repeated message may have been delivered before. */
   #isWhole: boolean
-  /** Of those that can come again. */
+  /** Recent messages, which may be repeated. */
   #recent: RecentIds | undefined
-  /** The last message with which a lane began; older ones must not come any more. Two generations, so that nothing piles up. */
+  /** Id of the message that last started each lane; older ones are rejected. Two generations bound the memory. */
   #starts = new Map<number, number>()
   #olderStarts = new Map<number, number>()
-  /** Lanes of which a message was not delivered, and why: what follows in them is not delivered either. */
+  /** Answers of lanes with an undelivered message: later messages of such a lane are not delivered either. */
   readonly #stopped = new ExpiringMap<number, Answer>({ keepMs: STOPPED_MS, maxEntries: MAX_STOPPED })
-  /** Who waits for the answer of a message that came again while it was being delivered. */
+  /** Waiters for the answer to a message that was repeated while its delivery was in progress. */
   readonly #waiters = new Map<number, ((answer: Answer) => void)[]>()
 
   /**
-   * @param most how many of its messages are remembered
+   * @param most number of the sender's messages to remember
    * @param isWhole whether nothing of this sender was forgotten before
    */
   constructor(
@@ -56,7 +56,7 @@ export class SenderSession implements Session {
     this.#grew = grew
   }
 
-  /** Memory that it takes, about. */
+  /** Approximate memory of this session. */
   get bytes(): number {
     return (this.#recent?.bytes ?? 0) + this.#laneBytes
   }
@@ -65,7 +65,7 @@ export class SenderSession implements Session {
     return (this.#starts.size + this.#olderStarts.size) * START_BYTES + this.#stopped.size * STOPPED_BYTES
   }
 
-  /** Returns how many bytes that makes free. */
+  /** Returns the number of bytes freed. */
   forgetLanes(): number {
     const bytes = this.#laneBytes
     this.#starts.clear()
@@ -74,7 +74,7 @@ export class SenderSession implements Session {
     return bytes
   }
 
-  /** Forgets all messages too; returns how many bytes that makes free. */
+  /** Forgets all messages too; returns the number of bytes freed. */
   forget(): number {
     const { bytes } = this
     this.forgetLanes()
@@ -119,7 +119,7 @@ export class SenderSession implements Session {
     return this.#isOld(lane, id) ? 'rejected' : this.#inLane(incoming)
   }
 
-  /** Whether the sender has given a message up and gone on in its lane. */
+  /** Whether the sender has given up this message and gone on in its lane. */
   #isOld(lane: number, id: number): boolean {
     const start = this.#starts.get(lane) ?? this.#olderStarts.get(lane)
     return start !== undefined && isBefore(id, start)

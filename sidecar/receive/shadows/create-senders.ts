@@ -12,25 +12,25 @@ import type { LocalMessage } from '../local-message.ts'
 import type { Replies } from './replies.ts'
 import { SenderConnections } from './sender-connections.ts'
 
-/** A repeated handshake has fields that the balancer and we have added, in bytes. */
+/** Room for the header fields that balancer and sidecar add to a repeated handshake, in bytes. */
 const ADDED_BYTES = 4096
 
 export interface SendersDeps {
   readonly connections: ClientConnections
-  /** Asked for when there is a reply: they need each other. */
+  /** Resolved at the first reply, because replies and senders need each other. */
   readonly replies: () => Replies
   readonly router: () => Router
   readonly find: AddressFinder
-  /** A reply that may be addressed was not looked at. */
+  /** Counts a reply that may be addressed but was not examined. */
   readonly unparsed: (why: Unparsed) => void
-  /** Of what all of them take. */
+  /** Memory shared by all shadows. */
   readonly memory: Allotment
-  /** Tells the pods that copies of its messages have introduced a connection to. */
+  /** Tells the pods to which message copies have introduced a connection that it has ended. */
   readonly onEnded: (origin: Origin) => void
   readonly metrics: Metrics
 }
 
-/** The connections into the app that stand for clients of other pods, by a sidecar's settings. */
+/** Creates the connections into the app that stand for clients of other pods, from a sidecar's settings. */
 export function createSenders(
   config: MessagingConfig,
   { connections, replies, router, find, unparsed, onEnded, memory, metrics }: SendersDeps,
@@ -54,7 +54,7 @@ export function createSenders(
     idleMs: config.SENDER_IDLE_SECONDS * 1000,
     serving: id => connections.serving(id),
     onReply(shadow, message) {
-      // What the app addresses goes to that user, on whichever connection it is written.
+      // A message that the app addresses goes to that user, whichever connection the app writes it on.
       const isLookedAt = config.ROUTE !== 'inbound' && !message.binary
       const recipient = isLookedAt ? recipientOf(message.data) : undefined
       if (recipient !== undefined && recipient !== shadow.user) {
@@ -68,7 +68,7 @@ export function createSenders(
   })
 }
 
-/** Hands a reply to the client whose connection it is for, or says where that is. */
+/** Delivers a reply to the client whose connection it is for, or answers where that client is. */
 export function toClient(
   routed: LocalMessage,
   connections: Pick<ClientConnections, 'locate'>,
@@ -82,7 +82,7 @@ export function toClient(
   return home === undefined ? 'offline' : { member: home }
 }
 
-/** One reply at a time is on its way, so it waits for a client that reads slowly, as the app's own messages do. */
+/** Only one reply is in flight at a time, so it waits for a slow client, as the app's own messages do. */
 async function toBridge({ message }: LocalMessage, bridge: Pick<Bridge, 'send'>): Promise<Answer> {
   const result = await bridge.send('client', message, Number.POSITIVE_INFINITY)
   if (result === 'sent') return 'delivered'

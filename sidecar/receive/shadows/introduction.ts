@@ -1,21 +1,21 @@
 import { decodeKeyHeader, keyProblem } from '../../../lib/routing/key/routing-key.ts'
 import { USER_HEADER } from '../../../lib/service/names.ts'
 
-/** What an opening handshake says of its client. */
+/** Facts about a client from its opening handshake. */
 export interface Introduction {
-  /** `undefined`: nobody knows. */
+  /** `undefined`: unknown. */
   readonly user: string | undefined
 }
 
 const END_OF_HEAD = '\r\n\r\n'
 const REQUEST_LINE = /^GET [^\s]+ HTTP\/1\.1$/
 const FIELD = /^([!#$%&'*+\-.^_`|~\w]+):[ \t]*([^\0\r\n]*)$/
-/** With a body, what follows the head would be another request to the app. */
+/** With a body, the bytes after the head would be another request to the app. */
 const FORBIDDEN: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'expect'])
 
 /**
- * Checks a handshake that another sidecar has sent along, before it is written to the app: one GET request with the fields of a
- * WebSocket handshake, and nothing after it.
+ * Validates a handshake that another sidecar has sent, before it is written to the app: one GET request with the header
+ * fields of a WebSocket handshake, and nothing after it.
  *
  * @returns `undefined` for anything else
  */

@@ -1,17 +1,17 @@
 import type { Bridge } from '../../../lib/bridge/bridge.ts'
 
-/** Longest time for a client's connection to go once the client is served elsewhere, in milliseconds. */
+/** Time limit for a client's old connection to close once the client is served elsewhere, in milliseconds. */
 const LEAVING_MS = 2000
 
-/** A connection that is still there, and who is told when it is not. */
+/** A connection that still exists, and the function that reports its end. */
 interface Entry {
   readonly gone: Promise<void>
   readonly end: () => void
 }
 
 /**
- * Connections to this pod whose clients were moved to another one and that the app still has: what it writes there still reaches the
- * client, which gets the same from the other pod.
+ * Connections to this pod whose clients were moved but which the app still has: the app's writes to them still reach
+ * the client, which gets the same from the other pod.
  */
 export class LeavingConnections {
   readonly #byUser = new Map<string, Map<Bridge, Entry>>()
@@ -28,7 +28,7 @@ export class LeavingConnections {
     this.#byUser.set(user, entries.set(bridge, { gone: promise, end }))
   }
 
-  /** It is gone, or stays after all. */
+  /** Removes a connection that is gone, or that stays after all. */
   remove(user: string, bridge: Bridge): void {
     const entries = this.#byUser.get(user)
     const entry = entries?.get(bridge)
@@ -38,7 +38,7 @@ export class LeavingConnections {
     entry.end()
   }
 
-  /** Resolves when the app has none of a user's any more, or it takes too long; `undefined`: it has none. */
+  /** Resolves when the app has no such connection of the user left, or the time is up; `undefined`: it has none. */
   of(user: string): Promise<unknown> | undefined {
     const entries = this.#byUser.get(user)
     return entries && Promise.all(Array.from(entries.values(), ({ gone }) => gone))

@@ -4,7 +4,7 @@ import type { Message } from '../../../lib/websocket/message.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-/** What is heard of a server's stream. Payloads are the listener's own. */
+/** Receives the events of a server's stream. The listener owns the payloads. */
 export interface StreamListener {
   onMessage(message: Message): void
   onPing(payload: Buffer): void
@@ -12,7 +12,7 @@ export interface StreamListener {
   onClose(payload: Buffer): void
 }
 
-/** Reads the messages of a server (RFC 6455 §5) from a stream of bytes, however it is cut into chunks. */
+/** Reads a server's messages (RFC 6455 §5) from a byte stream, independent of its chunk boundaries. */
 export class MessageReader {
   readonly #reader: FrameReader
   readonly #listener: StreamListener
@@ -20,7 +20,7 @@ export class MessageReader {
   #control = new GrowingBuffer()
   #binary = false
   #isPaused = false
-  /** What has come behind the place where it was paused. */
+  /** Bytes received after the pause. */
   #rest = NOTHING
 
   /** @param maxMessageBytes a larger message is an error */
@@ -29,22 +29,22 @@ export class MessageReader {
     this.#listener = listener
   }
 
-  /** Memory of what is not complete, or waits for {@link resume}. */
+  /** Memory of incomplete messages, and of bytes waiting for {@link resume}. */
   get heldBytes(): number {
     return this.#data.capacity + this.#control.capacity + this.#rest.length
   }
 
-  /** Whether anything waits for {@link resume}. */
+  /** Whether bytes wait for {@link resume}. */
   get hasRest(): boolean {
     return this.#rest.length > 0
   }
 
-  /** Takes nothing further, also of the chunk that is being read. */
+  /** Stops reading at once, even within the current chunk. */
   pause(): void {
     this.#isPaused = true
   }
 
-  /** Goes on after a pause. @returns as {@link push} */
+  /** Continues after a pause. @returns as {@link push} */
   resume(): number {
     this.#isPaused = false
     const rest = this.#rest
@@ -53,9 +53,9 @@ export class MessageReader {
   }
 
   /**
-   * Reads a chunk, which need not stay as it is.
+   * Reads a chunk, which the caller may reuse afterwards.
    *
-   * @returns 0, or the close code for what is wrong with the stream: 1002 or 1009
+   * @returns 0, or the close code of a protocol violation: 1002 or 1009
    */
   push(chunk: Buffer): number {
     const reader = this.#reader

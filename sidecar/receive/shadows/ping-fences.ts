@@ -3,16 +3,16 @@ interface Waiting {
   readonly settle: (answered: boolean) => void
 }
 
-/** Pings whose pongs are waited for: the other end answers them in their order (RFC 6455 §5.5.3). */
+/** Pings waiting for their pongs: the peer answers them in order (RFC 6455 §5.5.3). */
 export class PingFences {
   #waiting: Waiting[] = []
 
-  /** Pings that have no answer yet and are still waited for. */
+  /** Number of pings without an answer that are still waited for. */
   get size(): number {
     return this.#waiting.length
   }
 
-  /** Resolves with whether the pong comes in time, in milliseconds. The ping itself is the caller's to send. */
+  /** Resolves with whether the pong arrives within the time limit, in milliseconds. The caller sends the ping. */
   wait(payload: Buffer, timeoutMs: number): Promise<boolean> {
     return new Promise(resolve => {
       const timer = setTimeout(() => {
@@ -28,14 +28,14 @@ export class PingFences {
     })
   }
 
-  /** A pong has come, which may answer earlier pings too. @returns whether it answers any of these */
+  /** Handles a pong, which may answer earlier pings too. @returns whether it answers any of these */
   answer(payload: Buffer): boolean {
     const at = this.#waiting.findIndex(entry => entry.payload.equals(payload))
     for (const { settle } of this.#waiting.splice(0, at + 1)) settle(true)
     return at >= 0
   }
 
-  /** No pong comes any more. */
+  /** Ends all waits: no more pongs will arrive. */
   cancel(): void {
     for (const { settle } of this.#waiting.splice(0)) settle(false)
   }

@@ -1,25 +1,25 @@
-/** A connection into the app that can tell when the app has read all that was written to it. */
+/** A connection into the app that can tell when the app has read everything written to it. */
 export interface Fenceable {
   fence(timeoutMs: number): Promise<boolean>
 }
 
-/** How long an app may take to read what it was sent, in milliseconds; remembered for once to twice as long. */
+/** How long an app may take to read its input, in milliseconds; writers are remembered for one to two such periods. */
 const KEEP_MS = 5000
-/** Users that are remembered of each of the two spans; with more, a new one begins. */
+/** Maximum number of users remembered per generation; beyond it, a new generation begins. */
 const MAX_USERS = 50_000
 
-/** Which connections of this pod have written to a user a moment ago: their app may not have read it. */
+/** Connections of this pod that recently wrote to a user: their app may not have read the message yet. */
 export class RecentWriters {
   #young = new Map<string, Set<Fenceable>>()
   #old = new Map<string, Set<Fenceable>>()
-  // A timer, because a pod on which nothing is written any more would keep closed connections.
+  // A timer, because otherwise an idle pod would keep closed connections in memory.
   readonly #timer = setInterval(() => this.#age(), KEEP_MS)
 
   constructor() {
     this.#timer.unref()
   }
 
-  /** Users of both spans; one that is in both counts twice. */
+  /** Users of both generations; a user in both counts twice. */
   get users(): number {
     return this.#young.size + this.#old.size
   }
@@ -38,7 +38,7 @@ export class RecentWriters {
     return new Set([...(this.#old.get(user) ?? []), ...(this.#young.get(user) ?? [])])
   }
 
-  /** Resolves when the app has read all that it was sent for a user, or is too slow. */
+  /** Resolves when the app has read everything written to the user, or the time is up. */
   async settle(user: string, timeoutMs: number): Promise<void> {
     await Promise.all(Array.from(this.of(user), writer => writer.fence(timeoutMs)))
   }

@@ -6,32 +6,32 @@ import { type Answer, OUTCOMES, type Outcome } from '../../transport/outcome.ts'
 import type { RoutedMessage, Transport } from '../../transport/transport.ts'
 import type { Shadow } from './shadow.ts'
 
-/** Pause before a client that is being moved is looked for again; it doubles, up to the longest. In milliseconds. */
+/** Pause before a client that is being moved is looked for again, in milliseconds; it doubles up to the longest. */
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 400
 
-/** What a reply costs beyond its payload, in bytes, so that empty ones are not free. */
+/** Cost of a reply beyond its payload, in bytes, so that empty replies are not free. */
 const REPLY_OVERHEAD_BYTES = 256
 
 export interface RepliesOptions {
   /** This sidecar's own member name. */
   readonly self: string
   readonly transport: Pick<Transport, 'send'>
-  /** A member by its name; `undefined`: none that may be asked. */
+  /** The member with this name; `undefined` if it must not be asked. */
   readonly member: (name: string) => Member | undefined
-  /** Hands a reply to a client of this pod. */
+  /** Delivers a reply to a client of this pod. */
   readonly deliver: (routed: RoutedMessage) => Answer | Promise<Answer>
-  /** The number of the next lane of this process. */
+  /** Number of the next lane of this process. */
   readonly nextLane: () => number
-  /** Longest time of one attempt, and for a client that cannot be found, in milliseconds. */
+  /** Time limit for one attempt, and for a client that cannot be found (`waitMs`), in milliseconds. */
   readonly timeoutMs: number
   readonly waitMs: number
-  /** Bytes of one shadow that may wait before its app is no longer read; fewer while memory is short. */
+  /** Maximum number of waiting bytes per shadow before its app is no longer read; fewer while memory is short. */
   readonly maxQueueBytes: () => number
   readonly metrics: Metrics
 }
 
-/** What the app has written on one shadow. */
+/** The app's pending replies on one shadow. */
 interface Queue {
   readonly lane: number
   readonly waiting: Message[]
@@ -40,7 +40,7 @@ interface Queue {
   busy: boolean
 }
 
-/** Takes what the app writes on shadows to the clients that they stand for, in order; each ends in exactly one counted outcome. */
+/** Carries the app's replies on shadows to their clients, in order; each ends in exactly one counted outcome. */
 export class Replies {
   readonly #options: RepliesOptions
   readonly #queues = new WeakMap<Shadow, Queue>()
@@ -56,7 +56,7 @@ export class Replies {
     for (const outcome of [...OUTCOMES, 'dropped']) this.#counter.inc({ outcome }, 0)
   }
 
-  /** Counts a reply that nobody wants. */
+  /** Counts a reply that is discarded by policy. */
   drop(): void {
     this.#counter.inc({ outcome: 'dropped' })
   }
@@ -88,7 +88,7 @@ export class Replies {
   async #run(shadow: Shadow, queue: Queue): Promise<void> {
     for (let message = queue.waiting[0]; message; message = queue.waiting[0]) {
       const outcome = await this.#carry(shadow, queue.lane, message)
-      // Those behind one whose client was looked for in vain would wait as long each.
+      // Replies behind one whose client could not be found would each wait as long.
       const inVain = outcome === 'offline' || outcome === 'no_owner'
       for (const { data } of queue.waiting.splice(0, inVain ? queue.waiting.length : 1)) {
         this.#counter.inc({ outcome })
@@ -100,13 +100,13 @@ export class Replies {
         queue.held = false
         shadow.release()
       }
-      // There is nobody any more to whom it could go, and nobody to say so.
+      // The client is gone, and no pod will report that, so the shadow ends here.
       if (outcome === 'offline') shadow.close('sender')
     }
     queue.busy = false
   }
 
-  /** Follows the client to where it is. */
+  /** Follows the client to its current pod. */
   async #carry(shadow: Shadow, lane: number, message: Message): Promise<Outcome> {
     const { waitMs } = this.#options
     const routed: RoutedMessage = {
@@ -119,7 +119,7 @@ export class Replies {
     }
     const began = performance.now()
     let verdict: Outcome = 'offline'
-    /** Since the last pause. */
+    /** Members asked since the last pause. */
     const members = new Set<string>()
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
       const asked = shadow.home
@@ -128,12 +128,12 @@ export class Replies {
       if (typeof answer !== 'string') {
         verdict = 'offline'
         if (answer.member === asked) return verdict
-        // What came last from the sender itself is newer than what others say.
+        // The sender's own last message gives a newer location than other members do.
         if (answer.member !== undefined && shadow.home === asked) shadow.home = answer.member
       } else if (answer === 'no_owner') verdict = answer
       else if (answer !== 'offline' || shadow.home === asked) return answer
       if (performance.now() - began >= waitMs) return verdict
-      // Two that point to each other would be asked without a pause.
+      // Without a pause, two members that point to each other would be asked in a tight loop.
       if (!members.has(shadow.home)) continue
       await new Promise(resolve => setTimeout(resolve, pauseMs))
       members.clear()

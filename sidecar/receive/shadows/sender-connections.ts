@@ -11,20 +11,20 @@ import { type Fenceable, RecentWriters } from './recent-writers.ts'
 import { SHADOW_BYTES, Shadow } from './shadow.ts'
 import { SHADOW_ENDS, type ShadowEnd, type ShadowTarget } from './shadow-types.ts'
 
-/** How long a connection that the app does not want is not tried again, in milliseconds. */
+/** How long a connection that the app rejected is not retried, in milliseconds. */
 const REFUSED_MS = 1000
 const MAX_REFUSED = 10_000
 
-/** How often it is looked for shadows that had no message for long, in milliseconds. */
+/** Interval of checks for idle shadows, in milliseconds. */
 const SWEEP_MS = 1000
 
-/** Longest time for the app to read what others have written before a shadow is used, in milliseconds. */
+/** Time limit for the app to read earlier messages of others before a shadow is used, in milliseconds. */
 const READY_MS = 1000
 
-/** Goes on with a letter that has waited. */
+/** Continues with a message that has waited. */
 export type Again = (kept: LocalMessage) => Answer | Promise<Answer>
 
-/** Keeps a letter until something has happened; answers `full` where there is no room. */
+/** Keeps a message until an event; answers `full` if there is no room. */
 export type Wait = (routed: LocalMessage, until: Promise<unknown>, full: Answer, then: Again) => Promise<Answer>
 
 export interface SenderConnectionsOptions {
@@ -33,24 +33,26 @@ export interface SenderConnectionsOptions {
   readonly target: ShadowTarget
   /** Longest handshake, in bytes. */
   readonly maxHandshakeBytes: number
-  /** Most shadows, and how long one lives without a message, in milliseconds. */
+  /** Maximum number of shadows, and how long one lives without a message, in milliseconds. */
   readonly maxShadows: number
   readonly idleMs: number
   /** The connection into the app of a client that is served here. */
   readonly serving: (id: string) => Bridge | undefined
   onReply(shadow: Shadow, message: Message): void
-  /** A connection of another pod has ended, and so has its shadow. */
+  /** A connection of another pod and its shadow have both ended. */
   onEnded(origin: Origin): void
   readonly metrics: Metrics
 }
 
 const RESULTS: Readonly<Record<SendResult, Outcome>> = { sent: 'delivered', full: 'slow_consumer', closed: 'rejected' }
 
-/** Connections into the app of this pod on which addressed messages are written as their senders': own ones and shadows. */
+/**
+ * Connections into this pod's app on which messages are written as their senders': those of local clients, and shadows.
+ */
 export class SenderConnections {
   readonly writers = new RecentWriters()
   readonly #options: SenderConnectionsOptions
-  /** By the id of the connection that each stands for, the one used longest ago first. */
+  /** Shadows by the id of the connection that they stand for, least recently used first. */
   readonly #shadows = new LinkedMap<string, Shadow>()
   readonly #byUser = new Map<string, Set<Shadow>>()
   readonly #refused = new ExpiringMap<string, true>({ keepMs: REFUSED_MS, maxEntries: MAX_REFUSED })
@@ -88,17 +90,17 @@ export class SenderConnections {
    * Writes a message to the app on a connection of its sender.
    *
    * @param taken called when the kernel has it
-   * @param again delivers it anew after it has waited: its recipient may have gone meanwhile
+   * @param again delivers it anew after a wait: its recipient may have left meanwhile
    */
   deliver(routed: LocalMessage, taken: () => void, wait: Wait, again: Again): Answer | Promise<Answer> {
     const { origin } = routed
     if (!origin || this.#stopped) return 'rejected'
     const shadow = this.#shadows.get(origin.id)
     const own = this.#options.serving(origin.id)
-    // Its app has ended, and it is about to be moved.
+    // Its app has ended, and the connection is about to be moved.
     if (own?.orphaned) return A_MOMENT_AGO
     if (own && !shadow) return this.#write(routed, taken, own, Number.POSITIVE_INFINITY)
-    // What was written there must be read before the app gets more of the same sender elsewhere.
+    // The app must read the shadow's messages before it gets more of the same sender on another connection.
     if (own) shadow?.close('own')
     if (shadow?.state === 'open') return this.#writeTo(shadow, routed, taken)
     if (shadow) {
@@ -111,7 +113,10 @@ export class SenderConnections {
     return opening instanceof Shadow ? wait(routed, opening.opened, A_MOMENT_AGO, again) : opening
   }
 
-  /** The shadows of a user's connections, which the app would show a message to that user on: resolves when they are gone. */
+  /**
+   * Closes the shadows of a user's connections, since the app would show messages to that user on them too; resolves
+   * when they are gone.
+   */
   closeOf(user: string): Promise<unknown> | undefined {
     const shadows = this.#byUser.get(user)
     if (!shadows) return undefined
@@ -123,7 +128,7 @@ export class SenderConnections {
     )
   }
 
-  /** Where the client of a shadow was heard of last: a member's name. */
+  /** Name of the member that last sent for the shadow's client. */
   home(id: string): string | undefined {
     return this.#shadows.get(id)?.home
   }
@@ -133,12 +138,12 @@ export class SenderConnections {
     return this.#shadows.get(id)?.origin
   }
 
-  /** A connection has ended, or is served by this pod now. */
+  /** Closes a shadow because its client's connection has ended or is now served by this pod. */
   close(id: string, end: ShadowEnd): void {
     const shadow = this.#shadows.get(id)
     if (!shadow) return
     shadow.close(end)
-    // Copies of its last messages may still be sent on until then.
+    // Copies of its last messages may still be forwarded until then.
     if (end === 'sender') void shadow.whenGone.then(() => this.#options.onEnded(shadow.origin))
   }
 
@@ -171,7 +176,7 @@ export class SenderConnections {
     return RESULTS[result]
   }
 
-  /** Begins a shadow, or says why not. */
+  /** Opens a shadow, or returns the reason why not. */
   #open(origin: Origin, home: string): Shadow | Answer {
     const { target, maxHandshakeBytes, maxShadows } = this.#options
     if (!origin.handshake) return UNINTRODUCED
@@ -195,7 +200,7 @@ export class SenderConnections {
       },
       async () => {
         this.#index(shadow)
-        // Or what they have written to another device of the same user would come back on this one.
+        // Otherwise messages just written to another device of the same user would come back on this shadow.
         if (shadow.user !== undefined) await this.writers.settle(shadow.user, READY_MS)
       },
     )
@@ -204,7 +209,7 @@ export class SenderConnections {
     return shadow
   }
 
-  /** Ends the shadow that was used longest ago, and returns whether there is room for another one at once. */
+  /** Closes the least recently used shadow, and returns whether another one may open at once. */
   #evict(): boolean {
     let closing = 0
     for (const [, shadow] of this.#shadows) {
@@ -215,7 +220,7 @@ export class SenderConnections {
         break
       }
     }
-    // Those that end take their time; they are at most as many as there may be.
+    // Closing shadows take time, so the total may reach twice the limit.
     return closing > 0 && this.#shadows.size < 2 * this.#options.maxShadows
   }
 
@@ -236,7 +241,7 @@ export class SenderConnections {
     }
     if (end !== 'failed') this.#closed.inc({ reason: end })
     const unwanted = end === 'failed' || end === 'app' || end === 'broken'
-    // One that never carried a message would be opened again and again for the same one, however long each attempt takes.
+    // A shadow that never carried a message would be reopened over and over for it, however long each attempt takes.
     const wasOfUse = shadow.usedAt > shadow.since && performance.now() - shadow.since >= REFUSED_MS
     if (unwanted && !wasOfUse) this.#refused.set(id, true)
   }

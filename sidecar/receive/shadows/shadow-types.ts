@@ -1,7 +1,7 @@
 import type { DialLimits } from '../../../lib/bridge/socket/dial.ts'
 import type { Allotment } from '../../../lib/service/memory/allotment.ts'
 
-/** Why a shadow has ended; `failed`: it never was one. */
+/** Why a shadow has ended; `failed`: it was never opened. */
 export const SHADOW_ENDS = [
   'sender',
   'idle',
@@ -15,11 +15,11 @@ export const SHADOW_ENDS = [
 ] as const
 export type ShadowEnd = (typeof SHADOW_ENDS)[number]
 
-/** Where shadows lead to, and their limits. */
+/** The endpoint of all shadows, and their limits. */
 export interface ShadowTarget extends DialLimits {
   readonly host: string
   readonly port: number
   readonly maxMessageBytes: number
-  /** Of the memory that all of them take. */
+  /** Memory shared by all shadows. */
   readonly memory: Allotment
 }

@@ -15,39 +15,39 @@ import { MessageReader, type StreamListener } from './message-reader.ts'
 import { PingFences } from './ping-fences.ts'
 import type { ShadowEnd, ShadowTarget } from './shadow-types.ts'
 
-/** Longest time for the app to answer our close frame, in milliseconds: until then it may not have read what came before. */
+/** Time limit for the app to answer our close frame, in milliseconds: it may still be reading earlier messages. */
 const CLOSE_MS = 10_000
 
-/** The sender's pod lets one queue's worth of its messages be under way, and one message more. */
+/** The sender's pod allows one queue's worth of messages in flight, and one message more. */
 const QUEUES = 2
 
-/** What one takes that carries nothing: its socket, in the kernel too, and the objects that look after it. */
+/** Memory of an idle shadow: its socket, including the kernel's part, and its objects. */
 export const SHADOW_BYTES = 12_288
 
 export interface ShadowListener {
-  /** The app has written a message, after the first of the sender's. */
+  /** The app has written a message, after the sender's first one. */
   onReply(shadow: Shadow, message: Message): void
-  /** Called once, when its socket is gone, or none came about. */
+  /** Called once, when the socket is gone or could not be opened. */
   onGone(shadow: Shadow, end: ShadowEnd): void
 }
 
 /**
- * A connection into the app for a client of another pod: it begins with that client's handshake, carries its addressed messages, and
- * gives back what the app answers. docs/adr/0013 has its states.
+ * A connection into the app for a client of another pod: it starts with that client's handshake, carries its addressed
+ * messages, and returns the app's replies. Its states are in docs/adr/0013.
  */
 export class Shadow implements SocketHandler, StreamListener {
   readonly origin: Origin
-  /** Whom the app takes the client for; `undefined`: nobody knows. */
+  /** User that the app takes the client for; `undefined`: unknown. */
   user: string | undefined
-  /** Name of the member that has sent last for the client: replies go there. */
+  /** Name of the member that last sent a message for the client: replies go there. */
   home: string
-  /** On the clock of `performance.now()`: when it was begun, and the last message of the sender. */
+  /** Start of the shadow, and time of the sender's last message (`usedAt`), on the clock of `performance.now()`. */
   readonly since = performance.now()
   usedAt = this.since
   state: 'opening' | 'open' | 'closing' | 'gone' = 'opening'
-  /** Resolves with whether the app has taken it. */
+  /** Resolves with whether the app has accepted the connection. */
   readonly opened: Promise<boolean>
-  /** Resolves when the app has no connection of it any more. */
+  /** Resolves when the app no longer has this connection. */
   readonly whenGone: Promise<void>
   readonly #limits: ShadowTarget
   readonly #listener: ShadowListener
@@ -58,19 +58,17 @@ export class Shadow implements SocketHandler, StreamListener {
   #end: ShadowEnd = 'failed'
   #timer: NodeJS.Timeout | undefined
   #holds = 0
-  /** All that comes before its pong is a greeting; `undefined`: no message was written yet. */
+  /** Messages before the pong of this ping are greetings; `undefined`: no message has been written yet. */
   #firstPing: Buffer | undefined
   #greeted = false
   readonly #fences = new PingFences()
-  /** The app's last ping, while what it was sent before waits to be read: its answer waits too. */
+  /** The app's last ping while earlier writes are still unread: its pong is delayed too. */
   #unansweredPing: Buffer | undefined
-  /** What it takes of the memory while it lives. */
+  /** Memory charged while the shadow lives. */
   #taken: number
   #partial = 0
 
-  /**
-   * @param ready what has to be awaited before the first message
-   */
+  /** @param ready awaited before the first message */
   constructor(
     origin: Origin & { handshake: Buffer },
     user: string | undefined,
@@ -97,7 +95,7 @@ export class Shadow implements SocketHandler, StreamListener {
   async #open(ready: () => Promise<unknown>): Promise<boolean> {
     try {
       const answered = await this.#dialling.answered
-      // The answer may have come in the same moment as the call of `close`, which then had no socket to close.
+      // The response may arrive in the same moment as a call of `close`, which then had no socket to close.
       if (!isAccepted(answered.head) || this.state !== 'opening') {
         answered.socket.on('error', () => {}).destroy()
         this.#bury()
@@ -110,7 +108,7 @@ export class Shadow implements SocketHandler, StreamListener {
       this.#bury()
       return false
     }
-    // It may have been closed meanwhile, by either side.
+    // Either side may have closed it meanwhile.
     if (this.state !== 'opening') return false
     this.state = 'open'
     return true
@@ -118,7 +116,7 @@ export class Shadow implements SocketHandler, StreamListener {
 
   #join({ socket, head, rest }: Answered): void {
     this.#socket = socket
-    // The app's own word for whom it takes the client for.
+    // The app's response decides which user the client is.
     this.user = confirmedUser(head) ?? this.user
     attach(socket, this, 'upstream')
     if (rest.length > 0) this.receive('upstream', rest)
@@ -126,7 +124,9 @@ export class Shadow implements SocketHandler, StreamListener {
     if (socket.closed) this.gone()
   }
 
-  /** Writes a message, as the sender's client would; resolves when the kernel has it, or at once when it cannot be written. */
+  /**
+   * Writes a message as the sender's client would; resolves when the kernel has it, or at once if it cannot be written.
+   */
   async send(_side: Side, message: Message): Promise<SendResult> {
     const socket = this.#socket
     if (this.state !== 'open' || !socket?.writable) return 'closed'
@@ -146,7 +146,7 @@ export class Shadow implements SocketHandler, StreamListener {
     return sent ? 'sent' : 'closed'
   }
 
-  /** Resolves with `true` when the app has read all that was written; it answers pings in their order (RFC 6455 §5.5.3). */
+  /** Resolves with `true` when the app has read everything written: it answers pings in order (RFC 6455 §5.5.3). */
   fence(timeoutMs: number): Promise<boolean> {
     const socket = this.#socket
     if (this.state !== 'open' || !socket?.writable || !this.#firstPing) return Promise.resolve(false)
@@ -155,7 +155,7 @@ export class Shadow implements SocketHandler, StreamListener {
     return this.#fences.wait(payload, timeoutMs)
   }
 
-  /** Ends it as a client that goes away: what was written before, the app still reads. */
+  /** Closes like a client going away: the app still reads earlier messages. */
   close(end: ShadowEnd): void {
     if (this.state === 'closing' || this.state === 'gone') return
     this.#end = end
@@ -169,13 +169,13 @@ export class Shadow implements SocketHandler, StreamListener {
     this.#endIn(CLOSE_MS)
   }
 
-  /** Ends it at once. */
+  /** Ends the connection at once. */
   terminate(): void {
     this.close('shutdown')
     this.#socket?.destroy()
   }
 
-  /** Takes nothing of what the app writes until `release` was called as often: one chunk can hold thousands of messages. */
+  /** Stops reading from the app until `release` has been called as often: one chunk can hold thousands of messages. */
   hold(_side: Side = 'upstream'): void {
     if (this.#holds++ > 0) return
     this.#socket?.pause()
@@ -184,7 +184,7 @@ export class Shadow implements SocketHandler, StreamListener {
 
   release(_side: Side = 'upstream'): void {
     this.#holds--
-    // Later: whoever releases may be in the middle of dealing with the message before.
+    // Deferred: the caller may still be processing the previous message.
     queueMicrotask(() => {
       if (this.#holds > 0) return
       this.#account(this.#reader.resume())
@@ -196,7 +196,7 @@ export class Shadow implements SocketHandler, StreamListener {
     this.#account(this.#reader.push(chunk))
   }
 
-  /** Counts the memory of what the app has written here, after some of it was read. @param problem the close code for it, if not 0 */
+  /** Charges the memory of the app's unread bytes after a read. @param problem close code of a violation, 0 if none */
   #account(problem: number): void {
     const more = this.#reader.heldBytes - this.#partial
     const fits = more <= 0 || this.#limits.memory.has(more)
@@ -207,17 +207,17 @@ export class Shadow implements SocketHandler, StreamListener {
     if (this.state === 'gone') this.#giveBack()
   }
 
-  /** What the app had written before its connection was gone is still taken, and takes its room until then. */
+  /** The app's last messages are still read after its connection is gone, and are charged until then. */
   #giveBack(): void {
     this.#take((this.#reader.hasRest ? this.#partial : 0) - this.#taken)
   }
 
-  /** Memory for what the app has written here is taken elsewhere, or given back. */
+  /** Charges or releases memory for the app's messages that are held elsewhere. */
   charge(bytes: number): void {
     this.#limits.memory.change(bytes)
   }
 
-  /** Until it is gone. */
+  /** Charges memory until the connection is gone. */
   #take(bytes: number): void {
     this.#taken += bytes
     this.#limits.memory.change(bytes)
@@ -227,7 +227,10 @@ export class Shadow implements SocketHandler, StreamListener {
     if (this.#greeted) this.#listener.onReply(this, message)
   }
 
-  /** Of several pings the last may be answered alone (RFC 6455 §5.5.3): so those of an app that does not read do not pile up. */
+  /**
+   * Of several pings, answering the last suffices (RFC 6455 §5.5.3), so pongs do not pile up for an app that does not
+   * read.
+   */
   onPing(payload: Buffer): void {
     const socket = this.#socket
     if (socket?.writableNeedDrain) this.#unansweredPing = payload
@@ -235,7 +238,7 @@ export class Shadow implements SocketHandler, StreamListener {
   }
 
   onPong(payload: Buffer): void {
-    // Of several pings the app may answer the last one only.
+    // The app may answer only the last of several pings.
     if (this.#fences.answer(payload) || this.#firstPing?.equals(payload)) this.#greeted = true
   }
 
