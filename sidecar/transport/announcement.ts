@@ -4,19 +4,19 @@ import { keyProblem } from '../../lib/routing/key/routing-key.ts'
 /** Longest text of an announcement, in bytes. */
 export const MAX_ANNOUNCEMENT_BYTES = 65_536
 
-/** Writes the users of an announcement: UTF-8, a line feed between two of them, which no user's name can have. */
+/** Encodes the users of an announcement: UTF-8, separated by line feeds, which no user name contains. */
 export function encodeUsers(users: readonly string[]): Buffer {
   return Buffer.from(users.join('\n'))
 }
 
-/** Reads the users of an announcement; `undefined` if it is none. */
+/** Decodes the users of an announcement; `undefined` if it is malformed. */
 export function decodeUsers(bytes: Buffer): string[] | undefined {
   if (bytes.length > MAX_ANNOUNCEMENT_BYTES || !isUtf8(bytes)) return undefined
   const users = bytes.toString('utf8').split('\n')
   return users.some(user => keyProblem(user) !== undefined) ? undefined : users
 }
 
-/** Takes users from the front of a set until an announcement is full. */
+/** Removes users from the front of a set until an announcement is full. */
 export function takeUsers(from: Set<string>): string[] {
   const users: string[] = []
   let bytes = 0

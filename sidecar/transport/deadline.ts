@@ -1,15 +1,15 @@
-/** How exact a deadline is, in milliseconds: all that begins within so long has the same. */
+/** Resolution of deadlines, in milliseconds: tasks that begin within one step share a deadline. */
 const STEP_MS = 25
 
-/** Whoever works for somebody who waits only for so long. */
+/** A task with a deadline. */
 export interface DeadlineTask {
-  /** Nobody waits any more: to be answered with what is known. */
+  /** The deadline has passed: the task must answer with what is known. */
   handleEvent(): void
 }
 
 /**
- * Tells those who work for somebody when nobody waits any more. An `AbortSignal` is one; {@link deadlineIn} gives a simpler one, because a
- * signal and its timer cost more than a message.
+ * Notifies tasks when their time is up. An `AbortSignal` is a deadline; {@link deadlineIn} creates a simpler one,
+ * because a signal and its timer cost more than a message.
  */
 export interface Deadline {
   readonly aborted: boolean
@@ -22,7 +22,7 @@ class SharedDeadline implements Deadline {
   readonly #workers = new Set<DeadlineTask>()
 
   constructor(ms: number) {
-    // Most of what it is for is long done by then: a process that has nothing else to do need not wait for it.
+    // Most tasks are long done by then, so an idle process need not wait for the timer.
     setTimeout(() => this.#abort(), ms).unref()
   }
 
@@ -41,12 +41,12 @@ class SharedDeadline implements Deadline {
   }
 }
 
-/** The last one that was given out, for how long, and until when it is given out again, on the clock of `performance.now()`. */
+/** The deadline created last, its duration, and until when it is shared (on the clock of `performance.now()`). */
 let last: { readonly deadline: Deadline; readonly ms: number; readonly till: number } | undefined
 
 /**
- * A deadline in `ms` milliseconds, or at most {@link STEP_MS} later: shared by all that begins at about the same time, so that a message
- * needs no timer of its own.
+ * A deadline in `ms` milliseconds, or at most {@link STEP_MS} later: shared by tasks that begin at about the same time,
+ * so that a message needs no timer of its own.
  */
 export function deadlineIn(ms: number): Deadline {
   const now = performance.now()
@@ -55,7 +55,7 @@ export function deadlineIn(ms: number): Deadline {
   return last.deadline
 }
 
-/** The answer of work that cannot be told of a deadline; `late` when that is over. */
+/** The result of work that cannot observe a deadline; `late` once the deadline has passed. */
 export function orLate<T>(work: Promise<T>, late: T, deadline: Deadline): Promise<T> {
   return new Promise((resolve, reject) => {
     const worker = { handleEvent: () => resolve(late) }

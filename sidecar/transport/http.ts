@@ -21,22 +21,22 @@ import { SendingProcess } from './sending-process.ts'
 import type { RoutedMessage, Transport, TransportIdentity } from './transport.ts'
 import { isUnknownPeer } from './unknown-peer.ts'
 
-/** Most connections to one member; further messages wait for one of them. */
+/** Maximum number of connections to one member; further messages wait for one of them. */
 const MAX_SOCKETS_PER_MEMBER = 64
 
-/** Longest time for a connection to come about, in milliseconds: a pod that has vanished refuses none. */
+/** Time limit for establishing a connection, in milliseconds: a vanished pod does not refuse connections. */
 const CONNECT_MS = 2000
 
-/** Longest time for telling that a connection has ended, in milliseconds. */
+/** Time limit for reporting that a connection has ended, in milliseconds. */
 const END_MS = 5000
 const NO_BODY = Buffer.alloc(0)
 
-/** The HTTP transport: one `POST /message` a message, on kept-alive connections. */
+/** The HTTP transport: one `POST /message` per message, on kept-alive connections. */
 export function createHttpTransport(identity: TransportIdentity, connectMs = CONNECT_MS): Transport {
   return new HttpTransport(new SendingProcess(identity), connectMs)
 }
 
-/** Sends nothing again: what became of a request without an answer, nobody can be asked. */
+/** Never sends a message again: the outcome of an unanswered request cannot be determined. */
 export class HttpTransport implements Transport {
   readonly #process: SendingProcess
   readonly #connectMs: number
@@ -52,7 +52,7 @@ export class HttpTransport implements Transport {
     if (this.#closed) return 'no_owner'
     if (keyProblem(routed.user) !== undefined) return 'rejected'
     if (deadline.aborted) return 'timeout'
-    // Each is the only one of its lane that is under way, so each starts it, and the receiver knows without being told.
+    // Each message is the only one of its lane in flight, so it starts the lane, as the receiver assumes.
     const headers = {
       'content-type': 'application/octet-stream',
       [USER_HEADER]: encodeKeyHeader(routed.user),
@@ -71,7 +71,7 @@ export class HttpTransport implements Transport {
 
   end(member: Member, connection: string): void {
     if (this.#closed) return
-    // A kind of delivery, because an older sidecar refuses one that it does not know.
+    // Sent as a kind of delivery, because an older sidecar refuses an unknown kind.
     const headers = { [DELIVER_HEADER]: DELIVER_END, [CONNECTION_HEADER]: connection }
     void this.#request('POST', member, headers, NO_BODY, deadlineIn(END_MS))
   }
@@ -101,7 +101,7 @@ export class HttpTransport implements Transport {
     const agent = this.#agent
     const fields = { ...this.#process.headers, ...headers, 'content-length': body.length }
     return new Promise(resolve => {
-      // Before there is a connection nothing was sent, so nothing has arrived; after that, nobody can tell.
+      // Nothing can have arrived before there is a connection; after that, the outcome is unknown.
       let connected = false
       const settle = (answer: Answer) => {
         deadline.removeEventListener('abort', worker)
@@ -110,7 +110,7 @@ export class HttpTransport implements Transport {
       const fail = () => settle(connected ? 'timeout' : 'no_owner')
       const worker = {
         handleEvent() {
-          // A request that waits for a connection of the agent would not say that it was destroyed.
+          // A request that waits for a connection of the agent does not report its destruction.
           fail()
           outgoing.destroy()
         },
@@ -127,7 +127,7 @@ export class HttpTransport implements Transport {
       try {
         outgoing = request({ agent, host, port, method, path: MESSAGE_PATH, headers: fields }, answered)
       } catch {
-        // A header that cannot be written is said by an exception.
+        // An invalid header is reported by an exception.
         resolve('no_owner')
         return
       }

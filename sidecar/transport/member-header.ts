@@ -4,10 +4,10 @@ import { serviceError } from '../../lib/service/http/errors.ts'
 import { MEMBER_HEADER } from '../../lib/service/names.ts'
 
 /**
- * The member name that another sidecar gives itself, in its one spelling: it is told to others, who refuse what is no name. Older
- * sidecars write an IPv6 address without brackets.
+ * The member name that another sidecar claims, in canonical form: it is passed on to sidecars that refuse malformed
+ * names. Older sidecars write an IPv6 address without brackets.
  *
- * @throws `WSO_ERR_BAD_MESSAGE` (400) where it is missing or is none
+ * @throws `WSO_ERR_BAD_MESSAGE` (400) if it is missing or malformed
  */
 export function readMemberHeader(headers: IncomingHttpHeaders): string {
   const text = headers[MEMBER_HEADER]

@@ -27,7 +27,10 @@ import { readMemberHeader } from './member-header.ts'
 import { type Answer, type Deliver, MISDIRECTED, type Outcome, PRECONDITION_REQUIRED } from './outcome.ts'
 import type { Origin, Receiver } from './transport.ts'
 
-/** Whether a request has the form of another sidecar's. The balancer marks what comes from clients, whose paths are the app's. */
+/**
+ * Whether a request has the form of another sidecar's. The balancer marks clients' requests, whose paths belong to the
+ * app.
+ */
 export function isPeerMessage({ method, url, headers }: IncomingMessage): boolean {
   return (method === 'POST' || method === 'PUT') && url === MESSAGE_PATH && headers[CLIENT_REQUEST_HEADER] === undefined
 }
@@ -38,26 +41,26 @@ export interface MessageRouteOptions {
   readonly inbox: Receiver
   readonly gate: Pick<PeerGate, 'isPeer' | 'admit' | 'recognize' | 'proves'>
   readonly maxPayloadBytes: number
-  /** Limit for all requests together; by default there is none. */
+  /** Limit for all requests together; unlimited by default. */
   readonly memory?: Allotment
 }
 
 /**
- * The receiving end of the HTTP transport, a Fastify plugin. `POST /message` with the recipient in `ws-user-id`, the body one opcode
- * byte and the payload: 204 delivered, 404 not connected here, 421 at another member or gone a moment ago, 400 and 413 bad input,
- * 401 a wrong token, 428 the sender's connection is not known here, 429 the recipient is too slow. `PUT /message` announces users of
- * another member.
+ * The receiving end of the HTTP transport, a Fastify plugin. `POST /message` has the recipient in `ws-user-id` and a
+ * body of one opcode byte and the payload. Statuses: 204 delivered, 404 not connected here, 421 at another member or
+ * recently gone, 400 and 413 bad input, 401 wrong token, 428 sender's connection unknown here, 429 recipient too slow.
+ * `PUT /message` announces users of another member.
  */
 export async function messageRoute(app: FastifyInstance, options: MessageRouteOptions): Promise<void> {
   const { inbox, gate, maxPayloadBytes, memory } = options
   const bodyLimit = maxPayloadBytes + 1 + MAX_INTRODUCTION_BYTES
-  /** Requests whose sender has proven the name that it gives itself. */
+  /** Requests whose sender has proven the member name that it claims. */
   const proven = new WeakSet<IncomingMessage>()
   app.addHook('onRequest', async ({ raw, headers, method }) => {
-    // Where plain requests of clients are not passed on, they come here.
+    // If clients' plain requests are not passed to the app, they arrive here.
     if (!isPeerMessage(raw) || !gate.isPeer(raw)) throw serviceError('UPGRADE_REQUIRED')
     const standing = await (method === 'POST' ? gate.admit(raw) : gate.recognize(raw))
-    // Of a message it says where replies go.
+    // For a message, the member header says where replies go.
     if (method !== 'PUT' && headers[MEMBER_HEADER] === undefined) return
     if (gate.proves(raw, standing, readMemberHeader(headers))) proven.add(raw)
   })
@@ -87,9 +90,9 @@ export async function messageRoute(app: FastifyInstance, options: MessageRouteOp
   })
 }
 
-/** Makes the hook that keeps memory for a body before it is read; it throws `WSO_ERR_NO_MEMORY` (503). */
+/** Creates the hook that reserves memory before a body is read; it throws `WSO_ERR_NO_MEMORY` (503). */
 const reserve = (memory: Allotment, bodyLimit: number) => async (request: FastifyRequest, reply: FastifyReply) => {
-  // Without a length it may become as long as any.
+  // A body without a length may reach the limit.
   const most = request.method === 'PUT' ? MAX_ANNOUNCEMENT_BYTES : bodyLimit
   const bytes = Math.min(most, Number(request.headers['content-length'] ?? most))
   if (!memory.has(bytes)) throw serviceError('NO_MEMORY')
@@ -128,7 +131,7 @@ function readConnection(headers: IncomingHttpHeaders): string {
   return id
 }
 
-/** Whose message it is, and where the message begins in the body. */
+/** The sender's connection, and the message's start in the body. */
 function readOrigin(headers: IncomingHttpHeaders, body: Buffer): { origin: Origin; start: number } {
   const id = readConnection(headers)
   if (headers[HANDSHAKE_BYTES_HEADER] === undefined) return { origin: { id, handshake: undefined }, start: 0 }
@@ -138,7 +141,7 @@ function readOrigin(headers: IncomingHttpHeaders, body: Buffer): { origin: Origi
   return { origin: { id, handshake: body.subarray(0, start) }, start }
 }
 
-/** Whose message it is and where it belongs among theirs; a sender that does not say so has no order. */
+/** The sender and the message's place in its order; a sender that does not send these keeps no order. */
 function readOrder(headers: IncomingHttpHeaders): { sender: string; id: number; lane: number } | undefined {
   const sender = headers[SENDER_HEADER]
   if (typeof sender !== 'string') return undefined

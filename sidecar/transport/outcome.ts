@@ -1,4 +1,4 @@
-/** What became of a routed message; each ends in exactly one of these (docs/messages.md). New ones come last: links number them. */
+/** Outcomes of a routed message; each ends in exactly one (docs/messages.md). Append new ones: links number them. */
 export const OUTCOMES = [
   'delivered',
   'offline',
@@ -11,17 +11,20 @@ export const OUTCOMES = [
 
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** The recipient is not where the message came to, and it was not delivered. */
+/** The recipient is not at the pod that was asked, and the message was not delivered. */
 export interface Moved {
-  /** Name of the member that has the recipient; `undefined`: they were here a moment ago, and nobody knows where they are now. */
+  /**
+   * Name of the member that has the recipient; `undefined`: the recipient was here recently, and is at an unknown
+   * place.
+   */
   readonly member: string | undefined
-  /** The sender's connection is not known there: the message can be sent again, with its handshake. */
+  /** The sender's connection is unknown there: the message can be sent again with its handshake. */
   readonly introduce?: true
-  /** That pod does not know the sender's pod yet, and has not looked at the message. */
+  /** That pod does not know the sender's pod yet, and has not examined the message. */
   readonly refused?: true
 }
 
-/** What a pod that was asked to deliver a message says; only an outcome can be the end of it. */
+/** Answer of a pod that was asked to deliver a message; only an outcome is final. */
 export type Answer = Outcome | Moved
 
 export const A_MOMENT_AGO: Moved = Object.freeze({ member: undefined })
@@ -31,12 +34,12 @@ export const UNINTRODUCED: Moved = Object.freeze({ member: undefined, introduce:
 export const REFUSED: Moved = Object.freeze({ member: undefined, refused: true })
 
 /**
- * Where a message goes at the recipient's pod: into the app on a connection of its sender, into the app on one connection of the
- * recipient, or to the recipient's clients. A `reply` goes to one client, whose connection is named instead of a user.
+ * Destination of a message at the recipient's pod: into the app on a connection of its sender, into the app on one
+ * connection of the recipient, or to the recipient's clients. A `reply` goes to one client, named by its connection.
  */
 export type Deliver = 'sender' | 'app' | 'client' | 'reply'
 
-/** Statuses of the HTTP transport for a message that was not delivered: {@link Moved}, and of these {@link UNINTRODUCED}. */
+/** HTTP statuses of an undelivered message: {@link Moved}, and its special case {@link UNINTRODUCED}. */
 export const MISDIRECTED = 421
 export const PRECONDITION_REQUIRED = 428
 
@@ -49,9 +52,9 @@ const BY_STATUS: Readonly<Record<number, Outcome>> = {
 }
 
 /**
- * What an answer of the HTTP transport stands for.
+ * The answer that an HTTP response stands for.
  *
- * @param movedTo the member that the answer names, if it names one
+ * @param movedTo the member that the response names, if any
  */
 export function answerOfStatus(status: number, movedTo: string | undefined): Answer {
   if (status === MISDIRECTED) return movedTo === undefined ? A_MOMENT_AGO : { member: movedTo }

@@ -3,11 +3,11 @@ import { MEMBER_HEADER, SENDER_HEADER, TARGET_HEADER } from '../../lib/service/n
 import { serialNumbers } from './serial-numbers.ts'
 import type { TransportIdentity } from './transport.ts'
 
-/** What a sidecar says of itself to others, and the numbers of its messages, which are the same on every way. */
+/** A sidecar's identity towards others, and its message ids, which are shared by all transports. */
 export class SendingProcess {
-  /** For each request and handshake. */
+  /** Headers of each request and handshake. */
   readonly headers: Readonly<Record<string, string>>
-  /** The number of the next message that is sent. */
+  /** The id of the next message. */
   readonly nextId = serialNumbers()
 
   constructor({ self, token, target }: TransportIdentity) {

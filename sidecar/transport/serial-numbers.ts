@@ -1,4 +1,4 @@
-/** Makes a function that counts up from 1, modulo 2³² (RFC 1982). */
+/** Creates a function that counts up from 1, modulo 2³² (RFC 1982). */
 export function serialNumbers(): () => number {
   let last = 0
   return () => {

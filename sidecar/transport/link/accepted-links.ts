@@ -11,7 +11,7 @@ import type { Receiver } from '../transport.ts'
 import { IncompleteFrames } from './incomplete-frames.ts'
 import { LinkReceiver, type LinkReceiverLimits } from './link-receiver.ts'
 
-/** Most links at a time: far more than an app has pods. A sender without one uses HTTP. */
+/** Maximum number of links: far more than an app has pods. A sender without a link uses HTTP. */
 const MAX_LINKS = 2000
 
 /** Longest silence on a link, in milliseconds: its sender pings every few seconds. */
@@ -22,11 +22,11 @@ export interface AcceptedLinksOptions {
   readonly gate: PeerGate
   readonly limits: LinkReceiverLimits
   readonly maxLinks?: number
-  /** Limit for what all links hold; by default there is none. */
+  /** Limit for the memory of all links; unlimited by default. */
   readonly memory?: Allotment
 }
 
-/** The links that other sidecars have to this one: at most one for each sending process. */
+/** The links from other sidecars: at most one per sending process. */
 export class AcceptedLinks {
   readonly #options: AcceptedLinksOptions
   readonly #maxLinks: number
@@ -56,18 +56,19 @@ export class AcceptedLinks {
     const sender = headers[SENDER_HEADER]
     if (sender === undefined) throw serviceError('BAD_MESSAGE', `the header ${SENDER_HEADER} is missing`)
     const member = readMemberHeader(headers)
-    // A link proves its member for as long as it lives, also when no list has the member: it is the same process.
+    // A link proves its member name as long as it lives, even if the member is no longer listed: the process is the
+    // same.
     if (gate.proves(raw, standing, member) || inbox.knows(member)) this.#proven.add(raw)
     // A sender that dials again already has a place: its older link ends.
     if (this.size >= this.#maxLinks && !this.#bySender.has(String(sender))) throw serviceError('FULL', this.#maxLinks)
   }
 
-  /** Takes the WebSocket of a handshake that was admitted. */
+  /** Accepts the WebSocket of an admitted handshake. */
   accept(socket: WebSocket, request: IncomingMessage): void {
     const { inbox, limits } = this.#options
     const sender = String(request.headers[SENDER_HEADER])
     const member = readMemberHeader(request.headers)
-    // The sender has given up its older link: bytes that are still unread there must not arrive after those of this one.
+    // The sender has given up its older link: unread bytes there must not arrive after those of this one.
     this.#bySender.get(sender)?.terminate()
     const peer = { sender, member, proven: this.#proven.has(request) }
     const link = new LinkReceiver(socket, inbox, peer, limits, this.#incomplete)
@@ -78,7 +79,7 @@ export class AcceptedLinks {
     request.socket.setTimeout(SILENCE_MS, () => link.terminate())
   }
 
-  /** Ends all links with 1012, with the answers that are known. */
+  /** Closes all links with 1012, after the answers that are known. */
   leaveAll(): void {
     for (const link of this.#bySender.values()) link.leave(CLOSE.SERVICE_RESTART, 'service restart')
   }

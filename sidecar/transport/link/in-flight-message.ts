@@ -3,22 +3,22 @@ import type { Answer, Outcome } from '../outcome.ts'
 import type { RoutedMessage } from '../transport.ts'
 import { deliverBytes, hereBytes, versionOf, writeDeliver, writeHere } from './link-frames.ts'
 
-/** Where a parcel is, and who forgets it when nobody waits for it any more. */
+/** Holder of an in-flight message, which drops it when its deadline has passed. */
 export interface InFlightHolder {
   forget(inFlight: InFlightMessage): void
 }
 
-/** A message or an announcement on its way over a link, and over the next one where that breaks. */
+/** A message or an announcement in flight on a link, and on the next link if that one breaks. */
 export class InFlightMessage implements DeadlineTask {
-  /** What is in it: a letter, or the users of an announcement. */
+  /** A message, or the users of an announcement. */
   readonly content: RoutedMessage | Buffer
-  /** Of its frame. */
+  /** Size of its frame. */
   readonly bytes: number
-  /** Once it was sent; it is the same when it is sent again. */
+  /** Set when it is first sent; a repetition has the same id. */
   id: number | undefined
   /** It was sent on a link that broke, and may have arrived. */
   uncertain = false
-  /** Its place among all that was sent on the link that it is on. */
+  /** Its position among all messages sent on its current link. */
   position = 0
   holder: InFlightHolder
   readonly deadline: Deadline
@@ -40,16 +40,16 @@ export class InFlightMessage implements DeadlineTask {
 
   handleEvent(): void {
     this.holder.forget(this)
-    // What was never sent has not arrived, and can go elsewhere.
+    // An unsent message cannot have arrived, and may be sent to another member.
     this.#resolve(this.id === undefined ? 'no_owner' : 'timeout')
   }
 
-  /** Whether it may be delivered whatever became of those before it. */
+  /** Whether it may be delivered regardless of earlier messages. */
   get startsLane(): boolean {
     return Buffer.isBuffer(this.content) || this.content.start
   }
 
-  /** Its outcome where the other end does not take it: that reads frames of a version, and payloads of so many bytes. */
+  /** Outcome if the other end cannot accept it: it reads this frame version, and payloads up to this size. */
   refusal(version: number, maxMessageBytes: number): Outcome | undefined {
     const { content } = this
     if (Buffer.isBuffer(content)) return undefined
@@ -57,7 +57,7 @@ export class InFlightMessage implements DeadlineTask {
     return content.message.data.length > maxMessageBytes ? 'too_large' : undefined
   }
 
-  /** Writes its frame; returns where it ends. */
+  /** Writes its frame; returns its end offset. */
   write(to: Buffer, offset: number, id: number): number {
     const { content } = this
     this.id = id
@@ -66,16 +66,16 @@ export class InFlightMessage implements DeadlineTask {
       : writeDeliver(to, offset, id, content, this.uncertain)
   }
 
-  /** It has its answer, or somebody else will have. */
+  /** Completes it with its answer, or with the promise of one. */
   settle(answer: Answer | Promise<Answer>): void {
     this.deadline.removeEventListener('abort', this)
     this.#resolve(answer)
   }
 }
 
-/** What a link that has ended was carrying, in its order, and for which process. */
+/** The messages of an ended link, in order, and the process that they were for. */
 export interface LinkRest {
-  /** What was sent was sent to this process; `undefined`: nothing was. */
+  /** The process that sent messages were sent to; `undefined`: none were sent. */
   readonly boot: Buffer | undefined
   readonly pendings: readonly InFlightMessage[]
 }

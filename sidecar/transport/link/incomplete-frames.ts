@@ -1,15 +1,18 @@
 import type { Allotment } from '../../../lib/service/memory/allotment.ts'
 
-/** All links together may hold so many of the largest messages that are not complete, or so many bytes if that is more. */
+/**
+ * Cap on incomplete messages of all links: this number of the largest messages, or this number of bytes if that is
+ * more.
+ */
 const MESSAGES = 4
 const MIN_BYTES = 16_777_216
 
-/** Longest time from the first byte of a frame to its last, in milliseconds. */
+/** Time limit from the first byte of a frame to its last, in milliseconds. */
 const FRAME_MS = 60_000
 
 /**
- * What all links of a process hold of frames that are not complete. Each link has its window, but there may be many links, and one
- * that never ends its frame would keep what it has for as long as it pings.
+ * Incomplete frames held by all links of a process. Each link has its window, but there may be many links, and a link
+ * that never completes its frame would hold it as long as it pings.
  */
 export class IncompleteFrames {
   readonly frameMs: number
@@ -18,7 +21,7 @@ export class IncompleteFrames {
   readonly #memory: Allotment | undefined
   #bytes = 0
 
-  /** @param memory of links, where there is less of it; one message always finds room */
+  /** @param memory allotment of links, if it is smaller; one message always finds room */
   constructor(maxMessageBytes: number, frameMs = FRAME_MS, memory?: Allotment) {
     this.#maxBytes = Math.max(MIN_BYTES, MESSAGES * maxMessageBytes)
     this.#maxMessageBytes = maxMessageBytes
@@ -26,17 +29,17 @@ export class IncompleteFrames {
     this.frameMs = frameMs
   }
 
-  /** Bytes that are held. */
+  /** Number of bytes held. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Answers of a link wait to be written, or do so no more. Each link has a bound for them. */
+  /** Accounts for answers that wait to be written, or no longer do. Their number is limited per link. */
   answers(bytes: number): void {
     this.#memory?.change(bytes)
   }
 
-  /** A link holds so many bytes more than before, or fewer; returns whether that is not too much. */
+  /** Accounts for a change in the bytes held by a link; returns whether the total is within its limits. */
   change(bytes: number): boolean {
     this.#bytes += bytes
     this.#memory?.change(bytes)

@@ -24,7 +24,7 @@ const DELIVER_BY_FLAG: Readonly<Record<number, Deliver>> = {
   [FLAG.REPLY]: 'reply',
 }
 
-/** Whose message it is, and where the payload begins. The handshake is a part of the frame. */
+/** The sender's connection, and the payload's start. The handshake is a view of the frame. */
 function readOrigin(bytes: Buffer, from: number, flags: number): { origin: Origin | undefined; start: number } {
   if (!(flags & FLAG.AS_SENDER)) return { origin: undefined, start: from }
   const end = from + CONNECTION_ID_BYTES
@@ -37,38 +37,38 @@ function readOrigin(bytes: Buffer, from: number, flags: number): { origin: Origi
 
 const EMPTY = Buffer.alloc(0)
 
-/** What a piece of a frame costs beyond its bytes, so that a frame that comes byte by byte is not cheap. */
+/** Cost of a frame fragment beyond its bytes, so that a frame sent byte by byte is not cheap. */
 const PIECE_OVERHEAD_BYTES = 200
 
-/** Reads the frames of a link, however their bytes are cut into chunks. Never throws. */
+/** Decodes the frames of a link, independent of chunk boundaries. Never throws. */
 export class LinkDecoder {
-  /** What is wrong with the stream; nothing of it is read any more. */
+  /** The protocol violation; nothing is read after it. */
   problem: string | undefined
   readonly #maxMessageBytes: number
-  /** The beginning of a frame that is not complete. */
+  /** The beginning of an incomplete frame. */
   #pieces: Buffer[] = []
   #have = 0
-  /** Bytes without which there is no use in looking at the pieces again. */
+  /** Number of bytes needed before the fragments are examined again. */
   #need = 1
 
-  /** @param maxMessageBytes a larger payload is a problem, known from its header on */
+  /** @param maxMessageBytes a larger payload is a violation, detected from its header */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes
   }
 
-  /** Memory that a frame takes that is not complete. */
+  /** Memory of the incomplete frame. */
   get heldBytes(): number {
     return this.#have + this.#pieces.length * PIECE_OVERHEAD_BYTES
   }
 
-  /** Forgets a frame that is not complete. Nothing is read any more. */
+  /** Drops an incomplete frame and stops reading. */
   stop(): void {
     this.problem ??= 'stopped'
     this.#pieces = []
     this.#have = 0
   }
 
-  /** The frames that are complete with this chunk. Their payloads are parts of it: they are valid as long as it is. */
+  /** The frames completed by this chunk. Their payloads are views of it, and valid as long as it is. */
   push(chunk: Buffer): LinkFrame[] {
     if (this.problem !== undefined) return []
     let bytes = chunk
@@ -98,7 +98,7 @@ export class LinkDecoder {
     return frames
   }
 
-  /** Size of the frame that begins here, or, while that is not known, how many bytes of it are needed to know more. */
+  /** Size of the frame at this offset or, while unknown, the number of bytes needed to tell more. */
   #size(bytes: Buffer, offset: number): number {
     const available = bytes.length - offset
     if (available === 0) return 1
@@ -142,7 +142,7 @@ export class LinkDecoder {
     return BYTES.deliver + userBytes + senderBytes + dataBytes
   }
 
-  /** Of what says whose message it is; as long as its length is not here, of what is needed to know it. */
+  /** Size of the sender's part or, until its length has arrived, the number of bytes needed to tell it. */
   #originSize(bytes: Buffer, offset: number, start: number): number {
     const flags = bytes[offset + 1] as number
     if (!DELIVER_BY_FLAG[flags & WHERE] || (flags & FLAG.INTRODUCES && !(flags & FLAG.AS_SENDER)))

@@ -4,8 +4,8 @@ import { OUTCOMES, type Outcome } from '../outcome.ts'
 import type { IncomingMessage, Origin, RoutedMessage } from '../transport.ts'
 
 /**
- * The frames of a link (docs/wire-format.md). They are a stream of bytes, whatever WebSocket messages it is cut into; numbers are
- * big-endian.
+ * The frames of a link (docs/wire-format.md). They form a byte stream, independent of WebSocket message boundaries;
+ * numbers are big-endian.
  */
 export type LinkFrame =
   | { readonly type: 'hello'; readonly windowBytes: number; readonly maxMessageBytes: number; readonly boot: Buffer }
@@ -18,10 +18,10 @@ export type LinkFrame =
   | { readonly type: 'introduce'; readonly id: number }
   | { readonly type: 'end'; readonly connection: string }
 
-/** Version of these frames. Version 1 has no deliveries `sender` and `reply`, and no introduce and end frames. */
+/** Version of the frames. Version 1 lacks the deliveries `sender` and `reply`, and the introduce and end frames. */
 export const LINK_VERSION = 2
 
-/** The first version of links in which a delivery of this kind can be written. */
+/** The first link version that can encode this kind of delivery. */
 export const versionOf = ({ deliver, origin }: Pick<RoutedMessage, 'deliver' | 'origin'>): number =>
   origin || deliver === 'sender' || deliver === 'reply' ? 2 : 1
 
@@ -53,10 +53,10 @@ export const BYTES = {
 
 export const BOOT_BYTES = 16
 
-/** Of the smallest deliver frame: a recipient of one byte, and no payload. */
+/** Size of the smallest deliver frame: a recipient of one byte, and no payload. */
 export const SMALLEST_DELIVER_BYTES = BYTES.deliver + 1
 
-/** Longest name of a member: a DNS name of 253 characters, a colon and a port. */
+/** Longest member name: a DNS name of 253 characters, a colon and a port. */
 export const MAX_MEMBER_BYTES = 259
 
 /** Bits of a deliver frame's flags. */
@@ -71,20 +71,20 @@ export const FLAG = {
   REPLY: 128,
 } as const
 
-/** Longest handshake in a deliver frame: its length is a number of 16 bits. */
+/** Longest handshake in a deliver frame: its length field has 16 bits. */
 export const MAX_INTRODUCTION_BYTES = 65_535
 
-/** Of the length of a handshake. */
+/** Size of a handshake's length field. */
 export const LENGTH_BYTES = 2
 
-/** Largest WebSocket message on a link, in bytes: what is longer goes as several. */
+/** Largest WebSocket message on a link, in bytes: longer data is split. */
 export const MAX_BATCH_BYTES = 262_144
 
-/** Most connections that a copy names, and the longest key of one. */
+/** Maximum number of connections named by a copy, and the longest connection key. */
 export const MAX_SERVED = 32
 export const MAX_CONNECTION_KEY_BYTES = 64
 
-/** In a copy, the recipient is followed by this and the keys of the connections that have the message, which do not have it in them. */
+/** Separates a copy's recipient from the keys of the connections that have the message; no key contains it. */
 export const SERVED = '\0'
 
 /** Longest recipient field of a copy. */
@@ -94,7 +94,7 @@ export const MAX_RECIPIENT_BYTES = MAX_KEY_BYTES + 1 + MAX_SERVED * (MAX_CONNECT
 const recipientOf = ({ user, deliveredTo }: Pick<RoutedMessage, 'user' | 'deliveredTo'>): string =>
   deliveredTo ? `${user}${SERVED}${deliveredTo.join(',')}` : user
 
-/** The keys in a list of them; what cannot be one is left out. */
+/** Parses a list of connection keys; invalid keys are left out. */
 export const readServed = (text: string): string[] =>
   text
     .split(',')
@@ -123,13 +123,13 @@ export function movedBytes(member: string | undefined): number {
   return BYTES.moved + (member?.length ?? 0)
 }
 
-/** Bytes that several frames need in one buffer. */
+/** Sizes of frames that are written together into one buffer. */
 export const ANSWER_BYTES: Readonly<Record<'outcome' | 'window' | 'bye' | 'introduce', number>> = BYTES
 
-/** Of an end frame. */
+/** Size of an end frame. */
 export const END_BYTES = BYTES.end
 
-/** Writes a deliver frame; returns where it ends. */
+/** Writes a deliver frame; returns its end offset. */
 export function writeDeliver(to: Buffer, offset: number, id: number, routed: RoutedMessage, repeated: boolean): number {
   const { data, binary } = routed.message
   const userBytes = to.write(recipientOf(routed), offset + BYTES.deliver, 'utf8')
@@ -159,19 +159,19 @@ function writeOrigin(to: Buffer, offset: number, origin: Origin | undefined): nu
   return end + LENGTH_BYTES + origin.handshake.copy(to, end + LENGTH_BYTES)
 }
 
-/** Writes an introduce frame; returns where it ends. */
+/** Writes an introduce frame; returns its end offset. */
 export function writeIntroduce(to: Buffer, offset: number, id: number): number {
   to[offset] = TYPE.INTRODUCE
   return to.writeUInt32BE(id, offset + 1)
 }
 
-/** Writes an end frame; returns where it ends. */
+/** Writes an end frame; returns its end offset. */
 export function writeEnd(to: Buffer, offset: number, connection: string): number {
   to[offset] = TYPE.END
   return offset + 1 + to.write(connection, offset + 1, CONNECTION_ID_BYTES, 'hex')
 }
 
-/** Writes a here frame; returns where it ends. */
+/** Writes a here frame; returns its end offset. */
 export function writeHere(to: Buffer, offset: number, id: number, users: Buffer): number {
   to[offset] = TYPE.HERE
   to.writeUInt32BE(id, offset + 1)
@@ -179,14 +179,14 @@ export function writeHere(to: Buffer, offset: number, id: number, users: Buffer)
   return offset + BYTES.here + users.copy(to, offset + BYTES.here)
 }
 
-/** Writes an outcome frame; returns where it ends. */
+/** Writes an outcome frame; returns its end offset. */
 export function writeOutcome(to: Buffer, offset: number, id: number, outcome: Outcome): number {
   to[offset] = TYPE.OUTCOME
   to[offset + 1] = OUTCOMES.indexOf(outcome)
   return to.writeUInt32BE(id, offset + 2)
 }
 
-/** Writes a moved frame; returns where it ends. */
+/** Writes a moved frame; returns its end offset. */
 export function writeMoved(to: Buffer, offset: number, id: number, member: string | undefined): number {
   to[offset] = TYPE.MOVED
   to.writeUInt32BE(id, offset + 1)
@@ -195,16 +195,16 @@ export function writeMoved(to: Buffer, offset: number, id: number, member: strin
   return offset + BYTES.moved + bytes
 }
 
-/** Writes a window frame; returns where it ends. */
+/** Writes a window frame; returns its end offset. */
 export function writeWindow(to: Buffer, offset: number, bytes: number): number {
   to[offset] = TYPE.WINDOW
   return to.writeUInt32BE(bytes, offset + 1)
 }
 
-/** Writes a bye frame; returns where it ends. */
+/** Writes a bye frame; returns its end offset. */
 export function writeBye(to: Buffer, offset: number, count: number): number {
   to[offset] = TYPE.BYE
-  // A link that lives for long carries more than a number of 32 bits can count; it counts on modulo 2³².
+  // A long-lived link carries more messages than 32 bits can count; the count is modulo 2³².
   return to.writeUInt32BE(count >>> 0, offset + 1)
 }
 

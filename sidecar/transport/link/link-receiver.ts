@@ -26,11 +26,11 @@ import { closeLink, sendBytes } from './link-socket.ts'
 
 export interface LinkReceiverLimits {
   readonly maxMessageBytes: number
-  /** Bytes that the other end may send before it has heard that they were read. */
+  /** Number of bytes that the sender may send before they are acknowledged as read. */
   readonly windowBytes: number
 }
 
-/** Who dialled a link: the name that the process has made up for itself, its member name, and whether it has shown the token. */
+/** The dialling sidecar: its self-chosen process name, its member name, and whether it has proven the latter. */
 export interface LinkPeer {
   readonly sender: string
   readonly member: string
@@ -45,13 +45,13 @@ const LONGEST_HEADER_BYTES = deliverBytes({
   origin: { id: '', handshake: Buffer.alloc(MAX_INTRODUCTION_BYTES) },
 })
 
-/** Longest time that a link which is being closed waits for deliveries that have begun, in milliseconds. */
+/** How long a closing link waits for deliveries in progress, in milliseconds. */
 const LAST_ANSWERS_MS = 1000
 
 /**
- * The accepting end of a link. Each message is given away as it is read, so that none waits for another; a message that waits for
- * its recipient is in that recipient's queue, and takes nothing of the link's window. Answers of one round of the event loop go
- * out together.
+ * The accepting end of a link. Each message is passed on as it is read, so that none waits for another; a message that
+ * waits for its recipient is in that recipient's queue, outside the link's window. Answers of one event-loop turn are
+ * sent together.
  */
 export class LinkReceiver {
   readonly #socket: WebSocket
@@ -61,25 +61,25 @@ export class LinkReceiver {
   readonly #limits: LinkReceiverLimits
   readonly #decoder: LinkDecoder
   readonly #incomplete: IncompleteFrames
-  /** What this link has of {@link IncompleteFrames}, and the time limit of the frame. */
+  /** This link's part of {@link IncompleteFrames}, and the time limit of the current frame. */
   #held = 0
   #frameTimer: NodeJS.Timeout | undefined
   #answers: { id: number; answer: Answer }[] = []
-  /** Bytes that the other end does not know to be read. */
+  /** Received bytes that are not yet acknowledged as read. */
   #unread = 0
-  /** Messages and announcements that were read, and those of them that have no answer yet. */
+  /** Number of messages and announcements read, and of those without an answer yet. */
   #taken = 0
   #pending = 0
-  /** Bytes of answers that wait to be written. */
+  /** Bytes of answers waiting to be written. */
   #buffered = 0
   #flush: NodeJS.Immediate | undefined
-  /** Nothing is read any more; what is known may still be told. */
+  /** Reading has ended; known answers may still be sent. */
   #ended = false
   /** Ends a link that waits for its last answers. */
   #finish: (() => void) | undefined
   #finishTimer: NodeJS.Timeout | undefined
 
-  /** @param incomplete of all links of this process */
+  /** @param incomplete shared by all links of this process */
   constructor(
     socket: WebSocket,
     inbox: Receiver,
@@ -95,7 +95,7 @@ export class LinkReceiver {
     this.#decoder = new LinkDecoder(limits.maxMessageBytes)
     this.#incomplete = incomplete
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
-    // A sender that pings is there, and what is known of it must not be forgotten.
+    // A pinging sender is alive, so its session must not be forgotten.
     const meet = () => {
       inbox.from(sender, this.#inlet)
       if (proven) inbox.addVerified(member)
@@ -107,8 +107,8 @@ export class LinkReceiver {
   }
 
   /**
-   * Ends the link in peace: nothing is taken any more, and the other end learns what was; what has begun gets a moment for its
-   * answer.
+   * Ends the link gracefully: reading stops, the sender learns which messages were read, and deliveries in progress get
+   * a moment to be answered.
    */
   leave(code: number, reason: string): void {
     if (this.#ended) return
@@ -127,7 +127,7 @@ export class LinkReceiver {
     if (this.#pending === 0) this.#finish()
   }
 
-  /** Ends the link at once: of what was sent on it, nothing more is read. */
+  /** Ends the link at once: unread data is discarded. */
   terminate(): void {
     this.#stop()
     this.#finish = undefined
@@ -144,7 +144,7 @@ export class LinkReceiver {
     closeLink(this.#socket, code, problem)
   }
 
-  /** From here on nothing is read, and nothing is held of what was. */
+  /** Stops reading and releases incomplete data. */
   #stop(): void {
     this.#ended = true
     this.#decoder.stop()
@@ -178,9 +178,9 @@ export class LinkReceiver {
   }
 
   /**
-   * Accounts for what is kept of a frame that is not complete.
+   * Accounts for the held part of an incomplete frame.
    *
-   * @param another whether it is another one than before
+   * @param another whether the frame is another one than before
    * @returns whether there is room for it
    */
   #hold(another: boolean): boolean {
@@ -201,7 +201,7 @@ export class LinkReceiver {
   #take(frame: Extract<LinkFrame, { type: 'deliver' }>): void {
     this.#taken++
     const { id, message } = frame
-    // A text frame with other bytes would make the recipient close its connection (RFC 6455 §8.1).
+    // A text frame with invalid UTF-8 would make the recipient close its connection (RFC 6455 §8.1).
     if (keyProblem(frame.user) !== undefined || (!message.binary && !isUtf8(message.data))) {
       this.#answers.push({ id, answer: 'rejected' })
       return
@@ -237,7 +237,7 @@ export class LinkReceiver {
     clearImmediate(this.#flush)
     this.#flush = undefined
     const answers = this.#answers
-    // While the other end does not read what it is told, it may not send: else the answers would pile up.
+    // No window is granted while the other end does not read its answers: they would pile up.
     const read = this.#socket.bufferedAmount > this.#limits.windowBytes ? 0 : this.#unread
     if (answers.length === 0 && read === 0) return
     let size = read > 0 ? ANSWER_BYTES.window : 0

@@ -18,8 +18,8 @@ export interface LinkRouteOptions extends AcceptedLinksOptions {
 }
 
 /**
- * Whether a handshake is another sidecar's for a link, of whatever version: one that we do not speak is refused here, and the app
- * hears nothing of it. The balancer marks what comes from clients, whose paths are the app's.
+ * Whether a handshake is another sidecar's for a link, of any version: an unsupported version is refused here, and
+ * never reaches the app. The balancer marks clients' requests, whose paths belong to the app.
  */
 export function isLinkHandshake({
   method,
@@ -38,7 +38,8 @@ export function isLinkHandshake({
 }
 
 /**
- * The accepting end of the link transport, a Fastify plugin: `GET /message` as a WebSocket handshake with the sub-protocol of links.
+ * The accepting end of the link transport, a Fastify plugin: `GET /message` as a WebSocket handshake with the links'
+ * sub-protocol.
  */
 export async function linkRoute(app: FastifyInstance, options: LinkRouteOptions): Promise<void> {
   const { gate, metrics } = options
@@ -51,7 +52,7 @@ export async function linkRoute(app: FastifyInstance, options: LinkRouteOptions)
   })
   await app.register(websocket, {
     options: {
-      // The plugin takes only what is handed to it here: handshakes of clients go another way.
+      // The plugin only gets the handshakes emitted here; clients' handshakes take another path.
       server: handshakes as Server,
       maxPayload: MAX_BATCH_BYTES,
       perMessageDeflate: false,
@@ -64,7 +65,7 @@ export async function linkRoute(app: FastifyInstance, options: LinkRouteOptions)
       done()
     },
   })
-  // Only the answer tells: an older sidecar passes a sub-protocol that it does not know to its app, or refuses it.
+  // Only the response can carry the version: an older sidecar passes an unknown sub-protocol to its app, or refuses it.
   app.websocketServer.on('headers', headers => headers.push(`${LINK_VERSION_HEADER}: ${LINK_VERSION}`))
   app.addHook('onRequest', async request => {
     if (request.ws) await links.admit(request)

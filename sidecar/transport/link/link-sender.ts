@@ -11,68 +11,71 @@ import { LinkDecoder } from './link-decoder.ts'
 import { END_BYTES, LINK_VERSION, type LinkFrame, writeEnd } from './link-frames.ts'
 import { closeLink, type DialFailure, dialLink, readLinkVersion, readRefusal, sendBytes } from './link-socket.ts'
 
-/** How a link ended: it never was one; `broken`, it was one; `left`, the other end has said that it goes; `done`, we have closed it. */
+/**
+ * How a link ended: a dial failure; `broken`: it was open; `left`: the other end announced its end; `done`: closed by
+ * us.
+ */
 export type LinkEnd = DialFailure | 'broken' | 'left' | 'done'
 
 export interface LinkSenderOptions {
   readonly member: Member
-  /** Of the handshake. */
+  /** Headers of the handshake. */
   readonly headers: Readonly<Record<string, string>>
-  /** Time before it is dialled, in milliseconds. */
+  /** Delay before dialling, in milliseconds. */
   readonly delayMs: number
-  /** Longest time from the dialling to the other end's hello, in milliseconds. */
+  /** Time limit from dialling to the other end's hello, in milliseconds. */
   readonly handshakeMs: number
-  /** Pause between two pings, in milliseconds; a link on which nothing came after two of them is broken. */
+  /** Pause between pings, in milliseconds; a link is broken if nothing arrives after two of them. */
   readonly pingMs: number
-  /** A link that had nothing to carry for that long is closed, in milliseconds. */
+  /** How long a link may be idle before it is closed, in milliseconds. */
   readonly idleMs: number
-  /** Of what waits to be written to all members. */
+  /** Memory for bytes waiting to be written, shared by all members. */
   readonly memory?: Allotment | undefined
-  /** The number of the next message of this process. */
+  /** Number of the next message of this process. */
   readonly nextId: () => number
-  /** What the link before this one was carrying when it broke: it goes first, if the same process answers. */
+  /** Unanswered messages of the broken link before this one: they are sent first, if the same process answers. */
   readonly resume?: LinkRest
-  /** Called once, with what has no answer; nothing goes over this link any more. */
+  /** Called once, with the unanswered messages; nothing is sent on this link afterwards. */
   onEnd(end: LinkEnd, rest: LinkRest): void
 }
 
-/** Most ends of connections that wait to be told; the other end closes what it was not told of by itself. */
+/** Maximum number of ended connections waiting to be reported; the receiver closes unreported ones by itself. */
 const MAX_ENDS = 1000
 
 /**
- * The dialling end of a link, from the first dialling to its end; it is not dialled again. Messages of one round of the event
- * loop go out together. A message that waits here (for the link, or because as many bytes are on it as the other end takes) can
- * still be taken back; one that was sent cannot, so when the link breaks only the same process can say what became of it.
+ * The dialling end of a link, from dialling to its end; it is never redialled. Messages of one event-loop turn are sent
+ * together. A waiting message (for the link to open, or for window) can still be taken back; a sent one cannot, so when
+ * the link breaks only the same process can tell its outcome.
  */
 export class LinkSender implements InFlightHolder {
   readonly #options: LinkSenderOptions
   readonly #waiting = new Set<InFlightMessage>()
   readonly #sent = new Map<number, InFlightMessage>()
-  /** Connections whose end is to be told, after all that was sent for them. */
+  /** Connections whose end is to be reported, after all their messages. */
   readonly #ends: string[] = []
   readonly #decoder = new LinkDecoder(0)
   #socket: WebSocket | undefined
-  /** Before the dialling, and from there to the hello. */
+  /** Timer of the delay before dialling, then of the time limit for the hello. */
   #timer: NodeJS.Timeout | undefined
   #ticker: NodeJS.Timeout | undefined
-  /** Of the frames that the other end reads. */
+  /** Frame version that the other end reads. */
   #version = 1
   #hello: Extract<LinkFrame, { type: 'hello' }> | undefined
   #flush: NodeJS.Immediate | undefined
-  /** What went out on this link, and of it the bytes that the other end has not read. */
+  /** Number of messages sent on this link, and number of sent bytes that the other end has not acknowledged. */
   #written = 0
   #unread = 0
-  /** Bytes that wait to be written. */
+  /** Bytes waiting to be written. */
   #buffered = 0
-  /** Pings after which nothing came. */
+  /** Number of pings since the last received data. */
   #unanswered = 0
   #idleMs = 0
   #ended = false
-  /** The other end has said that it reads no more. */
+  /** The other end has announced that it reads no more. */
   #left = false
-  /** What it is when the connection ends now. */
+  /** The end to report if the connection ends now. */
   #failure: LinkEnd = 'unreachable'
-  /** Whether a message has ever had its outcome over this link. */
+  /** Whether any message has had its outcome over this link. */
   proved = false
 
   constructor(options: LinkSenderOptions) {
@@ -85,7 +88,7 @@ export class LinkSender implements InFlightHolder {
     this.#timer = setTimeout(() => this.#dial(), options.delayMs)
   }
 
-  /** Whether messages go out at once, and in their order. */
+  /** Whether messages are sent at once, and in order. */
   get open(): boolean {
     return !this.#ended && !this.#left && this.#hello !== undefined && this.#socket?.readyState === WebSocket.OPEN
   }
@@ -100,7 +103,7 @@ export class LinkSender implements InFlightHolder {
     })
   }
 
-  /** Tells the other end that a connection has ended; without effect where the link is not open, or of version 1. */
+  /** Tells the other end that a connection has ended; no effect if the link is not open, or is of version 1. */
   end(connection: string): void {
     if (!this.open || this.#version < LINK_VERSION || this.#ends.length >= MAX_ENDS) return
     this.#ends.push(connection)
@@ -112,7 +115,7 @@ export class LinkSender implements InFlightHolder {
     if (inFlight.id !== undefined) this.#sent.delete(inFlight.id)
   }
 
-  /** Ends the link; what waits here has no owner. */
+  /** Ends the link; messages waiting here get `no_owner`. */
   close(): void {
     this.#end('done', CLOSE.GOING_AWAY, '')
   }
@@ -125,14 +128,14 @@ export class LinkSender implements InFlightHolder {
       return
     }
     this.#timer = setTimeout(() => this.#end(this.#failure), this.#options.handshakeMs)
-    // From here on, without a hello it is something else: a sidecar that knows no links passes the handshake to its app.
+    // From here on, no hello means no link: a sidecar without link support passes the handshake to its app.
     socket.once('upgrade', response => {
       this.#failure = 'no_link'
       this.#version = readLinkVersion(response)
     })
     socket.once('unexpected-response', (_request, response) => this.#end(readRefusal(response)))
     socket.on('error', () => this.#end(this.#failure))
-    // A sidecar sends its hello with the acceptance, but can end between the two.
+    // A sidecar sends its hello right after the 101 response, but may end between the two.
     socket.once('close', code => this.#end(this.#hello || code !== CLOSE.ABNORMAL ? this.#failure : 'unreachable'))
     socket.on('message', (data: Buffer, binary: boolean) => this.#receive(data, binary))
     socket.on('pong', () => {
@@ -144,7 +147,7 @@ export class LinkSender implements InFlightHolder {
     if (this.#ended) return
     this.#unanswered = 0
     const problem = binary ? this.#read(data) : 'a text message'
-    // Whatever greets in another way than with a hello is no link, but an app perhaps.
+    // A server that starts with anything but a hello is no link; it may be an app.
     if (problem !== undefined) this.#end(this.#hello ? 'broken' : 'no_link', CLOSE.PROTOCOL_ERROR, problem)
   }
 
@@ -175,7 +178,7 @@ export class LinkSender implements InFlightHolder {
     this.#schedule()
   }
 
-  /** This process knows nothing of what another one was sent, nor which lanes had come to a stop there. */
+  /** The new process knows neither the messages sent to the previous one nor the lanes stopped there. */
   #forgetOtherProcess(): void {
     for (const inFlight of this.#waiting) {
       if (!inFlight.uncertain && inFlight.startsLane) continue
@@ -184,7 +187,7 @@ export class LinkSender implements InFlightHolder {
     }
   }
 
-  /** An id that is not known is of a message whose time was up. */
+  /** An unknown id belongs to a message whose deadline has passed. */
   #settle(id: number, answer: Answer): void {
     const inFlight = this.#sent.get(id)
     this.#sent.delete(id)
@@ -192,7 +195,7 @@ export class LinkSender implements InFlightHolder {
     inFlight?.settle(answer)
   }
 
-  /** The other end reads no more: what it has not read can go elsewhere. */
+  /** The other end reads no more: unread messages can be sent to another member. */
   #part(count: number): void {
     this.#left = true
     this.#failure = 'left'
@@ -222,7 +225,7 @@ export class LinkSender implements InFlightHolder {
     this.#socket?.ping()
   }
 
-  /** After the poll phase: what all connections have brought in this round of the event loop goes out in one write. */
+  /** Deferred until after the poll phase, so that the input of all connections in this turn leaves in one write. */
   #schedule(): void {
     if (this.open && this.#waiting.size + this.#ends.length > 0) this.#flush ??= setImmediate(() => this.#write())
   }
@@ -241,15 +244,15 @@ export class LinkSender implements InFlightHolder {
         continue
       }
       const unread = this.#unread + bytes
-      // One message that is larger than the window may go alone.
+      // A message larger than the window may be sent alone.
       if (unread > 0 && unread + inFlight.bytes > windowBytes) break
-      // What waits goes out as what was written before is with the kernel.
+      // Waiting messages follow as the kernel takes earlier writes.
       if (this.#buffered + bytes > 0 && this.#options.memory?.has(bytes + inFlight.bytes) === false) break
       this.#waiting.delete(inFlight)
       batch.push(inFlight)
       bytes += inFlight.bytes
     }
-    // They count towards the window too, and for more than that the other end breaks the link.
+    // Ends count towards the window too, and the other end breaks the link if it is exceeded.
     const room = Math.max(0, Math.floor((windowBytes - this.#unread - bytes) / END_BYTES))
     const ends = this.#waiting.size > 0 ? [] : this.#ends.splice(0, room)
     bytes += ends.length * END_BYTES
@@ -286,12 +289,12 @@ export class LinkSender implements InFlightHolder {
     clearInterval(this.#ticker)
     clearImmediate(this.#flush)
     if (this.#socket) {
-      // `terminate` of a socket that is being dialled says so by an error that means nothing any more.
+      // `terminate` on a dialling socket emits an error, which is ignored by then.
       if (code === undefined) this.#socket.terminate()
       else closeLink(this.#socket, code, reason)
     }
     const boot = this.#hello ? this.#hello.boot : this.#options.resume?.boot
-    // Sent ones before waiting ones is the order in which they have to go again.
+    // Sent messages come first: this is the order in which they are sent again.
     const pendings = [...this.#sent.values(), ...this.#waiting]
     this.#sent.clear()
     this.#waiting.clear()

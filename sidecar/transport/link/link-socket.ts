@@ -7,16 +7,16 @@ import { isUnknownPeer } from '../unknown-peer.ts'
 import { MAX_BATCH_BYTES } from './link-frames.ts'
 
 /**
- * Why a link did not come about: `no_link`, the other end is there and takes none; `unknown`, it does not know us yet;
- * `unreachable`, it is not there.
+ * Why a link could not be opened: `no_link`: the other end refuses links; `unknown`: it does not know us yet;
+ * `unreachable`: it cannot be reached.
  */
 export type DialFailure = 'no_link' | 'unknown' | 'unreachable'
 
 /**
  * Dials a link to a member. Never throws.
  *
- * @param headers of the handshake
- * @returns `undefined`: one of the headers cannot be written
+ * @param headers headers of the handshake
+ * @returns `undefined` if a header is invalid
  */
 export function dialLink(link: {
   readonly member: Member
@@ -25,7 +25,7 @@ export function dialLink(link: {
   const { host, port, name } = link.member
   try {
     return new WebSocket(`ws://sidecar${MESSAGE_PATH}`, LINK_PROTOCOL, {
-      // Not every name of a member can be written in a URL.
+      // Some member names cannot be written in a URL.
       createConnection: () => connect({ host, port }),
       headers: { ...link.headers, host: name },
       perMessageDeflate: false,
@@ -36,21 +36,21 @@ export function dialLink(link: {
   }
 }
 
-/** The version of the frames that the accepting end reads. */
+/** The frame version that the accepting end reads. */
 export function readLinkVersion({ headers }: IncomingMessage): number {
   const version = headers[LINK_VERSION_HEADER]
   return typeof version === 'string' && /^[1-9]\d{0,3}$/.test(version) ? Number(version) : 1
 }
 
-/** Why another answer than 101 came: a sidecar whose list of members does not have us yet says so. */
+/** The dial failure for a response other than 101: a sidecar that does not list us yet says so. */
 export function readRefusal({ headers }: IncomingMessage): DialFailure {
   return isUnknownPeer(headers) ? 'unknown' : 'no_link'
 }
 
-/** Longest time for the other end to answer our close frame, in milliseconds. */
+/** Time limit for the other end to answer our close frame, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 1000
 
-/** Sends bytes of a link, in WebSocket messages that the other end takes. */
+/** Sends bytes of a link, in WebSocket messages of acceptable size. */
 export function sendBytes(socket: WebSocket, bytes: Buffer, done?: () => void): void {
   let start = 0
   while (bytes.length - start > MAX_BATCH_BYTES) {
@@ -61,7 +61,7 @@ export function sendBytes(socket: WebSocket, bytes: Buffer, done?: () => void): 
   socket.send(start === 0 ? bytes : bytes.subarray(start), done)
 }
 
-/** Closes a link as RFC 6455 §7 wants it, and ends it where the other end does not take part. */
+/** Closes a link according to RFC 6455 §7, and terminates it if the other end does not respond. */
 export function closeLink(socket: WebSocket, code: number, reason: string): void {
   if (socket.readyState === WebSocket.CONNECTING) {
     socket.terminate()

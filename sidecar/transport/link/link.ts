@@ -12,12 +12,12 @@ import { type LinkEnd, LinkSender, type LinkSenderOptions } from './link-sender.
 
 /** Times of the link transport, all in milliseconds. */
 export interface LinkTimes extends Pick<LinkSenderOptions, 'handshakeMs' | 'pingMs' | 'idleMs'> {
-  /** Pause before a member is dialled again after one failure; it doubles with each further one. */
+  /** Pause before redialling a member after one failure; it doubles with each further failure. */
   readonly firstPauseMs: number
   readonly longestPauseMs: number
-  /** Longest time of a handshake that is tried again and again: it doubles with each failure, for a pod that starves. */
+  /** Longest time limit of a repeated handshake: the limit doubles with each failure, for pods short of CPU. */
   readonly longestHandshakeMs: number
-  /** How long a member that takes no link is used over HTTP before it is asked again. */
+  /** How long a member that refuses links is used over HTTP before a link is tried again. */
   readonly httpMs: number
 }
 
@@ -34,24 +34,24 @@ const TIMES: LinkTimes = {
 const NO_OWNER = Promise.resolve<Answer>('no_owner')
 const REJECTED = Promise.resolve<Answer>('rejected')
 
-/** What is known of a member. */
+/** State kept for a member. */
 interface Peer {
   link: LinkSender | undefined
   failures: number
-  /** On the clock of `performance.now()`: no link is dialled before. */
+  /** Earliest time of the next dial, on the clock of `performance.now()`. */
   notBefore: number
-  /** Same clock: until then it is used over HTTP. */
+  /** End of the HTTP fallback, on the same clock. */
   httpUntil: number
-  /** Messages that are under way over HTTP. */
+  /** Number of messages in flight over HTTP. */
   overHttp: number
-  /** It has refused the last link because it did not know us. */
+  /** The member refused the last link because it did not know us. */
   unknown: boolean
 }
 
 /**
- * Tells all who wait that nothing of this will be sent any more. What was sent may have arrived: nobody knows.
+ * Answers all waiters of a link that has ended for good. Sent messages may have arrived, so their outcome is unknown.
  *
- * @param instead sends a letter in another way, where the other end takes no links
+ * @param instead sends a message in another way, if the other end refuses links
  */
 export function giveUp(
   { pendings }: LinkRest,
@@ -68,9 +68,9 @@ export function giveUp(
 }
 
 /**
- * The link transport: one WebSocket connection to each member that there is something to send to, kept open, on which all
- * messages go and their outcomes come back (docs/wire-format.md). A link that breaks is made again, and what has no answer is sent
- * again to the same process. A member that takes no links is used over HTTP.
+ * The link transport: one WebSocket connection, kept open, to each member that messages are sent to; it carries all
+ * messages, and their outcomes back (docs/wire-format.md). A broken link is redialled, and unanswered messages are sent
+ * again to the same process. A member that refuses links is used over HTTP.
  */
 export function createLinkTransport(
   identity: TransportIdentity,
@@ -114,9 +114,9 @@ class LinkTransport implements Transport {
   async announce(member: Member, users: readonly string[], deadline: Deadline): Promise<boolean> {
     if (this.#closed) return false
     const peer = this.#peer(member)
-    // Not over HTTP: a member that takes no link may be of a version that passes what it does not know to its app.
+    // Not over HTTP: a member that refuses links may be of an older version that passes unknown requests to its app.
     if ((await this.#link(member, peer)?.send(encodeUsers(users), deadline)) === 'delivered') return true
-    // One that does not know us yet takes no link, but remembers this.
+    // A member that does not know us yet refuses links, but records an announcement.
     return peer.unknown && this.#http.announce(member, users, deadline)
   }
 
@@ -181,11 +181,11 @@ class LinkTransport implements Transport {
     peer.failures = end === 'no_link' || end === 'done' || link.proved ? 0 : peer.failures + 1
     if (end === 'no_link') peer.httpUntil = now + httpMs
     const pause = peer.failures === 0 ? 0 : Math.min(longestPauseMs, firstPauseMs * 2 ** (peer.failures - 1))
-    // Jittered, so that the sidecars of many pods do not come back at the same moment.
+    // Jittered, so that the sidecars of many pods do not redial at the same moment.
     peer.notBefore = now + pause * (0.5 + Math.random() / 2)
   }
 
-  /** Members come and go: of those that went, nothing stays. */
+  /** Drops idle peers, because members come and go. */
   #forget(): void {
     const now = performance.now()
     for (const [name, { link, notBefore, httpUntil, overHttp }] of this.#peers) {
