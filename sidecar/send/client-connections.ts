@@ -3,13 +3,15 @@ import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 import type { Origin } from '../transport/transport.ts'
 
-/** How long it is remembered where a client was moved to, in milliseconds; replies to it may come as long. */
+/** How long the new member of a moved client is remembered, in milliseconds: replies may arrive for as long. */
 const MOVED_MS = 60_000
 const MAX_MOVED = 100_000
-/** What that takes, measured and rounded up. Bytes. */
+/** Measured memory of one such entry, rounded up, in bytes. */
 const MOVED_BYTES = 250
 
-/** Where the client of a connection is served: by this bridge, at a member, or, by a bridge that may not be the one, not known yet. */
+/**
+ * Where a connection's client is served: by this bridge, at a member, or unknown while a bridge here is still arriving.
+ */
 export type Whereabout = { readonly bridge: Bridge } | { readonly member: string } | 'arriving'
 
 /** A client's connection to this pod. */
@@ -20,19 +22,19 @@ interface Entry {
   movedTo: string | undefined
 }
 
-/** The connections of this pod's clients by their id. */
+/** The connections of this pod's clients, by id. */
 export class ClientConnections {
   readonly #byBridge = new Map<Bridge, Entry>()
-  /** Two of one id are one client's that is being moved within this pod: the older one first. */
+  /** Two entries with one id belong to one client that is being moved within this pod, the older one first. */
   readonly #byId = new Map<string, Entry[]>()
   readonly #moved: ExpiringMap<string, string>
   readonly #onEnd: (bridge: Bridge, origin: Origin) => void
   readonly #onServed: (id: string) => void
 
   /**
-   * @param onEnd a client has left
-   * @param onServed a client is served here now
-   * @param memory of what is remembered of those that were moved
+   * @param onEnd called when a client has left
+   * @param onServed called when a client is served here
+   * @param memory allotment for the members of moved clients
    */
   constructor(
     onEnd: (bridge: Bridge, origin: Origin) => void,
@@ -50,7 +52,7 @@ export class ClientConnections {
     })
   }
 
-  /** @param arriving whether it is not known yet that the client is served here */
+  /** @param arriving whether it is unknown if the client is served here */
   add(bridge: Bridge, origin: Origin, arriving: boolean): void {
     const entry: Entry = { bridge, origin, arriving, movedTo: undefined }
     this.#byBridge.set(bridge, entry)
@@ -68,7 +70,7 @@ export class ClientConnections {
   }
 
   #served(id: string): void {
-    // It has come back: when it ends here, it is nowhere.
+    // It has come back: once it ends here, no other pod has it.
     this.#moved.delete(id)
     this.#onServed(id)
   }
@@ -81,7 +83,7 @@ export class ClientConnections {
     this.#moved.set(entry.origin.id, member)
   }
 
-  /** It is not after all. */
+  /** The announced move was cancelled. */
   stayed(bridge: Bridge): void {
     const entry = this.#byBridge.get(bridge)
     if (!entry) return
@@ -97,7 +99,7 @@ export class ClientConnections {
     const left = this.#byId.get(id)?.filter(other => other !== entry) ?? []
     if (left.length > 0) this.#byId.set(id, left)
     else this.#byId.delete(id)
-    // One that was moved goes on elsewhere, and one that was arriving where it is.
+    // A moved client lives on elsewhere, and an arriving one at its previous pod.
     if (entry.movedTo === undefined && !entry.arriving && left.length === 0) this.#onEnd(bridge, entry.origin)
   }
 
@@ -105,7 +107,7 @@ export class ClientConnections {
     return this.#byBridge.get(bridge)?.origin
   }
 
-  /** The handshake of a client that has a connection to this pod. */
+  /** The handshake of a client connected to this pod. */
   originOf(id: string): Origin | undefined {
     return this.#byId.get(id)?.[0]?.origin
   }
@@ -117,7 +119,7 @@ export class ClientConnections {
       ?.find(({ arriving, movedTo, bridge }) => isHere(arriving, movedTo) && bridge.state === 'open')?.bridge
   }
 
-  /** Where the client of a connection is, as far as this pod knows. */
+  /** Where a connection's client is, as far as this pod knows. */
   locate(id: string): Whereabout | undefined {
     const bridge = this.serving(id)
     if (bridge) return { bridge }

@@ -7,7 +7,7 @@ import { Relay } from './relay.ts'
 import { Router } from './router.ts'
 import { EXTENDED_WAIT_FACTOR } from './search.ts'
 
-/** Everything that sends messages to other members. */
+/** The objects that send messages to other members. */
 export interface Sending {
   readonly router: Router
   readonly relay: Relay

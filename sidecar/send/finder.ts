@@ -12,14 +12,14 @@ import type { RoutedMessage, Transport } from '../transport/transport.ts'
 import type { LocationCache } from './location-cache.ts'
 import { FOLLOW_REASONS, type FollowReason, QUICK_MS, Search, type SearchView } from './search.ts'
 
-/** After a change of the members, others may have an older or a newer list for so long, in milliseconds. */
+/** How long after a membership change other members may have an older or newer list, in milliseconds. */
 export const UNSETTLED_MS = 30_000
 
-/** A search that was in vain says so to others for so long, in milliseconds. */
+/** How long a failed search shortens further searches for the same user, in milliseconds. */
 const IN_VAIN_MS = 5000
 const MAX_IN_VAIN = 10_000
 
-/** A member that could not be reached is passed over for so long, in milliseconds. */
+/** How long an unreachable member is skipped, in milliseconds. */
 const SUSPECT_MS = 1000
 const MAX_SUSPECTS = 10_000
 
@@ -27,7 +27,7 @@ export interface FinderOptions {
   /** This sidecar's own member name. */
   readonly self: string
   readonly members: () => MemberSet
-  /** Of the lists of members there were. */
+  /** Previous lists of members. */
   readonly history: {
     changedWithin(ms: number): boolean
     isNew(ms: number): boolean
@@ -39,35 +39,35 @@ export interface FinderOptions {
   readonly locationCache: Pick<LocationCache, 'get' | 'set' | 'delete' | 'invalidate'>
   readonly delivery: Pick<Delivery, 'deliver'>
   readonly transport: Transport
-  /** Longest time for one member to take a message, in milliseconds. */
+  /** Time limit for one member to take a message, in milliseconds. */
   readonly timeoutMs: number
   readonly metrics: Metrics
 }
 
 /** A search that has found no trace of a user. */
 interface InVain {
-  /** When all were asked last, on the clock of `performance.now()`. */
+  /** Time when all members were last asked, on the clock of `performance.now()`. */
   readonly allAt: number
-  /** Who could not be reached. */
+  /** Members that could not be reached. */
   readonly unreached: ReadonlySet<string>
 }
 
-/** Where a message goes: to a member, to a connection of this pod, or to nobody. */
+/** Destination of a message: a member, a connection of this pod, or none. */
 export type Target = Member | 'here' | undefined
 
-/** The answers after which a message may be tried elsewhere: it was not delivered. */
+/** Answers that mean "not delivered": the message may be tried elsewhere. */
 export type Miss = Exclude<Answer, Outcome> | 'offline' | 'no_owner'
 
 export function isMiss(answer: Answer): answer is Miss {
   return typeof answer !== 'string' || answer === 'offline' || answer === 'no_owner'
 }
 
-/** Finds where the recipients of messages are connected. */
+/** Finds the pods that recipients are connected to. */
 export class Finder {
   readonly #options: FinderOptions
   readonly #suspects = new ExpiringMap<string, true>({ keepMs: SUSPECT_MS, maxEntries: MAX_SUSPECTS })
   readonly #inVain = new ExpiringMap<string, InVain>({ keepMs: IN_VAIN_MS, maxEntries: MAX_IN_VAIN })
-  /** For each user that is searched for, the end of the one search that goes on asking. */
+  /** End of the leading search for each user: the only search that keeps asking. */
   readonly #searching = new Map<string, Promise<unknown>>()
   readonly #followed
 
@@ -81,7 +81,7 @@ export class Finder {
     for (const reason of FOLLOW_REASONS) this.#followed.inc({ reason }, 0)
   }
 
-  /** Where a message goes first. */
+  /** The first target for a message to this user. */
   locate(user: string): Target {
     const { self, members, registry, locationCache } = this.#options
     if (registry.isConnected(user)) return 'here'
@@ -94,7 +94,7 @@ export class Finder {
     return target === 'here' ? this.#options.self : (target?.name ?? '')
   }
 
-  /** Hands a letter to a target; `timeout` when the deadline is over before it is known what became of it. */
+  /** Hands a message to a target; `timeout` if the deadline passes before the outcome is known. */
   ask(target: Target, routed: RoutedMessage, deadline: Deadline): Answer | Promise<Answer> {
     if (target === 'here') {
       const answer = this.#options.delivery.deliver(routed)
@@ -107,21 +107,24 @@ export class Finder {
 
   async #send(member: Member, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
     const answer = await this.#options.transport.send(member, routed, deadline)
-    // Only by an answer of its own: one that is passed over would be passed over for ever.
+    // Set only after an attempt of its own: if skipping renewed it, a skipped member would be skipped forever.
     if (answer === 'no_owner') this.#suspects.set(member.name, true)
     return answer
   }
 
-  /** The same for a letter that no other one of its lane follows: where its sender's connection is not known, it is sent once more. */
+  /**
+   * Like {@link ask}, for a message that no other of its lane follows: it is resent once if its sender's connection is
+   * unknown.
+   */
   async askAlone(target: Target, routed: RoutedMessage, deadline: Deadline): Promise<Answer> {
     const answer = await this.ask(target, routed, deadline)
     return typeof answer === 'object' && answer.introduce ? this.ask(target, routed, deadline) : answer
   }
 
   /**
-   * Begins the search for a user who was not where a message went first.
+   * Begins the search for a user whom the first target does not have.
    *
-   * @param waitMs how long it may go on, from when the message came
+   * @param waitMs how long it may last, counted from the arrival of the message
    */
   search(user: string, target: Target, miss: Miss, waitMs: number): Search {
     const search = new Search(() => this.#view(user), waitMs)
@@ -130,10 +133,11 @@ export class Finder {
   }
 
   /**
-   * Goes on with a search until the letter is delivered or nobody is left to ask. Of several searches for one user, one asks again and
-   * again, and the others wait for what comes of it.
+   * Continues a search until the message is delivered or no member is left to ask. Of several searches for one user,
+   * one leads and keeps asking; the others wait for its end.
    *
-   * @param since when the message came, and `until` when it must have its outcome; on the clock of `performance.now()`
+   * @param since arrival of the message, and `until`, the time limit of its outcome; on the clock of
+   *   `performance.now()`
    */
   async seek(search: Search, routed: RoutedMessage, since: number, until: number): Promise<Outcome> {
     const { user } = routed
@@ -153,7 +157,7 @@ export class Finder {
           if (other) await orLate(other, undefined, deadlineIn(Math.max(1, since + search.limitMs - now)))
           else {
             end ??= this.#lead(user)
-            // Timers have whole milliseconds and are up to one early, after which there would be a further round.
+            // Timers count whole milliseconds and may fire one early, which would cost a further round.
             await new Promise(resolve => setTimeout(resolve, Math.ceil(step.waitMs) + 1))
           }
           search.look()
@@ -174,7 +178,7 @@ export class Finder {
     }
   }
 
-  /** Others wait until this search has ended. Returns what ends it for them. */
+  /** Makes this search the leading one, for which others wait. Returns the function that ends their wait. */
   #lead(user: string): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#searching.set(user, promise)
@@ -184,7 +188,7 @@ export class Finder {
     }
   }
 
-  /** Whether all were asked in vain after a message had come, and long enough after it for any news to have arrived. */
+  /** Whether all members were asked in vain after the message came, and late enough for news to have arrived. */
   #wasInVain(user: string, since: number): boolean {
     const known = this.#knownInVain(user)
     return known !== undefined && known.allAt >= since + QUICK_MS
@@ -192,7 +196,7 @@ export class Finder {
 
   #knownInVain(user: string): InVain | undefined {
     const known = this.#inVain.get(user)
-    // Others may have come to be members, who were not asked.
+    // Members that have joined since were not asked.
     return known && !this.#options.history.changedWithin(performance.now() - known.allAt) ? known : undefined
   }
 
@@ -218,17 +222,17 @@ export class Finder {
 
   #missed(search: Search, user: string, member: string, miss: Miss): void {
     const { self, locationCache, knownPeers } = this.#options
-    // A member that we have asked is one of us, and names only whom it may ask itself; what we know ourselves proves nothing.
+    // An asked member is trusted, and names only members that it may ask itself; our own knowledge proves nothing.
     if (typeof miss === 'object' && miss.member !== undefined && member !== self) knownPeers.addVerified(miss.member)
     locationCache.invalidate(user, member)
     search.answered(member, miss)
   }
 
-  /** The next message goes there at once. */
+  /** Records the user's location, so that the next message goes there at once. */
   #found(user: string, member: string): void {
     const { self, members, locationCache } = this.#options
     this.#inVain.delete(user)
-    // Where else they are stays known: there they may have further connections.
+    // Locations elsewhere are kept: the user may have further connections there.
     if (member === self) return
     if (members().owner(user)?.name === member) locationCache.delete(user)
     else locationCache.set(user, member)
@@ -238,7 +242,9 @@ export class Finder {
     if (reason !== undefined) this.#followed.inc({ reason })
   }
 
-  /** A member by its name, which may have been told by somebody else and be in no list; `undefined`: it may not be asked. */
+  /**
+   * The member with this name, which may come from another member and be unlisted; `undefined` if it must not be asked.
+   */
   member(name: string): Member | undefined {
     return this.#options.knownPeers.get(name)
   }

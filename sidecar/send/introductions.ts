@@ -3,15 +3,18 @@ import type { Deadline } from '../transport/deadline.ts'
 import type { Answer } from '../transport/outcome.ts'
 import type { Origin, RoutedMessage, Transport } from '../transport/transport.ts'
 
-/** What is known of one sender's connection. */
+/** State of one sender's connection. */
 interface Known {
-  /** The same without its handshake. */
+  /** The origin without its handshake. */
   readonly bare: Origin
-  /** By name. */
+  /** Members that have received the handshake, by name. */
   readonly members: Map<string, Member>
 }
 
-/** A transport that sends the handshake of a sender's connection once to each member, and again where the member has forgotten it. */
+/**
+ * Transport that sends the handshake of a sender's connection once per member, and again if the member has forgotten
+ * it.
+ */
 export class Introductions implements Transport {
   readonly #transport: Transport
   readonly #known = new WeakMap<Origin, Known>()
@@ -41,7 +44,7 @@ export class Introductions implements Transport {
     this.#transport.end(member, connection)
   }
 
-  /** Tells all members that a connection has ended to which it was introduced. */
+  /** Tells all members that know the connection that it has ended. */
   endAll(origin: Origin): void {
     for (const member of this.#known.get(origin)?.members.values() ?? []) this.#transport.end(member, origin.id)
     this.#known.delete(origin)
@@ -65,7 +68,7 @@ export class Introductions implements Transport {
   }
 }
 
-/** A parcel has more fields, which no transport looks at. */
+/** Copies only the fields that transports read: a pending message has more. */
 const bearing = (
   { user, deliver, message, lane, start, deliveredTo: served }: RoutedMessage,
   origin: Origin,

@@ -2,51 +2,55 @@ import type { Allotment } from '../../lib/service/memory/allotment.ts'
 import type { Metrics } from '../../lib/service/metrics.ts'
 import { ExpiringMap } from '../expiring-map.ts'
 
-/** How long it is believed, in milliseconds, and of how many users: a refreshed announcement comes three times in that time. */
+/**
+ * How long a location is trusted, in milliseconds, and the maximum number of users; announcements recur three times as
+ * fast.
+ */
 const KEEP_MS = 60_000
 const MAX_USERS = 100_000
 
-/** Members that are believed to have one user; with more, those that were heard of longest ago go first. */
+/** Maximum number of members remembered per user; beyond it, the oldest entries are dropped. */
 export const MAX_MEMBERS = 4
 
-/** Users of whom somebody says so that is no member, or not yet: they must not drive out what is believed. */
+/** Maximum number of users claimed by peers that are not members (yet): claims must not evict known locations. */
 const MAX_CLAIMED = 10_000
 
-/** How long a member that had nobody for a copy is not sent another one, in milliseconds; unless it announces the user. */
+/** How long a member that could not deliver a copy gets no other one, in milliseconds, unless it announces the user. */
 const ABSENT_MS = 1000
 
-/** What is known of one user takes so much beside the name, measured and rounded up. Bytes. */
+/** Measured memory of a user's entry without the name, rounded up, in bytes. */
 const USER_BYTES = 300
 
 export interface LocationCacheOptions {
   /** This sidecar's own member name. */
   readonly self: string
-  /** Whether a member may be asked for a user now; by default each. */
+  /** Whether a member may be asked for a user now; by default, every member. */
   readonly isUsable?: (member: string) => boolean
-  /** Of what all that is known takes. */
+  /** Memory of all entries. */
   readonly memory?: Allotment
   readonly metrics: Metrics
   readonly now?: () => number
 }
 
-/** That a member has a user, and since when we know. */
+/** A member that has a user, and the time when we learned it. */
 interface Location {
   readonly member: string
   readonly since: number
 }
 
 /**
- * Which members have a user, besides the one that the list of members says: because the user was moved from here, because the
- * member has said so, or because a message has reached them there. Several have one whose devices are on several pods.
+ * Members that have a user, other than the owner by the member list: because the user was moved there from here,
+ * because the member announced it, or because a message was delivered there. A user whose devices are on several pods
+ * has several.
  */
 export class LocationCache {
   readonly #self: string
   readonly #isUsable: (member: string) => boolean
   readonly #now: () => number
-  /** Of each user, what was heard last comes first. */
+  /** Locations by user, newest first. */
   readonly #locations: ExpiringMap<string, readonly Location[]>
   readonly #absent: ExpiringMap<string, string>
-  /** Of each user, those who say that they have them and may become members, the last first. */
+  /** By user, the peers that claim the user and may become members, newest first. */
   readonly #claims: ExpiringMap<string, readonly string[]>
 
   constructor({ self, isUsable = () => true, memory, metrics, now = () => performance.now() }: LocationCacheOptions) {
@@ -81,14 +85,14 @@ export class LocationCache {
     })
   }
 
-  /** The member that was last heard to have a user; `undefined`: nothing is known but the list of members. */
+  /** The newest known location of a user; `undefined`: only the member list applies. */
   get(user: string): string | undefined {
     return this.members(user)[0]
   }
 
   /**
-   * All members that are believed to have a user, what was heard last first. One that may not be asked is neither said nor forgotten:
-   * it can become usable.
+   * All members that are assumed to have the user, newest first. Members that must not be asked are left out, but kept:
+   * they can become usable.
    */
   members(user: string): readonly string[] {
     const believed = this.#of(user).map(({ member }) => member)
@@ -96,12 +100,12 @@ export class LocationCache {
     return [...believed, ...claimed].filter(this.#isUsable)
   }
 
-  /** Whether somebody says that they have a user who may not be asked, and may be a member in a moment. */
+  /** Whether a peer that must not be asked yet claims the user; it may be a member in a moment. */
   isClaimed(user: string): boolean {
     return this.#claims.get(user)?.some(member => !this.#isUsable(member)) ?? false
   }
 
-  /** Remembers that a member has a user now. One who is connected here too has several connections. */
+  /** Records that a member has a user now. A user who is connected here too has several connections. */
   set(user: string, member: string): void {
     if (member === this.#self) return
     const others = this.#of(user).filter(location => location.member !== member)
@@ -110,28 +114,28 @@ export class LocationCache {
   }
 
   /**
-   * It is said that a member has these users. Of one that may not be asked, and may not be one at all, that is remembered apart, and
-   * believed as soon as it is known.
+   * Handles a member's announcement of users. Announcements of a peer that must not be asked, and may be no member, are
+   * stored separately, and trusted once it is known.
    */
   announced(member: string, users: readonly string[]): void {
     if (!this.#isUsable(member)) this.#claim(member, users)
     else for (const user of users) this.set(user, member)
   }
 
-  /** Forgets a user: they are where the list of members says. */
+  /** Forgets a user's locations: the owner by the member list has the user. */
   delete(user: string): void {
     this.#locations.delete(user)
   }
 
-  /** Forgets that a member has a user: it has not. */
+  /** Forgets a location that has proven wrong. */
   invalidate(user: string, member: string): void {
     this.#disclaim(user, member)
     this.#keep(user, location => location.member !== member)
   }
 
   /**
-   * A member had nobody for a copy that was sent to it at this time (on the clock of `performance.now()`). What it has announced
-   * since then is true all the same: answers and announcements overtake each other.
+   * A member could not deliver a copy sent at the time `asked` (on the clock of `performance.now()`). Its announcements
+   * since then still hold, because answers and announcements may overtake each other.
    */
   absent(user: string, member: string, asked: number): void {
     this.#disclaim(user, member)
@@ -139,7 +143,7 @@ export class LocationCache {
     if (!this.#of(user).some(location => location.member === member)) this.#absent.set(user, member)
   }
 
-  /** Whether a member had nobody for a copy a moment ago, and has said nothing else since. */
+  /** Whether the member recently could not deliver a copy, and has not announced the user since. */
   hasRecentMiss(user: string, member: string): boolean {
     return this.#absent.get(user) === member
   }

@@ -2,20 +2,20 @@ import type { Side } from '../../lib/bridge/bridge.ts'
 import type { RoutedMessage } from '../transport/transport.ts'
 import type { Miss, Target } from './finder.ts'
 
-/** A message on its way. Times are on the clock of `performance.now()`. */
+/** A message in progress. Times are on the clock of `performance.now()`. */
 export interface PendingMessage extends RoutedMessage {
   start: boolean
   readonly bytes: number
-  /** How often it was sent with its sender's handshake because the other pod did not know that any more. */
+  /** How often it was resent with its sender's handshake, because the other pod no longer knew the connection. */
   introductions: number
-  /** Its place in its lane. */
+  /** Its position in its lane. */
   readonly order: number
   readonly since: number
-  /** When it must have its outcome. */
+  /** Time by which it must have its outcome. */
   until: number
 }
 
-/** A message that came back undelivered, from where, and why. */
+/** A message that came back undelivered: its target, and the reason. */
 interface Returned {
   readonly pending: PendingMessage
   readonly target: Target
@@ -23,52 +23,52 @@ interface Returned {
 }
 
 /**
- * The way of messages from one sender to one recipient, which keeps their order: a message starts when the one before it has its
- * outcome, or follows it at once where the transport keeps the order and both go to the same member.
+ * The ordered stream of messages from one sender to one recipient: a message starts when the previous one has its
+ * outcome, or right after it if the transport keeps the order and both go to the same member.
  */
 export interface Lane {
   readonly recipient: string
   readonly number: number
-  /** Messages there were. */
+  /** Number of messages ever queued. */
   count: number
   waiting: PendingMessage[]
   returned: Returned[]
-  /** Messages that are under way, and their bytes. */
+  /** Number of messages in flight, and their bytes. */
   moving: number
   movingBytes: number
-  /** Where these go: a member's name. */
+  /** Name of the member that the messages in flight go to. */
   towards: string
-  /** Nothing starts before nothing is under way: something was not delivered. */
+  /** After an undelivered message, nothing starts until no message is in flight. */
   stopped: boolean
-  /** A message had no answer in time, and may still arrive. */
+  /** A message has timed out, and may still arrive. */
   unconfirmed: boolean
 }
 
-/** What one side of a connection has on its way. */
+/** The messages of one side of a connection that are in progress. */
 export interface Outbox {
   bytes: number
   held: boolean
-  /** One lane a recipient. */
+  /** One lane per recipient. */
   readonly lanes: Map<string, Lane>
-  /** Lanes whose messages may be under way, and those that wait for one of them to end. */
+  /** Number of lanes that may have messages in flight, and the lanes that wait for one of them to end. */
   started: number
   readonly unstarted: Set<Lane>
-  /** Numbers of lanes that are at rest and doubtful: when they go on, they go on under their number. */
+  /** Numbers of idle lanes with a timed-out message: such a lane keeps its number when it is used again. */
   readonly unconfirmed: Map<string, number>
 }
 
 export type Outboxes = Readonly<Record<Side, Outbox>> & {
-  /** Who waits until nothing is under way. */
+  /** Waiters for the moment when no message is in progress. */
   readonly idle: (() => void)[]
 }
 
 /**
- * Most recipients to whom messages of one side of a connection are under way: each costs far more than its bytes, above all while
- * the recipient is searched for, and one read of a socket can bring thousands.
+ * Maximum number of recipients that one side of a connection sends to at a time: each costs far more than its bytes,
+ * above all during a search, and one socket read can bring thousands.
  */
 const MAX_STARTED = 128
 
-/** Most lanes at rest whose numbers one side of a connection remembers; the oldest go first. */
+/** Maximum number of idle lanes remembered per side of a connection; the oldest go first. */
 const MAX_DOUBTFUL = 1000
 
 export function createOutboxes(): Outboxes {
@@ -83,7 +83,7 @@ export function createOutboxes(): Outboxes {
   return { client: empty(), upstream: empty(), idle: [] }
 }
 
-/** The lane to a recipient; a new one if there is nothing on its way to them. */
+/** The lane to a recipient; a new one if no message to them is in progress. */
 export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => number): Lane {
   const known = outbox.lanes.get(recipient)
   if (known) return known
@@ -104,7 +104,7 @@ export function laneTo(outbox: Outbox, recipient: string, nextNumber: () => numb
   return lane
 }
 
-/** Starts the lane that waits for longest, if there is one and another may be started. */
+/** Starts the lane that has waited longest, if any, and if the limit allows it. */
 export function startNext(outbox: Outbox): Lane | undefined {
   if (outbox.started >= MAX_STARTED) return undefined
   const [lane] = outbox.unstarted
@@ -114,7 +114,7 @@ export function startNext(outbox: Outbox): Lane | undefined {
   return lane
 }
 
-/** A lane has nothing on its way any more. */
+/** Removes a lane that has no message in progress. */
 export function retire(outbox: Outbox, { recipient, number, unconfirmed }: Lane): void {
   outbox.lanes.delete(recipient)
   outbox.started--

@@ -4,12 +4,12 @@ import { RECEIPT_TYPE } from '../../lib/service/names.ts'
 import type { Message } from '../../lib/websocket/message.ts'
 import type { Outcome } from '../transport/outcome.ts'
 
-/** Tells clients what became of their messages, by a text message on the connection that they wrote on. */
+/** Tells clients the outcomes of their messages, by a text message on the connection that they wrote on. */
 export class Receipts {
   readonly #field: string
   readonly #dropped
 
-  /** @param field the field that names the recipient, as in the messages themselves */
+  /** @param field name of the recipient field, as in the messages themselves */
   constructor(field: string, metrics: Metrics) {
     this.#field = field
     this.#dropped = metrics.counter(
@@ -27,7 +27,7 @@ export class Receipts {
     })
   }
 
-  /** Says that a message was not looked at: whom it was for, if it was for anybody, is not known. */
+  /** Reports that a message was not examined: its recipient, if any, is unknown. */
   sendUnparsed(client: Pick<Bridge, 'send'>): void {
     this.#write(client, { type: RECEIPT_TYPE, outcome: 'too_large' satisfies Outcome })
   }

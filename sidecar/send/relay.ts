@@ -15,39 +15,40 @@ export interface RelayOptions {
   readonly locationCache: Pick<LocationCache, 'absent'>
   /** A sender's connection with its handshake, as far as this pod knows it. */
   readonly origin: (id: string) => Origin | undefined
-  /** The number of the next lane of this process. */
+  /** Number of the next lane of this process. */
   readonly nextLane: () => number
-  /** Longest time of one copy, in milliseconds. */
+  /** Time limit of one copy, in milliseconds. */
   readonly timeoutMs: number
   /** How long a copy waits for a member that does not know this one yet, in milliseconds. */
   readonly waitMs: number
-  /** Bytes of copies that may be on their way or wait; what is more is dropped. */
+  /** Maximum number of bytes of copies in flight or waiting; further copies are dropped. */
   readonly maxBytes: number
-  /** Of the memory that they take. */
+  /** Memory account of the copies. */
   readonly memory?: Pick<MemoryAccount, 'change'>
   readonly metrics: Metrics
 }
 
-/** Copies for one user to one member, in their order. */
+/** Copies for one user to one member, in order. */
 interface Way {
   readonly lane: number
   readonly member: string
   readonly waiting: LocalMessage[]
-  /** Copies that are under way. */
+  /** Number of copies in flight. */
   moving: number
 }
 
 const LETTER_OVERHEAD_BYTES = 256
 
-/** Before a member that did not know us is sent a copy again, in milliseconds. */
+/** Pause before a copy is sent again to a member that did not know us, in milliseconds. */
 const PAUSE_MS = 200
 
 const bytesOf = (routed: LocalMessage): number => routed.message.data.length + LETTER_OVERHEAD_BYTES
 
 /**
- * Sends copies of messages to further members, for users who have connections here and there. The outcome of a message is that
- * of its delivery here; of copies it is only counted what became of them. One user's copies to one member keep their order, and follow each other
- * at once where the transport keeps it: what goes to the member directly must not overtake them when the user has left here.
+ * Sends copies of messages to further members, for users connected to several pods. A message's outcome is that of its
+ * local delivery; results of copies are only counted. One user's copies to one member keep their order, and are
+ * pipelined if the transport keeps it: once the user has left here, direct messages to that member must not overtake
+ * them.
  */
 export class Relay {
   readonly #options: RelayOptions
@@ -73,7 +74,7 @@ export class Relay {
     }
     this.#change(bytes)
     const kept = { ...routed, message: detach(routed.message) }
-    // No user has this character in their name.
+    // User names cannot contain this character.
     const name = `${routed.user}\0${member}`
     const way = this.#ways.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
     this.#ways.set(name, way)
@@ -84,7 +85,7 @@ export class Relay {
   #advance(name: string, way: Way): void {
     const { finder, transport } = this.#options
     const member = finder.member(way.member)
-    // One that is delivered as its sender's may have to be sent twice.
+    // A copy delivered as its sender's may have to be sent twice.
     const follows = ({ deliver }: LocalMessage) =>
       deliver !== 'sender' && member !== undefined && transport.pipelines(member)
     for (let routed = way.waiting[0]; routed && (way.moving === 0 || follows(routed)); routed = way.waiting[0]) {
@@ -92,7 +93,7 @@ export class Relay {
       way.moving++
       void this.#send(routed, member, way).then(() => this.#advance(name, way))
     }
-    // Another one of that name may have been begun since this one was done.
+    // A new queue with this name may have been created since this one finished.
     if (way.moving === 0 && this.#ways.get(name) === way) this.#ways.delete(name)
   }
 
@@ -120,7 +121,7 @@ export class Relay {
   }
 }
 
-/** A pod that has no further connection of the user, though it could have had, has lost nothing. */
+/** A pod without a further connection of the user, though it might have had one, has lost nothing. */
 function resultOf(answer: Answer): 'delivered' | 'nobody' | 'lost' {
   if (answer === 'delivered') return answer
   return answer === 'offline' ? 'nobody' : 'lost'

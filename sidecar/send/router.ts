@@ -22,17 +22,17 @@ import { EXTENDED_WAIT_FACTOR } from './search.ts'
 export interface RouterOptions {
   readonly finder: Finder
   readonly transport: Pick<Transport, 'pipelines'>
-  /** The number of the next lane of this process. */
+  /** Number of the next lane of this process. */
   readonly nextLane: () => number
   /**
-   * Longest time one member may take for a message, in milliseconds, and how long one waits for a recipient who is not there
-   * ({@link EXTENDED_WAIT_FACTOR} times as long for one who must be somewhere).
+   * Time limit for one member to take a message, and for a recipient who is not found (`recipientWaitMs`; {@link
+   * EXTENDED_WAIT_FACTOR} times as long for one who must be connected somewhere), in milliseconds.
    */
   readonly timeoutMs: number
   readonly recipientWaitMs: number
-  /** Bytes of one sender that may be on their way before the sender is no longer read; fewer while memory is short. */
+  /** Bytes that one sender may have in progress before it is no longer read; fewer while memory is short. */
   readonly maxQueueBytes: () => number
-  /** Tells clients what became of their messages, where that is wanted. */
+  /** Sends clients the outcomes of their messages, if receipts are enabled. */
   readonly receipts?: Receipts | undefined
   readonly log: Logger
   readonly metrics: Metrics
@@ -41,32 +41,32 @@ export interface RouterOptions {
 /** A connection that messages come in on. */
 export type Source = Pick<Bridge, 'hold' | 'release' | 'send' | 'charge'>
 
-/** Who sent a message: the connection it came in on, the side of it that wrote, and the user (empty: nobody known). */
+/** The sender of a message: its connection, the side of it that wrote, and the user (empty: unknown). */
 export interface Sender {
   readonly bridge: Source
   readonly side: Side
   readonly user: string
-  /** The client's connection, where its messages are delivered as the sender's. */
+  /** The client's connection, if its messages are delivered as the sender's. */
   readonly origin?: Origin | undefined
 }
 
-/** How often a message is sent again because its sender's connection is not known at the recipient's pod. */
+/** How often a message is resent because its sender's connection is unknown at the recipient's pod. */
 const MAX_INTRODUCTIONS = 3
 
-/** Part of a recipient's queue that one lane may fill: a flood of one sender is held back before it takes the whole of it. */
+/** Share of a recipient's queue that one lane may fill: one sender's flood is throttled before it takes all of it. */
 const LANE_SHARE = 1 / 8
 
-/** What a message counts beyond its payload in its lane, so that empty ones are not free. */
+/** Cost of a message in its lane beyond its payload, so that empty messages are not free. */
 const LANE_OVERHEAD_BYTES = 256
 
-/** What it takes besides, about: itself, its lane and what waits for its answer. It counts for its sender. */
+/** Approximate further memory of a message: itself, its lane, and the wait for its answer. Charged to its sender. */
 const MESSAGE_MEMORY_BYTES = 768
 
-/** Takes addressed messages to wherever their recipients are connected; each ends in exactly one counted outcome. */
+/** Routes addressed messages to the pods of their recipients; each ends in exactly one counted outcome. */
 export class Router {
   readonly #options: RouterOptions
   readonly #outboxes = new WeakMap<Source, Outboxes>()
-  /** Messages without an outcome, and who waits until there is none. */
+  /** Number of messages without an outcome, and the waiters for zero. */
   #underWay = 0
   #settled: (() => void)[] = []
   readonly #routed
@@ -87,7 +87,9 @@ export class Router {
     )
   }
 
-  /** Queues a message for its recipient; a sender with too much on its way is not read until some of it has arrived. */
+  /**
+   * Queues a message for its recipient; a sender with too many bytes in progress is not read until some have arrived.
+   */
   route(sender: Sender, recipient: string, deliver: Deliver, message: Message): void {
     const outbox = this.#outboxesOf(sender.bridge)[sender.side]
     const lane = laneTo(outbox, recipient, this.#options.nextLane)
@@ -119,14 +121,14 @@ export class Router {
     if (lane) this.#advance(sender, outbox, lane)
   }
 
-  /** Resolves when all messages that came from a connection, on either side, have their outcomes. */
+  /** Resolves when all messages from either side of the connection have their outcomes. */
   idle(bridge: Source): Promise<void> {
     const outboxes = this.#outboxes.get(bridge)
     if (!outboxes || outboxes.client.bytes + outboxes.upstream.bytes === 0) return Promise.resolve()
     return new Promise(resolve => outboxes.idle.push(resolve))
   }
 
-  /** Resolves when all messages have their outcomes, also those whose senders have left. */
+  /** Resolves when all messages have their outcomes, including those of senders that have left. */
   settled(): Promise<void> {
     return this.#underWay === 0 ? Promise.resolve() : new Promise(resolve => this.#settled.push(resolve))
   }
@@ -146,7 +148,7 @@ export class Router {
       if (lane.moving > 0 && !this.#follows(lane, target)) return
       lane.waiting.shift()
       pending.start = lane.moving === 0
-      // One limit for all attempts with an introduction.
+      // Set once, so that all attempts with an introduction share one limit.
       if (pending.introductions === 0)
         pending.until = performance.now() + Math.max(timeoutMs, EXTENDED_WAIT_FACTOR * recipientWaitMs)
       lane.moving++
@@ -161,7 +163,7 @@ export class Router {
 
   async #carry(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, target: Target): Promise<void> {
     const { finder, timeoutMs } = this.#options
-    // Deadlines of the same length are shared, so only an attempt after the first gets one of its own.
+    // Deadlines of equal length are shared, so only repeated attempts get one of their own.
     const limitMs =
       pending.introductions === 0 ? timeoutMs : Math.max(1, Math.min(timeoutMs, pending.until - performance.now()))
     const answer = await finder.ask(target, pending, deadlineIn(limitMs))
@@ -172,7 +174,7 @@ export class Router {
     this.#advance(sender, outbox, lane)
   }
 
-  /** Nothing of a lane starts any more before all of it is back; then it starts anew with the first that was not delivered. */
+  /** Stops a lane until all its messages are back; it then restarts with the first undelivered one. */
   #missed(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, target: Target, miss: Miss): void {
     const { finder, recipientWaitMs } = this.#options
     lane.stopped = true
@@ -198,7 +200,7 @@ export class Router {
       this.#introduceAgain(sender, outbox, lane, pending)
       return
     }
-    // While it is searched for, the lane has one message under way, and no other follows.
+    // The search counts as the lane's only message in flight, so that none follows.
     lane.stopped = true
     lane.moving = 1
     pending.start = true
@@ -210,7 +212,7 @@ export class Router {
     })
   }
 
-  /** The transport sends the handshake along this time. */
+  /** Queues a message again; the transport includes the handshake this time. */
   #introduceAgain(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage): void {
     const isLate = performance.now() >= pending.until
     if (++pending.introductions > MAX_INTRODUCTIONS || isLate)
@@ -225,7 +227,7 @@ export class Router {
 
   #finish(sender: Sender, outbox: Outbox, lane: Lane, pending: PendingMessage, outcome: Outcome, member: string): void {
     const { receipts, log } = this.#options
-    // It may still arrive, and must then be known to be older than what comes after it.
+    // It may still arrive, and must then be recognized as older than later messages.
     if (outcome === 'timeout') lane.unconfirmed = true
     this.#routed.inc({ outcome })
     this.#duration.observe((performance.now() - pending.since) / 1000)

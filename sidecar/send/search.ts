@@ -1,57 +1,58 @@
 import type { Answer, Outcome } from '../transport/outcome.ts'
 
-/** In a round: members that are asked because another one has pointed to them, and members that are asked besides. */
+/** Limits per round: members asked because another member pointed to them, and other members asked. */
 const MAX_HOPS = 4
 const MAX_ASKED = 8
 
-/** Pause after the first round; it doubles with each further one, up to the longest. In milliseconds. */
+/** Pause after the first round, in milliseconds; it doubles with each further round, up to the longest pause. */
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 400
 
 /**
- * How much longer it is searched for somebody who must be somewhere: a member that may have them could not be reached, or had them
- * a moment ago. A balancer keeps a client without a pod for 10 s, and a pod that starves may take as long to answer.
+ * Factor by which the search is extended for a user who must be connected somewhere: a member that may have them could
+ * not be reached, or had them recently. A balancer keeps a client without a pod for 10 s, and an overloaded pod may
+ * take as long to answer.
  */
 export const EXTENDED_WAIT_FACTOR = 4
 
 /**
- * How long it is searched for a user who was looked for everywhere a moment ago: if they have come since, the news of it is on its way.
- * In milliseconds.
+ * Length of a search for a user for whom all members were asked recently, in milliseconds: if they have connected
+ * since, the announcement is on its way.
  */
 export const QUICK_MS = 100
 
-/** Why a member is asked that is not simply the owner: for the counters. */
+/** Reasons for asking a member other than the owner, for the metrics. */
 export const FOLLOW_REASONS = ['moved', 'former', 'rank', 'retry'] as const
 export type FollowReason = (typeof FOLLOW_REASONS)[number]
 
-/** What the sender knows at the beginning of a round; members by name. */
+/** The sender's knowledge at the start of a round; members by name. */
 export interface SearchView {
-  /** Who is believed to have the user; this sidecar itself if they are connected here. */
+  /** Member that is assumed to have the user; this sidecar itself if the user is connected here. */
   readonly cachedLocation: string | undefined
   readonly owner: string | undefined
-  /** Whether the list of members has changed a short time ago, so that others may have another one. */
+  /** Whether the member list has changed recently, so that other members may have a different one. */
   readonly membershipUnsettled: boolean
-  /** Whether the list of members is empty, or was until a short time ago: the recipient's pod may not be in it yet. */
+  /** Whether the member list is or recently was empty: it may lack the recipient's pod. */
   readonly isNew: boolean
-  /** Of a search that has found no trace of the user a moment ago, under the same list of members: who could not be reached. */
+  /** Unreachable members of a recent search that found no trace of the user, under the same member list. */
   readonly inVain?: { has(member: string): boolean } | undefined
   /** Owners under earlier lists, newest first. */
   former(): readonly string[]
-  /** Members in the order in which they would own the user, at most so many. */
+  /** Members in the order in which they would own the user, at most `limit`. */
   ranked(limit: number): readonly string[]
 }
 
-/** What to do next. */
+/** The next action. */
 export type Step =
   | { readonly ask: string; readonly reason: FollowReason | undefined }
   | { readonly waitMs: number }
   | { readonly outcome: Outcome }
 
 /**
- * Decides who is asked for a user, one after the other, by what those before have answered; it does nothing itself. In calm times
- * the owner's word is final. In turbulent ones (the list of members has changed, somebody could not be reached, or the user was
- * somewhere a moment ago) former owners and the next in rank are asked too. Until the time is over the owner is asked again in each
- * round, because whoever gets the user tells it, and one of the others; all of them in the last one.
+ * Decides which member is asked next for a user, from the previous answers; it performs no I/O. In settled times the
+ * owner's answer is final. In unsettled times (the member list has changed, a member could not be reached, or the user
+ * was recently somewhere) former owners and the next in rank are asked too. Until the time is up, each round asks the
+ * owner again, because every pod that gets the user tells it, and one other member; the last round asks all.
  */
 export class Search {
   readonly #view: () => SearchView
@@ -60,28 +61,28 @@ export class Search {
   #now: SearchView
   readonly #asked = new Set<string>()
   #hops = 0
-  /** Where the last answer points to. */
+  /** Member that the last answer points to. */
   #pointer: string | undefined
-  /** Where an answer points to that came when enough were followed in this round: the next one begins there. */
+  /** Member that an answer pointed to after this round's hop limit: the next round begins there. */
   #unfollowed: string | undefined
-  /** Whether the user was somewhere a moment ago. */
+  /** Whether the user was recently connected somewhere. */
   #trace = false
   readonly #unreached = new Set<string>()
-  /** Whether two have pointed to each other. */
+  /** Whether two members have pointed to each other. */
   #circular = false
-  /** Whether anybody has answered. */
+  /** Whether any member has answered. */
   #reached = false
   #pauseMs = FIRST_PAUSE_MS
-  /** Whether this round asks all. */
+  /** Whether this round asks all members. */
   #all = true
-  /** The last round in which one of the others was asked. */
+  /** The last round in which an additional member was asked. */
   #extra = 0
-  /** When the last round of all has begun, in milliseconds since the message came. */
+  /** Start of the last round that asks all, in milliseconds since the message came. */
   #allAtMs = 0
 
   /**
-   * @param waitMs how long the search may go on while members change or the user is moved, from the time that {@link next} is told;
-   * {@link EXTENDED_WAIT_FACTOR} times as long where the user must be somewhere
+   * @param waitMs how long the search may last while members change or the user is moved, on the clock of {@link next};
+   *   {@link EXTENDED_WAIT_FACTOR} times as long if the user must be connected somewhere
    */
   constructor(view: () => SearchView, waitMs: number) {
     this.#view = view
@@ -94,22 +95,22 @@ export class Search {
     return this.#reached ? 'offline' : 'no_owner'
   }
 
-  /** Who could not be reached. */
+  /** Members that could not be reached. */
   get unreached(): ReadonlySet<string> {
     return this.#unreached
   }
 
-  /** When the last round began in which all were asked again, in milliseconds since the message came; 0: none has. */
+  /** Start of the last round that asked all members again, in milliseconds since the message came; 0: none so far. */
   get allAtMs(): number {
     return this.#allAtMs
   }
 
-  /** Whether it is for lack of any trace of the user that it goes on: another search that was in vain says as much. */
+  /** Whether the search continues without any trace of the user: another failed search then counts for this one too. */
   get isVague(): boolean {
     return !this.#trace && !this.#circular && this.#now.cachedLocation === undefined && !this.#isNews()
   }
 
-  /** @param elapsedMs since the message came */
+  /** @param elapsedMs time since the message came */
   next(elapsedMs: number): Step {
     const step = this.#candidate()
     if (step) return step
@@ -128,7 +129,7 @@ export class Search {
     return { waitMs }
   }
 
-  /** What a member has answered that had not got the message delivered. */
+  /** Records the answer of a member that did not deliver the message. */
   answered(member: string, answer: Answer): void {
     this.#asked.add(member)
     this.#pointer = undefined
@@ -136,7 +137,7 @@ export class Search {
     else this.#reached = true
     if (typeof answer === 'string') return
     if (answer.member === undefined) this.#trace = true
-    // They are being moved just now, or what one of the two believes is no longer true.
+    // The user is being moved, or one of the two members has outdated information.
     else if (this.#asked.has(answer.member)) this.#circular = true
     else if (this.#hops < MAX_HOPS) this.#pointer = answer.member
     else {
@@ -145,25 +146,25 @@ export class Search {
     }
   }
 
-  /** The pause is over: the world may look different. */
+  /** Refreshes the view after a pause, as members and locations may have changed. */
   look(): void {
     this.#now = this.#view()
   }
 
-  /** How long it goes on as things are, in milliseconds since the message came. */
+  /** Time limit under the current conditions, in milliseconds since the message came. */
   get limitMs(): number {
     const { membershipUnsettled, isNew, inVain } = this.#now
-    // While pods come and go, whoever is said to be where they were not a moment before is being moved about.
+    // While pods come and go, members that point to each other mean that the user is being moved.
     if (this.#trace || this.#isNews() || (this.#circular && membershipUnsettled))
       return EXTENDED_WAIT_FACTOR * this.#waitMs
     if (this.#circular) return this.#waitMs
     if (!membershipUnsettled && !isNew && this.#unreached.size === 0) return 0
     if (inVain) return Math.min(QUICK_MS, this.#waitMs)
-    // DNS answers are cached: of pods that start together, each may not hear of the others for longer than a change takes elsewhere.
+    // DNS answers are cached: pods that start together may learn of each other later than of other changes.
     return isNew ? EXTENDED_WAIT_FACTOR * this.#waitMs : this.#waitMs
   }
 
-  /** Whether somebody could not be reached who could be when it was searched in vain. */
+  /** Whether a member is unreachable that was reachable in the last failed search. */
   #isNews(): boolean {
     for (const member of this.#unreached) if (!this.#now.inVain?.has(member)) return true
     return false
@@ -192,7 +193,7 @@ export class Search {
     return undefined
   }
 
-  /** Of those that are asked besides the owner: whoever takes its place if it cannot be reached, and each round another one. */
+  /** An additional member to ask: the stand-in for an unreachable owner, or else a different one each round. */
   #inTurn(): Step | undefined {
     const { cachedLocation, owner, former, ranked } = this.#now
     if (owner !== undefined && this.#unreached.has(owner)) {
