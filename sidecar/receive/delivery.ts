@@ -122,7 +122,7 @@ export class Delivery {
     )
   }
 
-  /** Takes no message, so that nothing of it is kept during the wait. */
+  /** Takes the user only, so that the message is not kept in memory until the write has ended. */
   async #outcome(sending: Promise<SendResult>, user: string): Promise<Answer> {
     const result = await sending
     if (result === 'sent') return 'delivered'
