@@ -98,7 +98,7 @@ export class LinkDecoder {
     return frames
   }
 
-  /** Size of the frame at this offset or, while unknown, the number of bytes needed to tell more. */
+  /** Size of the frame at this offset or, while unknown, the number of bytes needed to determine it. */
   #size(bytes: Buffer, offset: number): number {
     const available = bytes.length - offset
     if (available === 0) return 1
@@ -142,7 +142,7 @@ export class LinkDecoder {
     return BYTES.deliver + userBytes + senderBytes + dataBytes
   }
 
-  /** Size of the sender's part or, until its length has arrived, the number of bytes needed to tell it. */
+  /** Size of the sender's part or, until its length field has arrived, the number of bytes needed to read that. */
   #originSize(bytes: Buffer, offset: number, start: number): number {
     const flags = bytes[offset + 1] as number
     if (!DELIVER_BY_FLAG[flags & WHERE] || (flags & FLAG.INTRODUCES && !(flags & FLAG.AS_SENDER)))
