@@ -4,7 +4,7 @@ import { accepts } from '../lib/service/tcp-probe.ts'
 /** Time limit for the first bytes of the app's answer, in milliseconds; the kubelet waits 2 s for ours. */
 const ANSWER_TIMEOUT_MS = 1000
 
-/** Number of unanswered requests after which accepting connections suffices as proof that the app is there. */
+/** Number of unanswered requests after which the probe only checks that the app accepts connections. */
 const MAX_SILENT = 3
 
 /** How TLS servers report a plain-text request, if they report it in HTTP. */

@@ -219,7 +219,7 @@ export class Mover {
       name => this.members.isMember(name),
     )
     for (const connection of wrong) {
-      // It is already getting another upstream, or the app has yet to say whether it may stay.
+      // It is already queued for another upstream, or being moved to one, which the app may still refuse.
       if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
       if (this.#refused.has(connection)) continue
       this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))

@@ -144,9 +144,7 @@ export class Rehome {
 /** The client's handshake, for a member that may not count on the client yet. */
 const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
-/**
- * Codes of refusals by the app itself, or caused by what app and client say about the user: all members would agree.
- */
+/** Codes of refusals by the app, or caused by what app and client report about the user: every member would refuse. */
 const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
   undefined,
   ERRORS.BAD_USER.code,
