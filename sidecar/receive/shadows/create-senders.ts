@@ -25,7 +25,7 @@ export interface SendersDeps {
   readonly unparsed: (why: Unparsed) => void
   /** Memory shared by all shadows. */
   readonly memory: Allotment
-  /** Tells the pods to which message copies have introduced a connection that it has ended. */
+  /** Reports a connection's end to the pods that know it from copies of its messages. */
   readonly onEnded: (origin: Origin) => void
   readonly metrics: Metrics
 }
