@@ -10,7 +10,7 @@ import type { Pipe, PipeListener } from './pipe/pipe.ts'
 import type { Side, SocketHandler } from './socket/socket-handler.ts'
 import type { Traffic } from './traffic.ts'
 
-/** What the listeners of a bridge report to. */
+/** The parts of a bridge that its listeners report to. */
 export interface EventTargets<B> {
   readonly pipes: BridgePipes
   readonly life: Lifecycle
@@ -19,7 +19,7 @@ export interface EventTargets<B> {
   readonly fence: Fence
 }
 
-/** Gives the events of both sockets to the parts of a bridge. */
+/** Dispatches the events of both sockets to the parts of a bridge. */
 export class SocketEvents<B> implements SocketHandler {
   readonly #traffic: Traffic
   readonly #ending: Ending<B>
@@ -46,7 +46,7 @@ export class SocketEvents<B> implements SocketHandler {
   }
 }
 
-/** Gives the events of both pipes to the parts of a bridge, and to its owner. */
+/** Dispatches the events of both pipes to the parts of a bridge and to its owner. */
 export class PipeEvents<B> implements PipeListener {
   readonly #bridge: B
   readonly #options: OptionsOf<B>
@@ -57,7 +57,7 @@ export class PipeEvents<B> implements PipeListener {
     this.#options = options
   }
 
-  /** To be called once, before anything passes: the parts need the pipes, and the pipes their listener. */
+  /** Must be called once before any bytes pass. The parts need the pipes and the pipes need this listener. */
   connect(targets: EventTargets<B>): void {
     this.#targets = targets
   }
@@ -71,7 +71,7 @@ export class PipeEvents<B> implements PipeListener {
   }
 
   onPong(pipe: Pipe): void {
-    // The client's pong, or an earlier upstream's, says nothing of what this upstream has read.
+    // A pong of the client or of an earlier upstream does not show what this upstream has read.
     if (pipe === this.#targets.pipes.upstream) this.#targets.fence.onPong()
   }
 

@@ -6,61 +6,67 @@ import type { WholeMessages } from './pipe/partial-message.ts'
 import type { Side } from './socket/socket-handler.ts'
 
 /**
- * `open`: messages pass both ways. `closing`: one side has said that it ends, or we have told both; what still comes is carried
- * over. `closed`: both sockets are gone.
+ * `open`: messages pass both ways. `closing`: one side has ended or we have closed both; remaining bytes still pass.
+ * `closed`: both sockets are gone.
  */
 export type BridgeState = 'open' | 'closing' | 'closed'
 
-/** What a bridge is given; `B` is the bridge. */
+/** Options of a bridge; `B` is the bridge type. */
 export interface OptionsOf<B> {
-  /** Bytes that may wait for a slow reader before the other side is no longer read; fewer while {@link memory} is short. */
+  /**
+   * Bytes that may wait for a slow reader before we stop reading the other side; fewer while {@link memory} is short.
+   */
   readonly maxQueueBytes: number
   readonly memory: FlowMemory
-  /** Largest message; a larger one closes both sides with 1009. */
+  /** Size limit of a message in bytes; a larger message closes both sides with 1009. */
   readonly maxMessageBytes: number
-  /** Counts the sweeps; shared by all connections, so that what is seen needs no clock. */
+  /** Counts sweeps. All connections share it, so that recording activity needs no system clock. */
   readonly clock: { readonly now: number }
-  /** In sweeps, 0 for never: when a side gets a ping, and when it is given up; and how long a queue may stay full. */
+  /**
+   * In sweeps, 0 for never: idle time before a ping, idle time before a side is closed, and how long a queue may stay
+   * full.
+   */
   readonly pingAfter: Readonly<Record<Side, number>>
   readonly idleAfter: Readonly<Record<Side, number>>
   readonly slowAfter: number
-  /** Finds addressed messages, in the directions that have any. */
+  /** Finds addressed messages, in the directions that carry them. */
   readonly find?: Readonly<Partial<Record<Direction, AddressFinder>>>
-  /** The directions in which nothing of a message passes before all of it has come, within limits. */
+  /** Directions in which messages pass only when complete, within limits. */
   readonly whole?: Readonly<Partial<Record<Direction, WholeMessages>>>
-  /** Sweeps for which a message may be held, 0 for any number. */
+  /** Sweeps for which a message may be held; 0 for no limit. */
   readonly holdFor?: number
-  /** Whether a message to this recipient is taken out of the stream; then it goes to `onAddressed`. */
+  /** Whether a message to this recipient leaves the stream and goes to `onAddressed`. */
   takes?(bridge: B, direction: Direction, recipient: string): boolean
   onAddressed?(bridge: B, direction: Direction, recipient: string, message: Message): void
-  /** A message that may be addressed has passed without having been looked at to its end. */
+  /** A message that may be addressed has passed without being fully parsed. */
   onUnparsed?(bridge: B, direction: Direction, why: Unparsed): void
-  /** A control ping of the side that knows this connection's secret. */
+  /** A control ping from the side that knows this connection's secret. */
   onControl?(bridge: B, payload: Buffer): void
   /**
-   * The upstream has ended, by itself. `true` keeps that from the client: the connection waits for `handOver`, or for `giveUp`.
+   * The upstream has ended by itself. `true` hides that from the client: the connection waits for `handOver` or
+   * `giveUp`.
    */
   onLost?(bridge: B, loss: Loss): boolean
   /** Called once, when both sockets are gone. */
   onClosed?(bridge: B, end: BridgeEnd): void
 }
 
-/** What a connection has to do with the memory budget of the process. */
+/** The memory budget of the process, as one connection uses it. */
 export interface FlowMemory {
-  /** Bytes that one connection may queue now before its fast side is no longer read. */
+  /** Bytes that one connection may queue now before we stop reading its fast side. */
   readonly queueLimit: number
-  /** Whether it is short: then what passes counts as queued until the kernel is asked again (`Bridge.restrain`). */
+  /** Memory is short: passed bytes count as queued until the kernel queues are measured again (`Bridge.restrain`). */
   readonly tight: boolean
-  /** Nothing more may be taken for now. */
+  /** No more memory may be taken for now. */
   readonly isFull: boolean
   readonly queues: Pick<MemoryAccount, 'change'>
-  /** Of addressed messages that are on their way. */
+  /** Memory of addressed messages in flight. */
   readonly messages: Pick<MemoryAccount, 'change'>
-  /** So many bytes have been read and written, and may be in the kernel now. May close connections. */
+  /** Reports bytes that were read and written, and that the kernel may hold now. May close connections. */
   passed(bytes: number): void
 }
 
-/** Who or what ended a connection: one of its sides, or we, and why. */
+/** Why a connection ended: one of its sides, or our own reason for closing it. */
 export type EndCause =
   | Side
   | 'shutdown'
@@ -80,20 +86,20 @@ export interface BridgeEnd {
   readonly reason: string
 }
 
-/** How an upstream ended: with this close code, or without a close frame (1006). */
+/** How an upstream ended: with a close code, or without a close frame (1006). */
 export interface Loss {
   readonly code: number
-  /** The client has a part of a message, which no other upstream can complete. */
+  /** The client has received part of a message, which no other upstream can complete. */
   readonly midMessage: boolean
 }
 
-/** What one connection has that others need not have. */
+/** Optional per-connection settings. */
 export interface Extras {
-  /** By the side that sends them: pings that begin with it are control pings. */
+  /** Secret per sending side: pings that begin with it are control pings. */
   readonly secret?: Readonly<Partial<Record<Side, Buffer>>>
-  /** Records what the client introduces itself with. */
+  /** Records the client's first message. */
   readonly first?: FirstMessage
 }
 
-/** What `send` did: the bytes are with the kernel, the side's queue is full, or the connection has ended. */
+/** Result of `send`: the kernel has the bytes, the side's queue is full, or the connection has ended. */
 export type SendResult = 'sent' | 'full' | 'closed'

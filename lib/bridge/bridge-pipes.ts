@@ -9,15 +9,15 @@ export const SIDES = ['client', 'upstream'] as const
 export const OTHER = { client: 'upstream', upstream: 'client' } as const
 export const FROM = { inbound: 'client', outbound: 'upstream' } as const
 
-/** What the options of a bridge say of its pipes. */
+/** The bridge options that apply to its pipes. */
 export type PipesOptions = Pick<OptionsOf<unknown>, 'maxMessageBytes' | 'find' | 'whole'>
 
-/** The pipes of a bridge, by the side that they read. */
+/** The pipes of a bridge, named by the side that they read. */
 export class BridgePipes {
   readonly client: Pipe
-  /** Another one once the connection has been handed over. */
+  /** Replaced when the connection is handed over. */
   upstream: Pipe
-  /** The upstream before, while it may still answer. */
+  /** The previous upstream, while it may still answer. */
   lingering: LingeringUpstream | undefined
   readonly #options: PipesOptions
   readonly #secret: Extras['secret']
@@ -48,13 +48,13 @@ export class BridgePipes {
     })
   }
 
-  /** Goes on with another upstream. Both streams have stopped between two messages. */
+  /** Continues with another upstream. Both streams have stopped between two messages. */
   replaceUpstream(socket: Socket): void {
     this.client.target = socket
     this.upstream = this.#open('outbound', socket, this.client.source)
   }
 
-  /** The pipe that writes to a side now: a lingering upstream may be in the middle of a message to the client. */
+  /** The pipe that writes to a side now. A lingering upstream may be in the middle of a message to the client. */
   writerTo(side: Side): Pipe {
     const lingering = side === 'client' ? this.lingering : undefined
     return lingering?.writing ? lingering.pipe : this[OTHER[side]]

@@ -23,14 +23,14 @@ export type { HandedOver, HandOver } from './handover/handover.ts'
 export type { Side } from './socket/socket-handler.ts'
 
 /**
- * Joins an accepted and a dialled connection: bytes pass both ways as they came, and with them messages, pings, close codes and
- * the ends of the connections; a side that reads slowly stops the reading of the other. Messages of others can be put into
- * either side between two messages.
+ * Joins an accepted and a dialled connection. Bytes pass unchanged in both directions, and with them messages, pings,
+ * close codes and connection ends. A slow reader stops the reading of the other side. Messages from elsewhere can be
+ * injected into either side between two messages.
  *
- * This narrow surface is all that sidecar and balancer know of a connection. Its parts own one state each.
+ * This surface is all that sidecar and balancer know of a connection. Each of its parts owns one state.
  */
 export class Bridge<C = unknown> {
-  /** What the owner of the connection wants to remember with it. */
+  /** Data that the owner of the connection keeps with it. */
   readonly context: C
   readonly #options: BridgeOptions<C>
   readonly #life: Lifecycle
@@ -44,11 +44,11 @@ export class Bridge<C = unknown> {
   #early: Readonly<Record<Side, Buffer>> | undefined
 
   /**
-   * Takes over both sockets, which must be paused. Nothing passes before `start`.
+   * Takes over both sockets, which must be paused. No bytes pass before `start`.
    *
-   * @param early what each has sent already, after its handshake
-   * @param answer the head that accepts the client
-   * @param extras what other connections need not have
+   * @param early bytes that each side has sent after its handshake
+   * @param answer response head that accepts the client
+   * @param extras optional per-connection settings
    */
   constructor(
     client: Socket,
@@ -87,14 +87,14 @@ export class Bridge<C = unknown> {
     if (client.writable) client.write(answer)
   }
 
-  /** Begins to pass what both sides send, first what they have sent already. */
+  /** Starts to pass bytes, beginning with those that both sides have already sent. */
   start(): void {
     const early = this.#early
     this.#early = undefined
     for (const side of SIDES) {
       if (early && early[side].length > 0) this.#traffic.receive(side, early[side])
       this.#traffic.regulate(side)
-      // It may have gone, or ended its side, before the bridge listened.
+      // The socket may have closed or ended before the bridge attached its handlers.
       const { source } = this.#pipes[side]
       if (source.closed) this.#ending.gone(side)
       else if (source.readableEnded) this.#ending.ended(side)
@@ -110,7 +110,7 @@ export class Bridge<C = unknown> {
     return this.#life.state
   }
 
-  /** Bytes that wait to be written to a side. */
+  /** Bytes waiting to be written to a side. */
   queuedBytes(side: Side): number {
     return this.#pipes[OTHER[side]].queuedBytes
   }
@@ -119,7 +119,7 @@ export class Bridge<C = unknown> {
    * Writes a message to one side, as if the other side had sent it.
    *
    * @param limit bytes that may wait for the side, this message included
-   * @returns when the kernel has it, or at once when it cannot be written
+   * @returns resolves when the kernel has the message, or at once when it cannot be written
    */
   async send(side: Side, message: Message, limit = this.#options.maxQueueBytes): Promise<SendResult> {
     const pipe = this.#pipes.writerTo(side)
@@ -136,13 +136,18 @@ export class Bridge<C = unknown> {
     return sent ? 'sent' : 'closed'
   }
 
-  /** Whether the upstream sends no more: what it is still sent, it does not act on, though its kernel may take it. */
+  /**
+   * Whether the upstream sends no more. Then it ignores further messages, although its kernel may still accept them.
+   */
   get #upstreamEnded(): boolean {
     const { source, closedBySource } = this.#pipes.upstream
     return this.orphaned || closedBySource || source.readableEnded || source.destroyed
   }
 
-  /** Stops reading a side until `release` was called as often: what it sent is being worked on and must not pile up. */
+  /**
+   * Stops reading a side until `release` was called as often, so that messages do not pile up while earlier ones are
+   * processed.
+   */
   hold(side: Side): void {
     this.#traffic.hold(side)
   }
@@ -151,70 +156,73 @@ export class Bridge<C = unknown> {
     this.#traffic.release(side)
   }
 
-  /** The part of a message of the upstream that waits for the rest passes: the other end must know that it is within one. */
+  /**
+   * Lets a buffered partial message of the upstream pass, so that the client side knows that it is inside a message.
+   */
   passBegun(): void {
     this.#pipes.upstream.passBegun()
   }
 
-  /** Sends a side a ping or a pong of ours. */
+  /** Sends a side a ping or pong of our own. */
   control(side: Side, opcode: typeof OPCODE.PING | typeof OPCODE.PONG, payload: Buffer): Promise<boolean> {
     return this.#life.isEnded ? Promise.resolve(false) : this.#pipes.writerTo(side).control(opcode, payload)
   }
 
   /**
-   * Sends the upstream a ping. All that it had sent before it read that has come when this resolves.
+   * Sends the upstream a ping. When the pong arrives, all bytes that the upstream sent before reading the ping have
+   * arrived.
    *
-   * @param timeoutMs longest time to wait for its pong
+   * @param timeoutMs longest time to wait for the pong
    * @returns whether the pong came
    */
   fence(timeoutMs: number, payload: Buffer = encodeMask(nextMask())): Promise<boolean> {
     return this.#fence.ask(timeoutMs, payload)
   }
 
-  /** Whether the upstream has ended, and the client does not know. */
+  /** Whether the upstream has ended without the client knowing. */
   get orphaned(): boolean {
     return this.#life.isOrphaned
   }
 
-  /** Sweep in which the client was last heard of. */
+  /** The sweep in which the client last sent something. */
   get lastSeen(): number {
     return this.#flow.seen('client')
   }
 
   /**
-   * Resolves when no earlier upstream has anything to say any more; before that the connection cannot be handed over again.
+   * Resolves when no earlier upstream is lingering. Until then the connection cannot be handed over again.
    *
-   * @returns `false` when that takes too long
+   * @returns `false` on timeout
    */
   whenRetired(timeoutMs: number): Promise<boolean> {
     return this.#handover.whenRetired(timeoutMs)
   }
 
   /**
-   * Goes on with another upstream, which has accepted the same handshake. The client's stream stops between two messages, the old
-   * upstream, if it is still there, is told and has answered what it had, and only then the new one takes over; what the old
-   * one still sends passes between the messages of the new one, for a while. Never throws.
+   * Continues with another upstream that has accepted the same handshake. The client's stream stops between two
+   * messages. The old upstream, if still connected, is told and finishes its pending answers; then the new one takes
+   * over. Late answers of the old upstream pass between messages of the new one for a limited time. Never throws.
    */
   handOver(next: Answered, times: HandOver): Promise<HandedOver> {
     return this.#handover.run(next, times)
   }
 
-  /** Passes on how the upstream has ended: there is no other. */
+  /** Passes the end of the upstream to the client, because no other upstream is available. */
   giveUp(): void {
     this.#ending.giveUp()
   }
 
-  /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
+  /** Closes both sides: the client with this code and reason, the upstream with 1001, as if the client went away. */
   close(cause: Exclude<EndCause, Side>, code: number, reason: string): void {
     this.#ending.close(cause, code, reason)
   }
 
-  /** Ends both sockets at once, without a close handshake. */
+  /** Destroys both sockets at once, without a close handshake. */
   terminate(): void {
     this.#ending.terminate()
   }
 
-  /** Looks after a connection that has a limit in time; to be called once for every step of the clock. */
+  /** Enforces time limits; must be called once per step of the clock. */
   sweep(): void {
     if (this.#life.isOverdue) this.terminate()
     for (const side of SIDES) this.#traffic.count(side)
@@ -232,7 +240,7 @@ export class Bridge<C = unknown> {
     else if (verdict === 'slow') this.close('slow_consumer', CLOSE.TRY_AGAIN_LATER, 'slow consumer')
   }
 
-  /** Whether a side is read and does not end its message. */
+  /** Whether a side that we read takes too long to finish its message. */
   #holdsTooLong(side: Side): boolean {
     const { holdFor = 0 } = this.#options
     return !this.#flow.stops(side) && this.#pipes[side].age() > holdFor && holdFor > 0
@@ -245,13 +253,13 @@ export class Bridge<C = unknown> {
     void this.#pipes.writerTo(side).control(OPCODE.PING, payload)
   }
 
-  /** What is held in our memory because of this connection, in bytes. */
+  /** Bytes of our memory held for this connection. */
   get heldBytes(): number {
     const { client, upstream } = this.#pipes
     return client.heldBytes + upstream.heldBytes + this.#use.charged
   }
 
-  /** Memory for messages of this connection is taken elsewhere, or given back: it counts as held by the connection. */
+  /** Adds memory that is taken elsewhere for messages of this connection; negative when it is released. */
   charge(bytes: number): void {
     this.#use.charge(bytes)
   }
@@ -262,17 +270,17 @@ export class Bridge<C = unknown> {
   }
 
   /**
-   * While memory is short: a side is not read while the kernel holds too much for the other one, too.
+   * While memory is short, stops reading a side also when the kernel holds too many bytes for the other side.
    *
-   * @param unsent bytes that the kernel has for each side, and has not sent
+   * @param unsent bytes that the kernel holds for each side and has not sent
    */
   restrain(unsent: Readonly<Record<Side, number>>): void {
     if (!this.#life.isEnded && !this.orphaned) this.#traffic.restrain(unsent)
   }
 
   /**
-   * Closes the connection because memory is needed now. A side for which much is held could be told only after that, so it is cut
-   * off; the other one is told.
+   * Closes the connection to free memory now. A side with a large backlog is reset, because a close frame would have to
+   * wait behind it; the other side gets a close frame.
    *
    * @param inKernel bytes that the kernel holds for each side's socket
    */

@@ -1,11 +1,11 @@
-/** Those who wait for something to happen to one connection; most connections have none. */
+/** Tasks that wait for a condition on one connection; most connections have none. */
 export class ConditionWaiters {
   #looks: (() => void)[] | undefined
 
   /**
-   * Resolves when a condition holds, or when the time is up.
+   * Resolves when a condition holds, or on timeout.
    *
-   * @param condition asked again at each {@link wakeUp}
+   * @param condition evaluated again at each {@link wakeUp}
    */
   until(condition: () => boolean, timeoutMs: number): Promise<void> {
     if (condition()) return Promise.resolve()
@@ -23,7 +23,7 @@ export class ConditionWaiters {
     })
   }
 
-  /** Something has happened. */
+  /** The state may have changed: evaluates all conditions again. */
   wakeUp(): void {
     for (const look of this.#looks ?? []) look()
   }

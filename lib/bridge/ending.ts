@@ -11,7 +11,7 @@ import type { Side } from './socket/socket-handler.ts'
 import type { UpstreamLoss } from './state.ts'
 import type { Traffic } from './traffic.ts'
 
-/** What the end of a connection has to do with. */
+/** The parts of a bridge that its end affects. */
 export interface EndingParts {
   readonly pipes: BridgePipes
   readonly flow: FlowControl
@@ -20,7 +20,7 @@ export interface EndingParts {
   readonly traffic: Traffic
 }
 
-/** Ends a connection: passes the end of a side to the other one, keeps it from the client, or closes both sides. */
+/** Ends a connection: passes the end of one side to the other, hides it from the client, or closes both sides. */
 export class Ending<B> {
   readonly #bridge: B
   readonly #options: Pick<OptionsOf<B>, 'onLost' | 'onClosed'>
@@ -44,7 +44,7 @@ export class Ending<B> {
   onCloseFrame(pipe: Pipe, payload: Buffer): boolean {
     const side = FROM[pipe.direction]
     if (this.#life.isClosing) {
-      // It has answered our close frame, or its own has crossed ours: either way this connection is done.
+      // It has answered our close frame, or its own crossed ours; either way this connection is done.
       pipe.source.end()
       return false
     }
@@ -60,15 +60,15 @@ export class Ending<B> {
 
   onTooBig(pipe: Pipe): void {
     this.#shut({ cause: 'too_big', code: CLOSE.TOO_BIG, reason: 'message too big' }, CLOSE.TOO_BIG)
-    // Its answer is somewhere behind bytes that are not read any more.
+    // Its answer to our close frame is behind bytes that we no longer read.
     pipe.source.end()
   }
 
-  /** Whether the end of the upstream is kept from the client. */
+  /** Whether the end of the upstream is hidden from the client. */
   #keepsLoss(code: number, closed: boolean): boolean {
     if (this.#life.isOrphaned) return true
     if (!this.#life.mayOrphan || !this.#options.onLost) return false
-    // First, because the owner may hand the connection over at once.
+    // Must come first, because the owner may hand over the connection synchronously.
     this.#life.upstreamLost({ code, closed, ended: false, gone: false })
     const midMessage = !this.#pipes.upstream.betweenMessages
     if (!this.#options.onLost(this.#bridge, { code, midMessage })) {
@@ -82,7 +82,7 @@ export class Ending<B> {
     return true
   }
 
-  /** Whether what has become of the upstream's socket is kept from the client too. */
+  /** Whether a socket event of the upstream is hidden from the client too. */
   #keeps(what: 'ended' | 'gone'): boolean {
     if (this.#life.isClosing || !this.#keepsLoss(CLOSE.ABNORMAL, false)) return false
     const { loss } = this.#life
@@ -90,7 +90,7 @@ export class Ending<B> {
     return loss !== undefined
   }
 
-  /** Passes on how the upstream has ended: there is no other. */
+  /** Passes the end of the upstream to the client, because no other upstream is available. */
   giveUp(): void {
     const loss = this.#life.reveal()
     if (loss) this.#passOn(loss)
@@ -111,11 +111,12 @@ export class Ending<B> {
   /** A side sends nothing more. */
   ended(side: Side): void {
     if (side === 'upstream' && this.#keeps('ended')) return
-    // An upstream that ends its side without a close frame acts on nothing any more, however long the client takes to go.
+    // An upstream that half-closes without a close frame ignores everything from then on, even if the client stays
+    // long.
     if (side === 'upstream') this.#life.finish({ cause: side, code: CLOSE.ABNORMAL, reason: '' })
     const pipe = this.#pipes[side]
     pipe.finish()
-    // Ours to close, each on its own, where we have ended both; else the other side learns of it as it happened.
+    // If we have closed both sides, each socket ends on its own; otherwise the other side sees the same half-close.
     if (this.#life.isClosing) pipe.source.end()
     else pipe.target.end()
     this.#life.hurry()
@@ -137,7 +138,7 @@ export class Ending<B> {
 
   #passGone(side: Side): void {
     this.#pipes[side].finish()
-    // What it had sent still reaches the other side, and then the end; unless we have told both to end by themselves.
+    // Bytes that it had sent still reach the other side before the end, unless we have closed both sides ourselves.
     if (!this.#life.isClosing) this.#pipes[side].target.destroySoon()
     this.#life.hurry()
   }
@@ -149,7 +150,7 @@ export class Ending<B> {
     this.#life.resolveClosed()
   }
 
-  /** Closes both sides: the client with this code and reason, the upstream as a client that goes away. */
+  /** Closes both sides: the client with this code and reason, the upstream as if the client went away. */
   close(cause: Exclude<EndCause, Side>, code: number, reason: string): void {
     this.#shut({ cause, code, reason }, CLOSE.GOING_AWAY)
   }
@@ -158,7 +159,7 @@ export class Ending<B> {
     if (this.#life.isEnded) return
     const loss = this.#life.reveal()
     this.#life.finish(end)
-    // No close frame can be put into the middle of a frame of the lingering upstream.
+    // A close frame cannot be written inside a frame of the lingering upstream.
     if (this.#pipes.lingering?.writing) this.terminate()
     else this.#closeBoth(end, upstreamCode)
     if (loss) this.#passOn(loss)
@@ -169,16 +170,16 @@ export class Ending<B> {
     lingering?.end()
     upstream.close(encodeClose(end.code, end.reason))
     client.close(encodeClose(upstreamCode))
-    // Not kept for another upstream any more: the answers are in it.
+    // Buffered bytes are no longer kept for another upstream: the answers to our close frames may be among them.
     client.go()
     upstream.go()
-    // What is sent now is read only for the answers to our close frames.
+    // From now on both sides are read only for the answers to our close frames.
     client.source.resume()
     upstream.source.resume()
     this.#life.hurry()
   }
 
-  /** Ends both sockets at once, without a close handshake. */
+  /** Destroys both sockets at once, without a close handshake. */
   terminate(): void {
     const loss = this.#life.reveal()
     this.#life.finish({ cause: 'terminated', code: CLOSE.ABNORMAL, reason: '' })
@@ -193,7 +194,7 @@ export class Ending<B> {
     const held = { client: this.#pipes.upstream.queuedBytes, upstream: this.#pipes.client.queuedBytes }
     this.close('memory', CLOSE.TRY_AGAIN_LATER, 'out of memory')
     for (const side of SIDES) {
-      // Without a reset the kernel would keep what it has for a reader who does not come.
+      // Without a reset the kernel would keep its buffers for a peer that does not read.
       if (held[side] + inKernel[side] >= LEAST_HOLDING_BYTES) this.#pipes[side].source.resetAndDestroy()
     }
   }

@@ -1,15 +1,15 @@
 import type { OptionsOf } from './bridge-options.ts'
 import type { Side } from './socket/socket-handler.ts'
 
-/** What is to be done about a side that has been silent, or about the other one that does not read. */
+/** Action for a side that is idle, or whose peer has stopped reading. */
 export type Verdict = 'ping' | 'idle' | 'slow' | undefined
 
-/** When each side of a connection may be read, and when it was last heard of. */
+/** Tracks when each side of a connection may be read, and when it was last active. */
 export class FlowControl {
   readonly #clock: { readonly now: number }
   readonly #holds = { client: 0, upstream: 0 }
   readonly #full = { client: false, upstream: false }
-  /** Sweep in which a side was last heard of, and in which the reading of a side was stopped for a full queue. */
+  /** The sweep in which a side last sent something, and in which a full queue stopped its reading. */
   readonly #seen: Record<Side, number>
   readonly #fullSince = { client: 0, upstream: 0 }
 
@@ -18,7 +18,7 @@ export class FlowControl {
     this.#seen = { client: clock.now, upstream: clock.now }
   }
 
-  /** Sweep in which a side was last heard of. */
+  /** The sweep in which a side was last active. */
   seen(side: Side): number {
     return this.#seen[side]
   }
@@ -32,7 +32,7 @@ export class FlowControl {
     return this.#full[side] || this.#holds[side] > 0
   }
 
-  /** Whether what a side has sent is still being worked on. */
+  /** Whether messages of a side are still being processed. */
   isHeld(side: Side): boolean {
     return this.#holds[side] > 0
   }
@@ -46,7 +46,7 @@ export class FlowControl {
     this.heard(side)
   }
 
-  /** What a side sends does not fit any more. Returns whether that is news. */
+  /** The queue for what a side sends is full. Returns whether that is a change. */
   fill(side: Side): boolean {
     if (this.#full[side]) return false
     this.#full[side] = true
@@ -54,7 +54,7 @@ export class FlowControl {
     return true
   }
 
-  /** What a side sends fits again. Returns whether that is news. */
+  /** The queue for what a side sends has room again. Returns whether that is a change. */
   empty(side: Side): boolean {
     if (!this.#full[side]) return false
     this.#full[side] = false
@@ -62,15 +62,15 @@ export class FlowControl {
     return true
   }
 
-  /** To be asked once for every step of the clock. */
+  /** Must be called once per step of the clock. */
   judge(
     side: Side,
     { pingAfter, idleAfter, slowAfter }: Pick<OptionsOf<unknown>, 'pingAfter' | 'idleAfter' | 'slowAfter'>,
   ): Verdict {
-    // What it has sent is still being worked on, and that has a time limit of its own.
+    // Its messages are still being processed, which has its own time limit.
     if (this.#holds[side] > 0) return undefined
     const { now } = this.#clock
-    // A side whose reading we have stopped cannot be heard of; it is the other one that is too slow.
+    // A side that we do not read cannot show activity; its peer is the slow one.
     if (this.#full[side]) return slowAfter > 0 && now - this.#fullSince[side] >= slowAfter ? 'slow' : undefined
     const silent = now - this.#seen[side]
     if (idleAfter[side] > 0 && silent >= idleAfter[side]) return 'idle'

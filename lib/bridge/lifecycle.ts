@@ -14,13 +14,13 @@ import {
   upstreamReplaced,
 } from './state.ts'
 
-/** Sweeps for what is left when one side has ended, or when we have closed both. */
+/** Sweeps before a connection is cut off once one side has ended or we have closed both. */
 const CLOSE_SWEEPS = 10
 
-/** The state of one bridge, which its parts share. They report events; tasks that wait for a change are woken. */
+/** State of one bridge, shared by its parts. The parts report events; tasks that wait for a change are woken. */
 export class Lifecycle {
   #life: State = OPEN
-  /** Sweep in which what is left is cut off. */
+  /** The sweep in which the remaining sockets are destroyed. */
   #deadline = Number.POSITIVE_INFINITY
   #closeWaiters: (() => void)[] | undefined
   readonly #waits = new ConditionWaiters()
@@ -42,7 +42,7 @@ export class Lifecycle {
     return this.end !== undefined
   }
 
-  /** Whether we have ended the connection: then each side answers us, not the other one. */
+  /** Whether we have closed the connection: then each side answers us instead of the other side. */
   get isClosing(): boolean {
     return this.#life.is === 'closing'
   }
@@ -60,7 +60,7 @@ export class Lifecycle {
     return this.#life.is === 'orphaned'
   }
 
-  /** Whether an end of the upstream can still be kept from the client. */
+  /** Whether an end of the upstream can still be hidden from the client. */
   get mayOrphan(): boolean {
     return this.#life.is === 'open'
   }
@@ -73,25 +73,25 @@ export class Lifecycle {
     this.#life = upstreamReplaced(this.#life)
   }
 
-  /** Returns how the upstream has ended, if the client is now to learn it. */
+  /** Makes a hidden loss visible to the client. Returns how the upstream has ended, if a loss was hidden. */
   reveal(): UpstreamLoss | undefined {
     const { loss } = this
     this.#life = reveal(this.#life)
     return loss
   }
 
-  /** Only the first end counts. */
+  /** The first end wins. */
   finish(end: BridgeEnd): void {
     this.#life = finish(this.#life, end)
     this.wakeUp()
   }
 
-  /** The socket of a side is gone, after {@link finish}. */
+  /** The socket of a side is gone; called after {@link finish}. */
   socketGone(): void {
     this.#life = socketGone(this.#life)
   }
 
-  /** From here on the rest has a time limit. */
+  /** Sets a time limit for the rest of the connection. */
   hurry(): void {
     this.#deadline = Math.min(this.#deadline, this.#clock.now + CLOSE_SWEEPS)
   }
@@ -100,12 +100,12 @@ export class Lifecycle {
     return this.#clock.now >= this.#deadline
   }
 
-  /** Something has changed that a task may wait for. */
+  /** The state has changed in a way that a task may wait for. */
   wakeUp(): void {
     this.#waits.wakeUp()
   }
 
-  /** Resolves when a condition holds, when the connection has ended, or when the time is up. */
+  /** Resolves when a condition holds, when the connection has ended, or on timeout. */
   until(condition: () => boolean, timeoutMs: number): Promise<void> {
     return this.#waits.until(() => condition() || this.isEnded, timeoutMs)
   }
@@ -119,7 +119,7 @@ export class Lifecycle {
     })
   }
 
-  /** The owner of the connection knows that both sockets are gone. */
+  /** Resolves {@link closed}, after the owner has been told that both sockets are gone. */
   resolveClosed(): void {
     for (const resolve of this.#closeWaiters ?? []) resolve()
   }

@@ -21,10 +21,10 @@ import { readSocketQueues, type SocketQueue, socketKey } from '../service/memory
 import type { FlowMemory } from './bridge-options.ts'
 import type { Side } from './socket/socket-handler.ts'
 
-/** What the guard has to know of a connection, and to do with it. */
+/** A connection, as the memory guard uses it. */
 export interface Guarded {
   readonly state: 'open' | 'closing' | 'closed'
-  /** Bytes in our memory because of it. */
+  /** Bytes of our memory held for it. */
   readonly heldBytes: number
   socket(side: Side): Pick<Socket, 'localPort' | 'remoteAddress' | 'remotePort'>
   restrain(unsent: Readonly<Record<Side, number>>): void
@@ -33,41 +33,41 @@ export interface Guarded {
 
 export interface MemoryGuardOptions {
   readonly budget: MemoryBudget
-  /** Of one connection, while memory is not short. */
+  /** Queue limit of one connection while memory is not short. */
   readonly maxQueueBytes: number
   readonly connections: () => Iterable<Guarded>
-  /** Processes that share the memory which `read` tells of. */
+  /** Number of processes that share the memory which `read` reports. */
   readonly processes: number
   readonly read: MemoryReader
   readonly readQueues?: () => ReadonlyMap<string, SocketQueue>
   readonly log: Pick<Logger, 'warn'>
 }
 
-/** A connection, and the memory that the kernel has taken for each of its sides. */
+/** A connection with the kernel memory of each of its sides. */
 interface Held {
   readonly connection: Guarded
   readonly inKernel: Readonly<Record<Side, number>>
 }
 
-/** A connection that is open, and what the kernel has of each of its sides. */
+/** An open connection with the kernel queues of each of its sides. */
 interface Open {
   readonly connection: Guarded
   readonly client: SocketQueue
   readonly upstream: SocketQueue
 }
 
-/** How often memory is looked at while there is enough, and at most how often while there is not, in milliseconds. */
+/** Interval between measurements while memory suffices, and shortest interval while it does not, in milliseconds. */
 const LOOK_MS = 250
 const TIGHT_LOOK_MS = 20
 /**
- * How many times longer than it takes to look at each connection the pause after that is; once the budget is full, no longer. The
- * longest one, in milliseconds.
+ * Pause after an inspection of all connections, as a multiple of the inspection's duration (1 once the budget is full),
+ * and its maximum in milliseconds.
  */
 const PAUSES = 4
 const MOST_PAUSE_MS = 100
-/** Most connections that are closed in one turn of the event loop: hundreds at once would hold up everybody else. */
+/** Connections closed per turn of the event loop; closing hundreds at once would delay all other connections. */
 const MOST_CLOSED = 64
-/** Shortest time between two lines of the log, in milliseconds. */
+/** Shortest time between two log lines, in milliseconds. */
 const LOG_MS = 10_000
 
 const NOTHING: Readonly<Record<Side, number>> = { client: 0, upstream: 0 }
@@ -78,9 +78,9 @@ const UNREADABLE: Readonly<Record<Side, number>> = {
 const NO_QUEUE: SocketQueue = { unsent: 0, unread: 0 }
 
 /**
- * Keeps what a process holds for its connections within its budget: what one connection may queue becomes less as the budget fills,
- * and when it is full the connections that hold most are closed. What the kernel holds for sockets is measured: after some time,
- * and before more has passed than could fill what is left.
+ * Keeps the memory that a process uses for its connections within its budget. The queue limit of each connection
+ * shrinks as the budget fills; when it is full, the connections that hold most are closed. Kernel memory of sockets is
+ * measured at intervals, and again before enough bytes have passed to fill the remaining budget.
  */
 export class MemoryGuard implements FlowMemory {
   queueLimit: number
@@ -88,22 +88,24 @@ export class MemoryGuard implements FlowMemory {
   readonly queues: MemoryAccount
   readonly messages: MemoryAccount
   readonly #options: MemoryGuardOptions
-  /** Of one connection: less for some time after some were closed, so that not all others go on at once. */
+  /**
+   * Queue limit of one connection, reduced for some time after evictions, so that the others do not resume all at once.
+   */
   #maxQueueBytes: number
   #timer: NodeJS.Timeout | undefined
-  /** While connections are being closed for memory. */
+  /** Set while connections are being closed for memory. */
   #evicting: NodeJS.Immediate | undefined
-  /** Bytes that have passed since the last look, and after how many the next one is due. */
+  /** Bytes passed since the last measurement, and the number after which the next one is due. */
   #passed = 0
   #lookAfter: number
-  /** On the clock of `performance.now()`: connections are not looked at one by one before. */
+  /** Connections are not inspected before this time (`performance.now()`). */
   #notBefore = 0
-  /** Whether memory was full when they were: if it is now and was not, they are looked at before that. */
+  /** Whether memory was full at the last inspection. If it has become full since, the next one does not wait. */
   #wasFull = false
-  /** Resident memory in the beginning. */
+  /** Resident memory at the start. */
   readonly #beginning = process.memoryUsage.rss()
   readonly #collector = new Collector()
-  /** Whose turn it is of those clients that cannot all be read. */
+  /** Rotates the clients that may be read while not all of them can be. */
   #turn = 0
   #evictions = 0
   #logged = Number.NEGATIVE_INFINITY
@@ -155,7 +157,9 @@ export class MemoryGuard implements FlowMemory {
     this.#lookIn(this.tight ? Math.max(TIGHT_LOOK_MS, this.#notBefore - performance.now()) : LOOK_MS)
   }
 
-  /** Not all the time: it takes long where there are many connections. Those that are still to be closed count, too. */
+  /**
+   * Rate-limited, because an inspection of many connections takes long. Waits also until pending evictions are done.
+   */
   #tryToTighten(): void {
     const began = performance.now()
     const { isFull } = this
@@ -167,7 +171,7 @@ export class MemoryGuard implements FlowMemory {
     this.#notBefore = ended + Math.min(MOST_PAUSE_MS, (ended - began) * (isFull ? 1 : PAUSES))
   }
 
-  /** Asks what the kernel holds, and counts what is on no account. */
+  /** Measures kernel memory, and counts memory that no account covers. */
   #measure(): void {
     this.#passed = 0
     const { budget, read, processes } = this.#options
@@ -175,7 +179,7 @@ export class MemoryGuard implements FlowMemory {
     if (isWorthCollecting(this.#countRest(), budget.bytes) && this.#collector.tryToCollect()) this.#countRest()
   }
 
-  /** Counts what is on no account; returns it. */
+  /** Counts memory that no account covers; returns it. */
   #countRest(): number {
     const { budget } = this.#options
     const { sockets, unaccounted } = budget.accounts
@@ -184,7 +188,7 @@ export class MemoryGuard implements FlowMemory {
     return unaccounted.bytes
   }
 
-  /** @param before what each might queue until now; `undefined`: some are closed now */
+  /** @param before previous queue limit of a connection; `undefined` if connections are being closed now */
   #limitQueues(before?: number): void {
     const { budget, maxQueueBytes } = this.#options
     this.#maxQueueBytes = mostAfter(maxQueueBytes, before)
@@ -196,7 +200,7 @@ export class MemoryGuard implements FlowMemory {
     for (const connection of this.#options.connections()) connection.restrain(NOTHING)
   }
 
-  /** Holds those back whose peers do not read, and closes the worst ones where that was not enough. */
+  /** Stops reading sides whose peers do not read, and closes the worst connections if that was not enough. */
   #tighten(): void {
     const { budget, connections, readQueues = readSocketQueues } = this.#options
     const queues = readQueues()
@@ -210,14 +214,14 @@ export class MemoryGuard implements FlowMemory {
     const holders = holdersOf(open, budget.accounts.sockets.bytes)
     const worst = worstHolders(holders, budget.used, budget.bytes)
     if (worst.length > 0) this.#evicted(worst.length, worst[0]?.bytes ?? 0)
-    // Until their turn comes: whoever is read sends more.
+    // Until they are closed, because a sender that is read sends more.
     for (const { of } of worst) of.connection.restrain(UNREADABLE)
     this.#evict(worst)
   }
 
   /**
-   * Holds those back whose peers do not read. A client that has sent more than was read is read only when its upstream has taken all
-   * of what it sent before, and only some of them at a time: the kernel takes more at once in place of what is read, and that is not ours to stop.
+   * Stops reading sides whose peers do not read. A client with unread bytes is read only when its upstream has taken
+   * all earlier bytes, and only some such clients at a time: the kernel refills what is read, which we cannot prevent.
    */
   #restrain(open: readonly Open[]): void {
     const { budget } = this.#options
@@ -233,7 +237,7 @@ export class MemoryGuard implements FlowMemory {
     }
   }
 
-  /** Closes connections, some in each turn of the event loop. */
+  /** Closes connections, a limited number in each turn of the event loop. */
   #evict(worst: Holder<Held>[]): void {
     for (const { of } of worst.splice(0, MOST_CLOSED)) {
       if (of.connection.state === 'open') of.connection.evict(of.inKernel)
@@ -256,7 +260,7 @@ export class MemoryGuard implements FlowMemory {
   }
 }
 
-/** @param sockets memory that the kernel has taken for all of them */
+/** @param sockets kernel memory of all connections together */
 function holdersOf(open: readonly Open[], sockets: number): Holder<Held>[] {
   const sum = ({ unsent, unread }: SocketQueue) => unsent + unread
   const inAll = open.reduce((all, { client, upstream }) => all + sum(client) + sum(upstream), 0)

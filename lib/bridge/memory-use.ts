@@ -1,14 +1,14 @@
 import type { FlowMemory } from './bridge-options.ts'
 import type { Side } from './socket/socket-handler.ts'
 
-/** What one connection holds in memory, as the budget of the process has been told. */
+/** Memory of one connection, as reported to the budget of the process. */
 export class MemoryUse {
   readonly #memory: FlowMemory
-  /** Bytes that wait to be written, by the side that has sent them. */
+  /** Bytes waiting to be written, by the side that sent them. */
   readonly #queued = { client: 0, upstream: 0 }
-  /** Bytes of a side that the kernel may hold for the other one: as last measured, and those that have passed since. */
+  /** Bytes of a side that the kernel may hold for the other side: the last measurement plus bytes passed since. */
   readonly #unsent = { client: 0, upstream: 0 }
-  /** Bytes that are held elsewhere because of this connection. */
+  /** Bytes held elsewhere because of this connection. */
   #charged = 0
 
   constructor(memory: FlowMemory) {
@@ -23,7 +23,7 @@ export class MemoryUse {
     return this.#unsent[side]
   }
 
-  /** Bytes of a side have passed: the kernel may hold them. */
+  /** Adds bytes of a side that have passed, which the kernel may hold. */
   addUnsent(side: Side, bytes: number): void {
     this.#unsent[side] += bytes
   }
@@ -32,14 +32,14 @@ export class MemoryUse {
     this.#unsent[side] = bytes
   }
 
-  /** Tells the budget how many bytes of a side wait to be written. */
+  /** Reports to the budget how many bytes of a side wait to be written. */
   setQueued(side: Side, bytes: number): void {
     if (bytes === this.#queued[side]) return
     this.#memory.queues.change(bytes - this.#queued[side])
     this.#queued[side] = bytes
   }
 
-  /** Memory for messages of this connection is taken elsewhere, or given back. */
+  /** Adds memory taken elsewhere for messages of this connection; negative when it is released. */
   charge(bytes: number): void {
     this.#charged += bytes
     this.#memory.messages.change(bytes)

@@ -4,9 +4,9 @@ import type { BridgeEnd, BridgeState } from './bridge-options.ts'
 export interface UpstreamLoss {
   /** As in {@link BridgeEnd}. */
   readonly code: number
-  /** Whether by a close frame, which is kept. */
+  /** Whether it ended with a close frame, which is held back. */
   readonly closed: boolean
-  /** What has become of its socket since. */
+  /** Socket events of the upstream since then. */
   ended: boolean
   gone: boolean
 }
@@ -14,11 +14,11 @@ export interface UpstreamLoss {
 /**
  * The state of a bridged connection.
  *
- *     open ── the upstream ends, which the client does not learn ──▶ orphaned
+ *     open ── the upstream ends, and the client is not told ──▶ orphaned
  *     orphaned ── another upstream takes over ──▶ open
- *     orphaned ── the client is to learn it ──▶ final: open, and an end of the upstream passes from now on
- *     open, orphaned, final ── a side ends ──▶ ending: each side learns of the other's end, as it happened
- *     open, orphaned, final ── we end it ──▶ closing: each side answers us
+ *     orphaned ── the client is to be told ──▶ final: as open, but an end of the upstream now passes to the client
+ *     open, orphaned, final ── a side ends ──▶ ending: the end of each side passes to the other unchanged
+ *     open, orphaned, final ── we close it ──▶ closing: each side answers us
  *     ending, closing ── both sockets are gone, one after the other ──▶ closed
  *
  * Any other event is ignored; the first end wins.
@@ -42,12 +42,12 @@ export function upstreamReplaced(life: State): State {
   return life.is === 'orphaned' ? OPEN : life
 }
 
-/** The client is to learn how the upstream has ended. */
+/** The client is to be told how the upstream has ended. */
 export function reveal(life: State): State {
   return life.is === 'orphaned' ? FINAL : life
 }
 
-/** A side has ended, or we have ended both. */
+/** A side has ended, or we have closed both. */
 export function finish(life: State, end: BridgeEnd): State {
   if ('end' in life) return life
   return { is: end.cause === 'client' || end.cause === 'upstream' ? 'ending' : 'closing', end, openSockets: 2 }
@@ -67,7 +67,7 @@ export function lossOf(life: State): UpstreamLoss | undefined {
   return life.is === 'orphaned' ? life.loss : undefined
 }
 
-/** The state that others see: messages pass or wait, pass for the last time, or pass no more. */
+/** The state that the owner sees: messages pass or wait, pass for the last time, or pass no more. */
 export function stateOf(life: State): BridgeState {
   if (life.is === 'closed') return 'closed'
   return 'end' in life ? 'closing' : 'open'

@@ -5,7 +5,7 @@ import type { Lifecycle } from './lifecycle.ts'
 import type { MemoryUse } from './memory-use.ts'
 import type { Side } from './socket/socket-handler.ts'
 
-/** Passes what both sides send, and stops reading a side while the other one does not keep up. */
+/** Passes bytes of both sides, and stops reading a side while the other does not keep up. */
 export class Traffic {
   readonly #pipes: BridgePipes
   readonly #flow: FlowControl
@@ -27,13 +27,13 @@ export class Traffic {
     this.#pipes[side].push(chunk)
     this.#use.addUnsent(side, length)
     if (this.count(side) > 0 || this.#memory.tight) this.#fill(side)
-    // Last, because it may close this connection.
+    // Must come last, because it may close this connection.
     this.#memory.passed(length)
   }
 
-  /** Tells the budget how many bytes of a side wait to be written; returns them. */
+  /** Reports to the budget how many bytes of a side wait to be written; returns their number. */
   count(side: Side): number {
-    // A socket that is gone still tells of a queue, which takes no memory any more.
+    // A closed socket still reports a queue length, but the queue takes no memory any more.
     if (this.#life.isClosed) return 0
     const { queuedBytes, stashedBytes } = this.#pipes[side]
     this.#use.setQueued(side, queuedBytes + stashedBytes)
@@ -44,18 +44,18 @@ export class Traffic {
     const pipe = this.#pipes[side]
     const { tight, queueLimit } = this.#memory
     if (pipe.queuedBytes + (tight ? this.#use.unsent(side) : 0) < queueLimit) return
-    // No upstream reads any more: the rest of a message may as well be dropped.
+    // No upstream reads any more, so the rest of a message may be dropped.
     if (this.#life.isOrphaned && side === 'client') return
     if (!this.#flow.fill(side)) return
     this.regulate(side)
     if (pipe.queuedBytes === 0) return
-    // Of many small pieces below its mark, a socket does not say by itself that they are written.
+    // A socket with many small writes below its high-water mark emits no `drain` event.
     if (!pipe.target.writableNeedDrain) pipe.whenWritten(() => this.drained(OTHER[side]))
   }
 
-  /** What waited for a side is with the kernel. */
+  /** The kernel has all bytes that waited for a side. */
   drained(side: Side): void {
-    // A side that is being sent something large has nothing to say, and no place for a ping.
+    // A side that is receiving a large message may have nothing to send, and its stream has no place for a ping.
     this.#flow.heard(side)
     if (side === 'client') this.#pipes.lingering?.resume()
     const other = OTHER[side]
@@ -63,15 +63,15 @@ export class Traffic {
     if (this.#flow.empty(other)) this.regulate(other)
   }
 
-  /** Reads a side, or stops reading it. */
+  /** Starts or stops reading a side. */
   regulate(side: Side): void {
     const { source, stopped } = this.#pipes[side]
-    // When we have closed, the source is read whatever happens: its answer has to be seen.
+    // After we have closed, the source is always read, to see its answer.
     if ((this.#flow.stops(side) || stopped) && !this.#life.isClosing) source.pause()
     else source.resume()
   }
 
-  /** Goes on after a stop. */
+  /** Continues after a stop. */
   go(side: Side): void {
     this.#pipes[side].go()
     this.#fill(side)
@@ -81,14 +81,14 @@ export class Traffic {
   /** Stops reading a side until {@link release} was called as often. */
   hold(side: Side): void {
     this.#flow.hold(side)
-    // Of what was read with this message, nothing more is taken either: a chunk can have thousands of messages in it.
+    // The rest of the current chunk waits too: one chunk can contain thousands of messages.
     this.#pipes[side].pause()
     this.regulate(side)
   }
 
   release(side: Side): void {
     this.#flow.release(side)
-    // Later, because the caller may be in the middle of dealing with the message before.
+    // Deferred, because the caller may still be processing the previous message.
     queueMicrotask(() => {
       if (this.#flow.isHeld(side)) return
       this.#pipes[side].resume()

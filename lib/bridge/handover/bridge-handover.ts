@@ -15,7 +15,7 @@ import { type HandedOver, type Handing, type HandOver, handOver } from './handov
 import { LingeringUpstream } from './lingering-upstream.ts'
 import { WriteTurns } from './write-turns.ts'
 
-/** What a hand-over has to do with a bridge. */
+/** The parts of a bridge that a hand-over uses. */
 export interface HandoverParts {
   readonly pipes: BridgePipes
   readonly flow: FlowControl
@@ -23,13 +23,13 @@ export interface HandoverParts {
   readonly traffic: Traffic
   readonly ending: Pick<Ending<unknown>, 'terminate'>
   readonly fence: Fence
-  /** Handles the socket of an upstream that serves the client. */
+  /** Handles the socket of the upstream that serves the client. */
   readonly sockets: SocketHandler
-  /** The message that each upstream must get first, once it is recorded. */
+  /** The message that each upstream must receive first, once it is recorded. */
   readonly first: FirstMessage | undefined
 }
 
-/** Hands a bridge over to another upstream, one at a time. */
+/** Hands a bridge over to another upstream; one hand-over at a time. */
 export class BridgeHandover implements Handing {
   readonly #parts: HandoverParts
   #moving = false
@@ -86,7 +86,7 @@ export class BridgeHandover implements Handing {
     if (!this.isEnded()) void this.inbound.control(OPCODE.PING, payload)
   }
 
-  /** Takes a stop back; the client of a lost upstream stays stopped. */
+  /** Undoes a stop. The client of a lost upstream stays stopped. */
   resume(): void {
     const { traffic } = this.#parts
     if (!this.isLost()) traffic.go('client')
@@ -106,7 +106,7 @@ export class BridgeHandover implements Handing {
     attach(socket, sockets, 'upstream')
     this.#introduce(socket, takePing)
     if (wasOrphaned) {
-      // The message that it had begun cannot be completed.
+      // The old upstream cannot complete the message that it has begun.
       old.abandon()
       closeUpstream(old.source)
     } else pipes.lingering = this.#linger(old, lingerMs)

@@ -2,11 +2,11 @@ import { OPCODE } from '../../websocket/frames.ts'
 import type { BridgePipes } from '../bridge-pipes.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 
-/** Asks the upstream by a ping whether it has read all that it was sent: its pong comes after its answers. */
+/** Asks the upstream with a ping whether it has read everything sent to it: its pong follows its answers. */
 export class Fence {
   readonly #pipes: BridgePipes
   readonly #life: Lifecycle
-  /** The next pong of the upstream is the answer. */
+  /** Whether the next expected pong of the upstream is the answer. */
   #waiting = false
   #ponged = false
 
@@ -22,7 +22,7 @@ export class Fence {
   /** As `Bridge.fence`. */
   async ask(timeoutMs: number, payload: Buffer): Promise<boolean> {
     const life = this.#life
-    // One at a time: each waits for its own pong.
+    // One at a time, because each waits for its own pong.
     if (this.#waiting) await life.until(() => !this.#waiting, timeoutMs)
     if (life.isEnded || life.isOrphaned || this.#waiting) return false
     this.#ponged = false
@@ -35,7 +35,7 @@ export class Fence {
     return this.#ponged
   }
 
-  /** A pong that was expected has come from the upstream. */
+  /** An expected pong has come from the upstream. */
   onPong(): void {
     if (!this.#waiting) return
     this.#ponged = true

@@ -2,50 +2,50 @@ import type { Pipe } from '../pipe/pipe.ts'
 import { closeUpstream } from '../socket/closing.ts'
 import type { Answered } from '../socket/dial.ts'
 
-/** How a connection goes from one upstream to another. */
+/** Pings and time limits for moving a connection from one upstream to another. */
 export interface HandOver {
-  /** Payload of the control ping that tells the old upstream, if it knows control pings. */
+  /** Payload of the control ping that announces the move to the old upstream, if it knows control pings. */
   readonly movePing?: Buffer
-  /** Payload of the control ping that takes that back, where the connection stays with the old upstream after all. */
+  /** Payload of the control ping that revokes it, if the connection stays with the old upstream. */
   readonly stayPing?: Buffer
-  /** Payload of the control ping that tells the new upstream that the client is its own. */
+  /** Payload of the control ping that tells the new upstream that it owns the client. */
   readonly takePing?: Buffer
-  /** Longest time for the old upstream to answer that, in milliseconds. */
+  /** Longest time for the old upstream to answer `movePing`, in milliseconds. */
   readonly fenceMs: number
-  /** Longest time for both streams to come to a place between two messages, in milliseconds. */
+  /** Longest time for both streams to reach a message boundary, in milliseconds. */
   readonly boundaryMs: number
   /** How long the old upstream may still answer, in milliseconds. */
   readonly lingerMs: number
 }
 
 /**
- * `moved`; `gone`: the connection has ended meanwhile; `failed`: the new upstream has ended before anything went to it; `busy`: no
- * place between two messages came in time, or it is being moved already. Where it has not moved, the new upstream is left.
+ * `gone`: the connection has ended meanwhile. `failed`: the new upstream ended before any bytes went to it. `busy`: no
+ * message boundary came in time, or another hand-over is running. Unless `moved`, the new upstream is closed.
  */
 export type HandedOver = 'moved' | 'gone' | 'failed' | 'busy'
 
-/** What a hand-over has to do with a connection. */
+/** A connection, as a hand-over uses it. */
 export interface Handing {
-  /** From the client, and from the old upstream. */
+  /** The stream from the client and the stream from the old upstream. */
   readonly inbound: Pipe
   readonly outbound: Pipe
-  /** Whether the old upstream has ended, and whether the connection has. */
+  /** Whether the old upstream has ended (`isLost`), and whether the connection has (`isEnded`). */
   isLost(): boolean
   isEnded(): boolean
-  /** Resolves when a condition holds, when the connection has ended, or when the time is up. */
+  /** Resolves when a condition holds, when the connection has ended, or on timeout. */
   until(condition: () => boolean, timeoutMs: number): Promise<void>
   fence(timeoutMs: number, payload: Buffer): Promise<boolean>
   /** Sends the old upstream a control ping. */
   tell(payload: Buffer): void
-  /** Goes on as before. */
+  /** Continues as before. */
   resume(): void
-  /** Goes on with the new upstream. Both streams have stopped between two messages. */
+  /** Continues with the new upstream. Both streams have stopped between two messages. */
   change(next: Answered, lingerMs: number, takePing: Buffer | undefined): void
 }
 
 /**
- * Brings both streams of a connection to a place between two messages and lets it go on with another upstream: first the client's stops,
- * then the old upstream is told, and says that it has answered what it had, then its own stops.
+ * Stops both streams of a connection between two messages and moves it to another upstream. The client's stream stops
+ * first; then the old upstream is told and confirms that it has answered everything; then its own stream stops.
  */
 export async function handOver(parts: Handing, next: Answered, times: HandOver): Promise<HandedOver> {
   const { inbound, outbound } = parts
@@ -67,12 +67,12 @@ export async function handOver(parts: Handing, next: Answered, times: HandOver):
     await parts.until(still, boundaryMs)
     const ready = inbound.stopped && still()
     if (parts.isEnded()) {
-      // What each side says of the end still has to pass.
+      // Both sides' final bytes and close frames still have to pass.
       parts.resume()
       return abort('gone')
     }
     if (!ready || left()) {
-      // Before anything that the client writes: from there on it is served there again.
+      // Must precede any bytes of the client, because the old upstream serves them again.
       if (told && stayPing) parts.tell(stayPing)
       parts.resume()
       return abort(ready ? 'failed' : 'busy')

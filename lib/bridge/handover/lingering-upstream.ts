@@ -3,27 +3,30 @@ import type { Pipe, PipeListener } from '../pipe/pipe.ts'
 import { lingerClose, sendGoingAway } from '../socket/closing.ts'
 import { attach, type SocketHandler } from '../socket/socket-handler.ts'
 
-/** Whoever decides which upstream may write to the client: only one at a time, and only whole messages. */
+/** Arbitrates writes to the client: one upstream at a time, whole messages only. */
 export interface WriteArbiter {
-  /** The upstream that retires has something to say; it is told by {@link LingeringUpstream.speak} when it may. */
+  /** The lingering upstream wants to write. The arbiter calls {@link LingeringUpstream.speak} when it may. */
   request(): void
-  /** It has said it, at a place between two messages. */
+  /** The lingering upstream has finished writing, at a place between two messages. */
   yield(): void
-  /** It has ended; in the middle of a message where `midMessage`, which nobody can complete. */
+  /** The lingering upstream has ended. `midMessage`: inside a message, which no other upstream can complete. */
   retired(midMessage: boolean): void
 }
 
-/** Longest time for the app to answer our goodbye, in milliseconds: what it has written before it read that still passes. */
+/**
+ * Longest time for the app to answer our close frame, in milliseconds; messages that it wrote before reading it still
+ * pass.
+ */
 const GOODBYE_MS = 5000
 
 /**
- * An upstream whose client is served by another one now: what its app still answers passes between the messages of the new
- * one, for a limited time; then it gets a clean close, and what it had written before it saw that passes too.
+ * An upstream whose client is now served by another one. Its late answers pass between the messages of the new upstream
+ * for a limited time; then it gets a clean close, and messages that it wrote before reading the close frame pass too.
  */
 export class LingeringUpstream implements SocketHandler, PipeListener {
-  /** Whether it has begun a message, or is about to. */
+  /** Whether it is inside a message to the client, or about to begin one. */
   writing = false
-  /** From it to the client; other frames to the client go through it while it speaks. */
+  /** From this upstream to the client; other frames to the client go through it while this upstream writes. */
   readonly pipe: Pipe
   readonly #socket: Socket
   readonly #floor: WriteArbiter
@@ -33,7 +36,7 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
 
   /**
    * @param pipe from the upstream to the client, stopped between two messages
-   * @param lingerMs how long it may go on
+   * @param lingerMs how long it may continue
    */
   constructor(pipe: Pipe, floor: WriteArbiter, lingerMs: number) {
     this.pipe = pipe
@@ -44,19 +47,19 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
     attach(this.#socket, this, 'upstream')
   }
 
-  /** To be called once, when the floor knows of it. */
+  /** Must be called once, after the arbiter has been given this upstream. */
   start(): void {
     if (this.#socket.closed || this.#socket.readableEnded) this.#finish()
     else if (this.waits) this.#floor.request()
     else this.#socket.resume()
   }
 
-  /** Whether it has something to say. */
+  /** Whether bytes of it wait to be written. */
   get waits(): boolean {
     return !this.#done && this.pipe.stashedBytes > 0
   }
 
-  /** It has the floor, up to the end of a message. */
+  /** Grants it the right to write, up to the end of a message. */
   speak(): void {
     if (this.#done) return
     this.writing = true
@@ -65,7 +68,7 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
     if (this.writing && room) this.#socket.resume()
   }
 
-  /** Ends it at once, however far it is. */
+  /** Ends it at once, even inside a message. */
   end(): void {
     if (this.#done) return
     this.#done = true
@@ -76,17 +79,17 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
   }
 
   receive(_side: unknown, chunk: Buffer): void {
-    // It may have said all and gone when it has said this.
+    // `push` may finish the message and clear the flag.
     const { writing } = this
     const room = this.pipe.push(chunk)
-    // With what it has said it may have lost the floor, and then it is not this that decides whether it is read.
+    // If `push` ended its turn, the arbiter decides whether its socket is read.
     if (!room && this.writing) this.#socket.pause()
     if (writing) return
     this.#socket.pause()
     this.#floor.request()
   }
 
-  /** The client has read what it was sent. */
+  /** The client has drained its queue. */
   resume(): void {
     if (!this.#done && !this.waits) this.#socket.resume()
   }
@@ -104,13 +107,13 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
   onStopped(): void {
     if (this.#done) return
     this.writing = false
-    // A client that does not read is not sent the next message either: its place in the queue is not bounded by this one's end.
+    // While the client does not read, the next message is not read either: its queue would be unbounded otherwise.
     if (this.pipe.target.writableNeedDrain) this.#socket.pause()
     else this.#socket.resume()
     this.#floor.yield()
   }
 
-  /** The app has closed it by itself. */
+  /** The app has closed the connection itself. */
   onCloseFrame(): boolean {
     this.#finish()
     return false
@@ -141,7 +144,7 @@ export class LingeringUpstream implements SocketHandler, PipeListener {
     sendGoingAway(this.#socket)
     this.#timer = setTimeout(() => {
       this.#finish()
-      // It has had its time.
+      // Its time is up.
       this.#socket.destroy()
     }, GOODBYE_MS)
   }

@@ -3,7 +3,7 @@ import type { Lifecycle } from '../lifecycle.ts'
 import type { Traffic } from '../traffic.ts'
 import type { WriteArbiter } from './lingering-upstream.ts'
 
-/** Lets the lingering upstream write to the client between the messages of the one that serves it. */
+/** Lets the lingering upstream write to the client between messages of the upstream that serves it. */
 export class WriteTurns implements WriteArbiter {
   readonly #pipes: BridgePipes
   readonly #life: Lifecycle

@@ -10,7 +10,7 @@ import type { ControlTap } from './taps/control-tap.ts'
 import { TAP } from './taps/tap.ts'
 import type { WholeMessageWriter } from './whole-messages.ts'
 
-/** What a pipe consists of; each part owns one state. */
+/** The parts of a pipe; each owns one state. */
 export interface PipeParts<P extends TappedPipe<P>> {
   readonly pipe: P
   readonly reader: FrameReader
@@ -18,19 +18,19 @@ export interface PipeParts<P extends TappedPipe<P>> {
   readonly position: StreamPosition
   readonly stops: StopPoint<P>
   readonly injector: Injector
-  /** Where messages pass only whole. */
+  /** Set if messages pass only when complete. */
   readonly whole: WholeMessageWriter | undefined
   readonly controls: ControlTap<P>
-  /** Where messages may be addressed. */
+  /** Set if messages may be addressed. */
   readonly addressed: AddressTap<P> | undefined
-  /** Where the first message is recorded. */
+  /** Set if the first message is recorded. */
   readonly first: FirstMessage | undefined
 }
 
-/** What the reader calls a message that is larger than allowed. */
+/** The reader's error for a message over the size limit. */
 const TOO_BIG = 1009
 
-/** Goes through the chunks of a stream, and asks the taps about its frames. This is the path that each byte takes. */
+/** Goes through the chunks of a stream and asks the taps about its frames. This is the path that each byte takes. */
 export class FrameWalk<P extends TappedPipe<P>> {
   readonly #pipe: P
   readonly #reader: FrameReader
@@ -42,7 +42,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
   readonly #controls: ControlTap<P>
   readonly #addressed: AddressTap<P> | undefined
   #first: FirstMessage | undefined
-  /** Bytes of a header that is not complete: they cannot pass before it is known what they begin. */
+  /** Bytes of an incomplete header: they cannot pass before the frame's kind is known. */
   #carry: Buffer | undefined
 
   constructor(parts: PipeParts<P>) {
@@ -58,7 +58,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
     this.#first = parts.first
   }
 
-  /** Passes a chunk, as far as it may pass now. */
+  /** Passes a chunk as far as it may pass now. */
   push(chunk: Buffer): void {
     if ((this.#stops.stopped || this.#isPausedHere) && !this.#writer.ended) this.#stops.stash(chunk)
     else if (this.#position.opaque) this.#writer.write(chunk)
@@ -66,7 +66,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
     else this.#skim(chunk)
   }
 
-  /** Passes what is known of a header that did not end. */
+  /** Passes the bytes of a header that did not end. */
   passRest(): void {
     if (this.#carry) this.#writer.write(this.#carry)
     this.#carry = undefined
@@ -88,7 +88,9 @@ export class FrameWalk<P extends TappedPipe<P>> {
     )
   }
 
-  /** The usual case: no part wants anything of the stream, so it is only read along, and the chunk passes as one piece. */
+  /**
+   * The common case: no part needs single frames, so the reader only keeps track, and the chunk passes in one piece.
+   */
   #skim(chunk: Buffer): void {
     const reader = this.#reader
     let offset = 0
@@ -116,8 +118,8 @@ export class FrameWalk<P extends TappedPipe<P>> {
   /**
    * Goes through a chunk frame by frame.
    *
-   * @param passed up to where it has been written
-   * @param start up to where it has been read
+   * @param passed offset up to which the chunk has been written
+   * @param start offset up to which it has been read
    */
   #walk(received: Buffer, passed = 0, start = 0): void {
     const reader = this.#reader
@@ -129,7 +131,8 @@ export class FrameWalk<P extends TappedPipe<P>> {
     let offset = start
     if (start === 0) whole?.begin()
     while (offset < chunk.length) {
-      // Nothing should come after a close frame. What does must not overtake one that is kept, nor begin a message.
+      // Nothing should follow a close frame. Bytes that do must neither overtake a kept close frame nor begin a
+      // message.
       if (controls.keepsClose && !this.#writer.ended) {
         stops.stopHere(chunk.subarray(offset))
         return
@@ -165,9 +168,9 @@ export class FrameWalk<P extends TappedPipe<P>> {
   }
 
   /**
-   * Asks the tap that a step of the reader is for. The address tap may read on.
+   * Asks the tap that is responsible for a step of the reader. The address tap may read on.
    *
-   * @returns up to where the chunk has been dealt with
+   * @returns offset up to which the chunk has been processed
    */
   #tap(chunk: Buffer, passed: number, start: number, step: number): number {
     const reader = this.#reader
@@ -188,7 +191,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
     const { position } = this.#reader
     const what = tap.see(chunk, position, step)
     if (what === TAP.PASS) return passed
-    // First, because the new owner of the message may write to this stream.
+    // Must come first, because the new owner of the message may write to this stream.
     this.#pass(chunk, passed, start)
     if (what === TAP.HOLD) return tap.keep(chunk, start, position, step)
     const end = this.#reader.position
@@ -196,7 +199,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
     return end
   }
 
-  /** Writes what has waited for this place in the stream, if this is one. */
+  /** Writes the frames that wait for this place in the stream, if it is one. */
   #settle(): void {
     if (!this.#position.betweenFrames) return
     if (this.#injector.isClosing) {
@@ -205,7 +208,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
     } else this.#injector.settle(this.#position.betweenMessages)
   }
 
-  /** Whether the stream stops or pauses at this place. The rest of the chunk waits then. */
+  /** Whether the stream stops or pauses here; then the rest of the chunk waits. */
   #endsAt(chunk: Buffer, passed: number, offset: number): boolean {
     const rest = offset < chunk.length ? chunk.subarray(offset) : undefined
     if (this.#stops.stopping && this.#position.atEnd) {
@@ -219,14 +222,14 @@ export class FrameWalk<P extends TappedPipe<P>> {
     return true
   }
 
-  /** Keeps back the beginning of a header. */
+  /** Keeps back an incomplete header. */
   #cut(chunk: Buffer, passed: number): void {
     const end = chunk.length - this.#reader.unread()
     this.#pass(chunk, passed, end)
     this.#carry = Buffer.from(chunk.subarray(end))
   }
 
-  /** The stream is no longer what it should be, from `offset` on. */
+  /** The stream violates the protocol from `offset` on. */
   #fail(chunk: Buffer, passed: number, offset: number): void {
     this.#position.opaque = true
     if (this.#reader.error === TOO_BIG) {
@@ -235,7 +238,7 @@ export class FrameWalk<P extends TappedPipe<P>> {
       this.#pipe.listener.onTooBig(this.#pipe)
       return
     }
-    // The other end answers this, as it would without us (RFC 6455 §7.1.7).
+    // The other end answers a protocol error, as it would without us (RFC 6455 §7.1.7).
     this.#addressed?.pass()
     this.#whole?.passPartial()
     this.#writer.writePart(chunk, passed, chunk.length)

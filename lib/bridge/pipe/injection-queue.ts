@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Where a frame can be put in: a control frame between two frames, a message between two messages only. */
+/** Where a frame may be injected: a control frame between two frames, a message only between two messages. */
 export type Place = 'frames' | 'messages'
 
 /** A frame that waits for its place in the stream. */
@@ -10,17 +10,17 @@ interface Waiting {
   readonly done: (written: boolean) => void
 }
 
-/** Frames of ours that wait for a place in a stream where they can be put in; most streams have none. */
+/** Our own frames that wait for a place in a stream where they may be injected; most streams have none. */
 export class InjectionQueue {
   #waiting: Waiting[] | undefined
-  /** Of all that wait. */
+  /** Bytes of all waiting frames. */
   bytes = 0
 
   get any(): boolean {
     return this.#waiting !== undefined
   }
 
-  /** @returns when the kernel has it; `false` when it was not written */
+  /** @returns resolves when the kernel has the frame; `false` if it was not written */
   wait(bytes: Buffer, place: Place): Promise<boolean> {
     return new Promise(done => this.#keep({ bytes, place, done }))
   }
@@ -31,7 +31,7 @@ export class InjectionQueue {
     this.bytes += waiting.bytes.length
   }
 
-  /** The place has come, of those that go between two frames at least. */
+  /** Writes the waiting frames that may go here; the stream is at least between two frames. */
   write(target: Socket, betweenMessages: boolean): void {
     for (const waiting of this.#take()) {
       const { bytes, place, done } = waiting
@@ -40,7 +40,7 @@ export class InjectionQueue {
     }
   }
 
-  /** There is none any more. */
+  /** Gives up all waiting frames, because their place will not come. */
   dismiss(): void {
     for (const { done } of this.#take()) done(false)
   }

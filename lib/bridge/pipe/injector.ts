@@ -7,21 +7,21 @@ import type { PipeWriter } from './pipe-writer.ts'
 
 const FALSE = Promise.resolve(false)
 
-/** Puts frames of ours into a stream: messages, pings and pongs, and the close frame that ends it. */
+/** Injects our own frames into a stream: messages, pings, pongs, and the close frame that ends it. */
 export class Injector {
   readonly #writer: PipeWriter
   readonly #masked: boolean
   readonly #waiting = new InjectionQueue()
-  /** Our close frame, until its place in the stream has come. */
+  /** Our close frame, until its place in the stream comes. */
   #closeFrame: Buffer | undefined
 
-  /** @param masked whether the target is a server, which must get masked frames (RFC 6455 §5.1) */
+  /** @param masked whether the target is a server, which requires masked frames (RFC 6455 §5.1) */
   constructor(writer: PipeWriter, masked: boolean) {
     this.#writer = writer
     this.#masked = masked
   }
 
-  /** Of the frames that wait, our close frame apart. */
+  /** Bytes of the waiting frames, without our close frame. */
   get bytes(): number {
     return this.#waiting.bytes
   }
@@ -31,16 +31,16 @@ export class Injector {
     return this.#waiting.any || this.#closeFrame !== undefined
   }
 
-  /** Whether our close frame waits for its place: what the source sends meanwhile is dropped. */
+  /** Whether our close frame waits for its place; meanwhile bytes of the source are dropped. */
   get isClosing(): boolean {
     return this.#closeFrame !== undefined
   }
 
   /**
-   * Writes a message, or keeps it until its place has come.
+   * Writes a message, or keeps it until its place comes.
    *
    * @param here whether the stream is between two messages
-   * @returns when the kernel has it; `false` when it cannot be written
+   * @returns resolves when the kernel has it; `false` if it cannot be written
    */
   message({ data, binary, frame }: Message, here: boolean): Promise<boolean> {
     if (!this.#isOpen) return FALSE
@@ -64,7 +64,7 @@ export class Injector {
     return new Promise(resolve => corkUntilNextTick(target, () => target.write(bytes, error => resolve(!error))))
   }
 
-  /** The stream is between two frames: writes those that wait for this place. */
+  /** Writes the frames that wait for this place; the stream is between two frames. */
   settle(betweenMessages: boolean): void {
     this.#waiting.write(this.#writer.target, betweenMessages)
   }
@@ -80,7 +80,7 @@ export class Injector {
     this.#closeFrame = undefined
   }
 
-  /** The place that frames wait for will not come. */
+  /** Gives up the waiting frames, because their place will not come. */
   dismiss(): void {
     this.#waiting.dismiss()
   }

@@ -1,54 +1,57 @@
 import type { ByteAllowance } from '../../websocket/byte-allowance.ts'
 import { CountedBuffer } from '../../websocket/counted-buffer.ts'
 
-/** Where messages pass only whole: a source that may be cut off and replaced must leave no part of one behind. */
+/**
+ * Limits for passing only complete messages, so that a source that is cut off and replaced leaves no partial message
+ * behind.
+ */
 export interface WholeMessages {
-  /** A larger message passes as it comes. */
+  /** Larger messages pass as they arrive. */
   readonly maxBytes: number
-  /** Memory for the parts that have come; where there is none, messages pass as they come. */
+  /** Memory for partial messages; when it is used up, messages pass as they arrive. */
   readonly room: ByteAllowance
 }
 
-/** What is known of a message that has not come to its end. */
+/** What the headers tell of a message that has not ended. */
 export interface Expected {
-  /** Bytes of its payload, as far as its headers tell. */
+  /** Payload bytes declared by the headers so far. */
   readonly declared: number
-  /** Bytes that are still to come, where that is known. */
+  /** Bytes still to come, if known. */
   readonly missing: number | undefined
 }
 
-/** Steps of the clock after which the part that has come passes: a source that takes so long streams it on purpose. */
+/** Steps of the clock after which a partial message passes: a source that takes that long is streaming on purpose. */
 const MAX_AGE = 2
 
 /**
- * Keeps the part that has come of the message that a stream is in the middle of, its frames and the control frames between them as they came.
- * As long as it does, nothing of that message has passed.
+ * Buffers the received part of the current message, with its frames and interleaved control frames unchanged. While it
+ * holds a part, no byte of that message has passed.
  */
 export class PartialMessage {
   readonly #limits: WholeMessages
   #buffer: CountedBuffer | undefined
   #age = 0
-  /** Whether a part of the message has passed: then the rest has to. */
+  /** Whether part of the message has passed: then the rest must pass too. */
   #passes = false
 
   constructor(limits: WholeMessages) {
     this.#limits = limits
   }
 
-  /** Whether there is a part that has not passed. */
+  /** Whether a part is buffered. */
   get any(): boolean {
     return this.#buffer !== undefined
   }
 
-  /** Memory that it takes. */
+  /** Memory of the buffer. */
   get bytes(): number {
     return this.#buffer?.bytes ?? 0
   }
 
   /**
-   * Keeps a further part of the message.
+   * Buffers another part of the message.
    *
-   * @returns `false` where the message is not kept: what was kept so far has to pass, and then this part
+   * @returns `false` if the message is not buffered: the buffered bytes must pass, and then this part
    */
   keep(chunk: Buffer, start: number, end: number, { declared, missing }: Expected): boolean {
     if (this.#passes) return false
@@ -57,26 +60,26 @@ export class PartialMessage {
     return !this.#passes
   }
 
-  /** Takes the memory for the whole message at once, where its size is known: one that has no room is not begun. */
+  /** Reserves memory for the whole message if its size is known, so that a message that does not fit is not begun. */
   #append(buffer: CountedBuffer, chunk: Buffer, start: number, end: number, missing?: number): boolean {
     if (missing !== undefined && !buffer.reserve(buffer.length + end - start + missing)) return false
     return buffer.append(chunk, start, end)
   }
 
-  /** A step of the clock. @returns whether what is kept has to pass */
+  /** A step of the clock. @returns whether the buffered part must pass */
   age(): boolean {
     if (!this.#buffer || ++this.#age < MAX_AGE) return false
     this.#passes = true
     return true
   }
 
-  /** Gives up what is kept because it has to pass: then the rest has to. */
+  /** Releases the buffered part because it must pass; then the rest must pass too. */
   letPass(): Buffer | undefined {
     if (this.#buffer) this.#passes = true
     return this.take()
   }
 
-  /** Gives up what is kept. */
+  /** Releases the buffered part. */
   take(): Buffer | undefined {
     const bytes = this.#buffer?.release()
     this.#buffer = undefined
@@ -84,7 +87,7 @@ export class PartialMessage {
     return bytes?.length ? bytes : undefined
   }
 
-  /** The message has ended. Gives up what is kept of it. */
+  /** The message has ended. Releases its buffered part. */
   end(): Buffer | undefined {
     this.#passes = false
     return this.take()

@@ -2,31 +2,31 @@ import type { Socket } from 'node:net'
 import { writeLent } from '../socket/read-buffer.ts'
 
 const NO_BYTES = Buffer.alloc(0)
-/** Memory that a waiting write takes beyond its bytes. */
+/** Memory overhead of a waiting write. */
 const PIECE_BYTES = 256
 
 /** Writes the bytes of one stream to its target. */
 export class PipeWriter {
   target: Socket
-  /** Nothing is written any more. */
+  /** No further bytes are written. */
   ended = false
-  /** Whether bytes are only lent, as chunks of sockets are (read-buffer.ts): they are overwritten after their event. */
+  /** Whether bytes are only lent, as socket chunks are (read-buffer.ts): they are overwritten after their event. */
   lent = true
-  /** Writes since the target had nothing to write. */
+  /** Writes since the target's queue was last empty. */
   #pieces = 0
 
   constructor(target: Socket) {
     this.target = target
   }
 
-  /** Bytes that wait to be written, with the memory that their number costs. */
+  /** Bytes waiting to be written, including the overhead per write. */
   get queuedBytes(): number {
     const { writableLength } = this.target
     if (writableLength === 0) this.#pieces = 0
     return writableLength + this.#pieces * PIECE_BYTES
   }
 
-  /** Calls back when all that waits to be written now is with the kernel, or will never be. */
+  /** Calls back when the kernel has all bytes that wait now, or when they can no longer be written. */
   whenWritten(done: () => void): void {
     this.target.write(NO_BYTES, done)
   }
@@ -43,7 +43,7 @@ export class PipeWriter {
     if (target.writableLength > 0) this.#pieces++
   }
 
-  /** Returns bytes that stay as they are after their event. */
+  /** Returns bytes that stay valid after their event. */
   own(bytes: Buffer): Buffer {
     return this.lent ? Buffer.from(bytes) : bytes
   }

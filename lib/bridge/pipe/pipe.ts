@@ -16,9 +16,8 @@ export type PipeListener = ListenerOf<Pipe>
 const FALSE = Promise.resolve(false)
 
 /**
- * One direction of a bridged connection: bytes go from one socket to the other as they came; only the headers of frames are
- * read, to know where messages begin and end. Where messages may be addressed, a text message that could be is held until its
- * end, and nothing else is.
+ * One direction of a bridged connection. Bytes pass unchanged from one socket to the other; only frame headers are
+ * read, to find message boundaries. Only text messages that may be addressed are held until their end.
  */
 export class Pipe {
   readonly direction: Direction
@@ -66,7 +65,7 @@ export class Pipe {
     this.#writer.target = target
   }
 
-  /** Whether nothing passes, at a place between two messages. */
+  /** Whether the stream has stopped at a place between two messages. */
   get stopped(): boolean {
     return this.#stops.stopped
   }
@@ -76,35 +75,35 @@ export class Pipe {
     return this.#controls.closed
   }
 
-  /** Whether the stream to the target is between two messages: nothing of one has passed without the rest. */
+  /** Whether the stream to the target is between two messages: the target has no partial message. */
   get betweenMessages(): boolean {
     return this.#position.betweenMessages
   }
 
-  /** Bytes that wait to be written to the target, with what it costs that they are in pieces. */
+  /** Bytes waiting to be written to the target, including the overhead per write. */
   get queuedBytes(): number {
     return this.#writer.queuedBytes + this.#injector.bytes
   }
 
-  /** Bytes that came after the place where the pipe has stopped. */
+  /** Bytes that arrived after the pipe stopped. */
   get stashedBytes(): number {
     return this.#stops.bytes
   }
 
-  /** Bytes that are in our memory because of this stream. */
+  /** Bytes of our memory held for this stream. */
   get heldBytes(): number {
     return this.queuedBytes + this.stashedBytes + (this.#addressed?.bytes ?? 0) + (this.#whole?.bytes ?? 0)
   }
 
-  /** Calls back when all that waits to be written now is with the kernel, or will never be. */
+  /** Calls back when the kernel has all bytes that wait now, or when they can no longer be written. */
   whenWritten(done: () => void): void {
     this.#writer.whenWritten(done)
   }
 
   /**
-   * Takes what the source has sent; the chunk need not stay as it is.
+   * Takes a chunk of the source; the chunk need not stay valid after the call.
    *
-   * @returns `false` when the target is full: the source must not be read before it has drained
+   * @returns `false` when the target is full: the source must not be read until it has drained
    */
   push(chunk: Buffer): boolean {
     this.#walk.push(chunk)
@@ -112,8 +111,8 @@ export class Pipe {
   }
 
   /**
-   * Passes nothing from the next place between two messages on, and tells the listener when that has come, maybe at once. The
-   * source should not be read from then on. Has no effect on a stream that cannot be read.
+   * Stops the stream at the next place between two messages and tells the listener, possibly at once. The source should
+   * not be read from then on. Has no effect on a stream that cannot be parsed.
    */
   stop(): void {
     const stops = this.#stops
@@ -123,7 +122,7 @@ export class Pipe {
   }
 
   /**
-   * Goes on after a stop, or takes it back.
+   * Continues after a stop, or cancels it.
    *
    * @returns as {@link push}
    */
@@ -140,18 +139,18 @@ export class Pipe {
     this.#writer.lent = true
   }
 
-  /** Takes no further message until {@link resume}: what the source has sent already waits here. */
+  /** Takes no further message until {@link resume}; bytes that the source has already sent wait here. */
   pause(): void {
     this.#stops.paused = true
   }
 
-  /** Goes on after a pause. A stop stays. */
+  /** Continues after a pause. A stop remains. */
   resume(): void {
     this.#stops.paused = false
     if (!this.#stops.stopped) this.#pushStash()
   }
 
-  /** The source sends no more: what was held back of it passes, so that the target sees as much as it would without us. */
+  /** The source sends no more: held bytes pass, so that the target sees as much as it would without us. */
   finish(): void {
     while (this.#stops.bytes > 0 && !this.#stops.stopped) this.resume()
     this.#addressed?.pass()
@@ -161,12 +160,12 @@ export class Pipe {
     this.abandon()
   }
 
-  /** The part that has come of a message passes, so that the target knows that it is within one. */
+  /** Lets a buffered partial message pass, so that the target knows that it is inside a message. */
   passBegun(): void {
     this.#whole?.passBegun()
   }
 
-  /** Nothing passes any more, and whatever waits for its place is told so. */
+  /** No further bytes pass, and all waiting frames are given up. */
   abandon(): void {
     this.#writer.ended = true
     this.#addressed?.release()
@@ -175,16 +174,16 @@ export class Pipe {
   }
 
   /**
-   * Puts a message of another source into the stream, at the next place between two messages.
+   * Injects a message of another source at the next place between two messages.
    *
-   * @returns when the kernel has it; `false` when it cannot be written
+   * @returns resolves when the kernel has it; `false` if it cannot be written
    */
   inject(message: Message): Promise<boolean> {
     return this.#position.opaque ? FALSE : this.#injector.message(message, this.#position.betweenMessages)
   }
 
   /**
-   * Puts a ping or a pong of ours into the stream, at the next place between two frames.
+   * Injects a ping or pong of our own at the next place between two frames.
    *
    * @returns as {@link inject}
    */
@@ -192,17 +191,17 @@ export class Pipe {
     return this.#position.opaque ? FALSE : this.#injector.control(opcode, payload, this.#position.betweenFrames)
   }
 
-  /** From now on a pong with this payload is taken out of the stream, once. */
+  /** The next pong with this payload is taken out of the stream, once. */
   expectPong(payload: Buffer): void {
     this.#controls.expectPong(payload)
   }
 
-  /** Lets the source's close frame pass, which the listener has kept; {@link go} lets what has come after it. */
+  /** Lets the source's close frame pass, which the listener has held back; {@link go} passes the bytes after it. */
   passClose(): void {
     this.#controls.passClose()
   }
 
-  /** Ends the stream with a close frame of our own, at the next place between two frames; what comes after is dropped. */
+  /** Ends the stream with our own close frame at the next place between two frames; later bytes are dropped. */
   close(payload: Buffer): void {
     if (this.#writer.ended || this.#injector.isClosing) return
     this.#injector.close(payload)
@@ -213,7 +212,7 @@ export class Pipe {
     this.abandon()
   }
 
-  /** A step of the clock in which the source is read. @returns for how many of them a message has been held */
+  /** A step of the clock in which the source is read. @returns the number of steps for which a message has been held */
   age(): number {
     this.#whole?.age()
     return this.#addressed?.age() ?? 0

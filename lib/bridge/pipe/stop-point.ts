@@ -1,18 +1,18 @@
 import type { TappedPipe } from './pipe-options.ts'
 import type { PipeWriter } from './pipe-writer.ts'
 
-/** Shared by all that have nothing; never written to. */
+/** Shared by all streams without stashed chunks; never written to. */
 const NOTHING: readonly Buffer[] = []
 
-/** The place between two messages where a stream stops or pauses, and the bytes that have come after it. */
+/** The place between two messages where a stream stops or pauses, and the bytes that arrived after it. */
 export class StopPoint<P extends TappedPipe<P>> {
-  /** Whether nothing passes, at a place between two messages. */
+  /** Whether the stream has stopped at a place between two messages. */
   stopped = false
-  /** Whether the stream is to stop at the next such place. */
+  /** Whether the stream is to stop at the next place between two messages. */
   stopping = false
   /** Whether no further message passes for now, because the source sends more than is taken. */
   paused = false
-  /** Bytes that have come after the place. */
+  /** Bytes that arrived after the place. */
   bytes = 0
   #chunks: Buffer[] | undefined
   readonly #pipe: P
@@ -23,7 +23,7 @@ export class StopPoint<P extends TappedPipe<P>> {
     this.#writer = writer
   }
 
-  /** The place where the stream was to stop has come. @param rest of the chunk at hand */
+  /** The stream has reached the place where it was to stop. @param rest of the current chunk */
   stopHere(rest: Buffer | undefined): void {
     this.stopping = false
     this.stopped = true
@@ -31,7 +31,7 @@ export class StopPoint<P extends TappedPipe<P>> {
     this.#pipe.listener.onStopped(this.#pipe)
   }
 
-  /** Takes a stop back. */
+  /** Cancels a stop. */
   clear(): void {
     this.stopping = false
     this.stopped = false
@@ -43,7 +43,7 @@ export class StopPoint<P extends TappedPipe<P>> {
     this.bytes += bytes.length
   }
 
-  /** Gives up what has come after the place, in its order. */
+  /** Releases the bytes that arrived after the place, in their order. */
   take(): readonly Buffer[] {
     const chunks = this.#chunks ?? NOTHING
     this.#chunks = undefined

@@ -1,13 +1,15 @@
 import { type FrameReader, OPCODE } from '../../websocket/frames.ts'
 
-/** A part of a pipe that may hold a message, of which nothing has passed then. */
+/** A part of a pipe that may hold a message; no byte of a held message has passed. */
 interface Holder {
   readonly isHolding: boolean
 }
 
-/** Where in its stream a pipe is: only in some places frames of ours can be put in, or another stream can go on. */
+/**
+ * Position of a pipe in its stream: our frames can be injected, or another stream can continue, only in some places.
+ */
 export class StreamPosition {
-  /** These are no frames of RFC 6455: they pass unread, and the ends will tell each other. */
+  /** The bytes are not frames of RFC 6455: they pass unparsed, and the two ends detect the error. */
   opaque = false
   readonly #reader: FrameReader
   readonly #addressed: Holder | undefined
@@ -19,21 +21,21 @@ export class StreamPosition {
     this.#whole = whole
   }
 
-  /** Whether the target is between two frames: of a held message only a control frame can be half way. */
+  /** Whether the target is between two frames: while a message is held, only a control frame can be incomplete. */
   get betweenFrames(): boolean {
     if (this.opaque) return false
     if (this.#whole?.isHolding) return true
     return this.#addressed?.isHolding ? !this.#inControlFrame : this.#reader.betweenFrames
   }
 
-  /** Whether the target is between two messages: it has no part of one without the rest. */
+  /** Whether the target is between two messages: it has no partial message. */
   get betweenMessages(): boolean {
     if (this.opaque) return false
     if (this.#whole?.isHolding) return true
     return this.#addressed?.isHolding ? !this.#inControlFrame : this.#reader.betweenMessages
   }
 
-  /** Whether the source is between two messages, and nothing of the last one is held. */
+  /** Whether the source is between two messages and no message is held. */
   get atEnd(): boolean {
     return !this.opaque && this.#reader.betweenMessages && !this.#addressed?.isHolding
   }

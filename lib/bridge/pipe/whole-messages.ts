@@ -2,12 +2,12 @@ import { type FrameReader, OPCODE } from '../../websocket/frames.ts'
 import { PartialMessage, type WholeMessages } from './partial-message.ts'
 import type { PipeWriter } from './pipe-writer.ts'
 
-/** Writes a stream message by message: the part that has come of a message waits for the rest, within limits. */
+/** Writes a stream message by message: a partial message waits for its rest, within limits. */
 export class WholeMessageWriter {
   readonly #reader: FrameReader
   readonly #writer: PipeWriter
   readonly #partial: PartialMessage
-  /** Up to where the chunk at hand is whole messages. */
+  /** Offset up to which the current chunk consists of whole messages. */
   #boundary = 0
 
   constructor(reader: FrameReader, writer: PipeWriter, limits: WholeMessages) {
@@ -16,17 +16,17 @@ export class WholeMessageWriter {
     this.#partial = new PartialMessage(limits)
   }
 
-  /** Whether a part of a message waits here: then nothing of that message has passed. */
+  /** Whether a partial message waits here: then no byte of it has passed. */
   get isHolding(): boolean {
     return this.#partial.any
   }
 
-  /** Memory that the waiting part takes. */
+  /** Memory of the waiting part. */
   get bytes(): number {
     return this.#partial.bytes
   }
 
-  /** Another chunk begins. */
+  /** A new chunk begins. */
   begin(): void {
     this.#boundary = 0
   }
@@ -36,9 +36,9 @@ export class WholeMessageWriter {
     if (this.#reader.betweenMessages) this.#boundary = this.#reader.position
   }
 
-  /** Passes the whole messages of a range, and keeps the part of the next one, as long as that can be kept. */
+  /** Passes the whole messages of a range and keeps the part of the next one, if limits allow. */
   pass(chunk: Buffer, start: number, end: number): void {
-    // The range may end before the boundary: the bytes behind it were taken out of the stream.
+    // The range may end before the boundary, if the bytes after it have left the stream.
     const boundary = Math.min(end, Math.max(start, this.#boundary))
     if (boundary > start) {
       const before = this.#partial.end()
@@ -58,13 +58,13 @@ export class WholeMessageWriter {
     if (frames) this.#writer.write(frames)
   }
 
-  /** The waiting part passes, and then the rest of its message. */
+  /** Passes the waiting part, and later the rest of its message. */
   passBegun(): void {
     const frames = this.#partial.letPass()
     if (frames) this.#writer.write(frames)
   }
 
-  /** Gives up the waiting part. */
+  /** Drops the waiting part. */
   drop(): void {
     this.#partial.take()
   }

@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net'
 
-/** More than this is not kept back: the bytes count as waiting for a slow reader meanwhile. */
+/** More bytes than this are not corked, because they count as waiting for a slow reader meanwhile. */
 const GATHER_BYTES = 65_536
 
-/** Sockets whose writes wait for the end of what is being done now. */
+/** Sockets that are corked until the next tick. */
 const gathering: Socket[] = []
 
 /**
- * Makes one write of all that goes to a socket in this tick: messages of others come many at a time, and a write for each costs
- * more than all else.
+ * Combines all writes to a socket in this tick into one: injected messages come many at a time, and one write for each
+ * costs more than all other work.
  *
  * @param write writes something
  */

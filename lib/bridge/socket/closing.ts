@@ -4,7 +4,7 @@ import { encodeClose, encodeFrame, OPCODE } from '../../websocket/frames.ts'
 import { nextMask } from '../../websocket/mask.ts'
 import { attach, type SocketHandler } from './socket-handler.ts'
 
-/** Longest time for an upstream to end when it has been told, in milliseconds. */
+/** Longest time for an upstream to end after our close frame, in milliseconds. */
 const LEAVE_MS = 5000
 
 /** Tells an upstream, at a place between two frames, that its client goes away, so that the app sees a clean close. */
@@ -12,7 +12,7 @@ export function sendGoingAway(socket: Socket): void {
   if (socket.writable) socket.write(encodeFrame(OPCODE.CLOSE, encodeClose(CLOSE.GOING_AWAY), nextMask()))
 }
 
-/** Ends an upstream connection of which nothing more is wanted, once it has been told; cut off if it takes no part. */
+/** Ends an upstream connection that is no longer needed and has been sent a close frame; destroys it on timeout. */
 export function lingerClose(socket: Socket): void {
   if (socket.closed) return
   const timer = setTimeout(() => socket.destroy(), LEAVE_MS)
@@ -27,7 +27,7 @@ export function lingerClose(socket: Socket): void {
   else socket.resume()
 }
 
-/** Leaves an upstream that has not been told. */
+/** Closes an upstream that has not been sent a close frame. */
 export function closeUpstream(socket: Socket): void {
   sendGoingAway(socket)
   lingerClose(socket)

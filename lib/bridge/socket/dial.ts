@@ -6,17 +6,20 @@ import type { SocketReads } from './socket-reads.ts'
 import { headTooLong, type NodeError, upstreamError, upstreamFault } from './upstream-errors.ts'
 
 export interface DialLimits {
-  /** Longest time from the first packet to the whole head of the answer, in milliseconds. */
+  /** Longest time from the first packet to the complete response head, in milliseconds. */
   readonly handshakeTimeoutMs: number
-  /** Bytes that may wait in our memory for a reader that is slow. */
+  /** Bytes that may wait in our memory for a slow reader. */
   readonly maxQueueBytes: number
-  /** Longest head of an answer, in bytes. */
+  /** Longest response head, in bytes. */
   readonly maxHeadBytes: number
-  /** Decides how its socket is read; cautiously by default. */
+  /** Decides how the socket is read; cautiously by default. */
   readonly reads?: SocketReads
 }
 
-/** An upstream that has answered: its socket is paused and lends its chunks, and `rest` is what came after the head of its answer. */
+/**
+ * An upstream that has answered. Its socket is paused and lends its chunks; `rest` has the bytes after the response
+ * head.
+ */
 export interface Answered {
   readonly socket: Socket
   readonly head: ResponseHead
@@ -25,20 +28,20 @@ export interface Answered {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-/** An attempt that is under way. */
+/** A dial that is under way. */
 export interface Dialling {
   /**
    * Resolves with the upstream's answer.
    *
-   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502) where nobody takes the connection, `WSO_ERR_UPSTREAM_FAILED` (502) or
-   * `WSO_ERR_UPSTREAM_TIMEOUT` (504) where somebody does and does not answer as they should, or what `abort` was given
+   * @throws `WSO_ERR_UPSTREAM_UNREACHABLE` (502) if the connection is not accepted; `WSO_ERR_UPSTREAM_FAILED` (502) or
+   * `WSO_ERR_UPSTREAM_TIMEOUT` (504) if it is accepted but not answered properly; or the error given to `abort`
    */
   readonly answered: Promise<Answered>
-  /** Gives the attempt up; without effect once it has been answered. */
+  /** Cancels the dial; no effect once it has been answered. */
   abort(reason: Error): void
 }
 
-/** Bytes of an upstream's answer, up to the end of its head. */
+/** Reads an upstream's answer up to the end of its head. */
 class HeadReader {
   readonly #maxHeadBytes: number
   #received: Buffer | undefined
@@ -49,9 +52,9 @@ class HeadReader {
   }
 
   /**
-   * Reads on; the chunk need not stay as it is.
+   * Reads another chunk, which need not stay valid after the call.
    *
-   * @returns the head of the answer and what came after it, or what is wrong with it; `undefined` until there is either
+   * @returns the response head and the bytes after it, or an error text; `undefined` while the head is incomplete
    */
   read(chunk: Buffer): Omit<Answered, 'socket'> | string | undefined {
     let bytes = this.#received ? Buffer.concat([this.#received, chunk]) : Buffer.from(chunk)
@@ -60,7 +63,7 @@ class HeadReader {
       const head = parseResponseHead(bytes.toString('latin1', 0, end))
       if (!head) return 'its answer is not HTTP/1'
       bytes = bytes.subarray(end + END_OF_HEAD.length)
-      // Others of 1xx, such as 103 (Early Hints), come before the answer (RFC 9110 §15.2).
+      // Other 1xx answers, such as 103 (Early Hints), precede the final answer (RFC 9110 §15.2).
       if (head.status >= 200 || head.status === 101) return { head, rest: bytes }
       if (++this.#interim > MAX_INTERIM_ANSWERS) return `more than ${MAX_INTERIM_ANSWERS} answers of 1xx`
     }
@@ -103,7 +106,7 @@ class Attempt implements Dialling {
   abort(reason: Error): void {
     if (this.#isOver) return
     this.#stop()
-    // It may still fail by itself while it goes, which is of no interest.
+    // Errors of a socket that is being destroyed do not matter.
     this.#socket.on('error', () => {})
     this.#socket.destroy()
     this.#settle.reject(reason)
@@ -141,7 +144,7 @@ class Attempt implements Dialling {
 }
 
 /**
- * Connects to an upstream, sends it an opening handshake and reads the head of its answer.
+ * Connects to an upstream, sends an opening handshake and reads the response head.
  *
  * @param handshake the bytes to send
  */

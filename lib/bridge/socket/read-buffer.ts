@@ -4,29 +4,30 @@ import type { DuplexOptions } from 'node:stream'
 import { POISON_READS_VARIABLE } from '../../service/names.ts'
 
 /**
- * Less than the first receive window (65,483 bytes with the default `net.ipv4.tcp_rmem`). The kernel enlarges the receive buffer of a
- * socket, for good, when more than that is read within a round trip (Linux, `tcp_rcv_space_adjust`).
+ * Less than the first receive window (65,483 bytes with the default `net.ipv4.tcp_rmem`). If more is read within a
+ * round trip, Linux enlarges the receive buffer of a socket permanently (`tcp_rcv_space_adjust`).
  */
 const CAUTIOUS_READ_BYTES = 61_440
 
 /** Twice the 64 KiB that Node reads at once, so that sixteen messages of 4 KiB arrive as one chunk. */
 const FAST_READ_BYTES = 131_072
 
-/** All sockets read into it: no read allocates memory. */
+/** All sockets are read into this buffer, so that a read allocates no memory. */
 const fastBuffer = Buffer.allocUnsafeSlow(FAST_READ_BYTES)
 const cautiousBuffer = fastBuffer.subarray(0, CAUTIOUS_READ_BYTES)
 
 /**
- * How a socket is read. `cautious`: once in a turn of the event loop, within its first window, so that the kernel keeps no more than
- * that for it. `fast`: until it is empty; the kernel may then keep up to the maximum of `net.ipv4.tcp_rmem` (6 MiB by default).
+ * How a socket is read. `cautious`: once per turn of the event loop and within its first window, so that the kernel
+ * buffers no more than that. `fast`: until it is empty; the kernel may buffer up to the maximum of `net.ipv4.tcp_rmem`
+ * (6 MiB by default).
  */
 export type ReadMode = 'cautious' | 'fast'
 
 const bufferOf = (mode: ReadMode): Buffer => (mode === 'fast' ? fastBuffer : cautiousBuffer)
 
 /**
- * Whether each chunk is overwritten when its event is over. All tests set it: code that keeps a lent chunk without a copy is found at
- * once, and not only where another read happens to come in between.
+ * Whether each chunk is overwritten after its event. All tests set it, so that code that keeps a lent chunk without a
+ * copy fails at once, not only when another read comes in between.
  */
 const poisons = process.env[POISON_READS_VARIABLE] === '1'
 
@@ -34,10 +35,10 @@ const poisons = process.env[POISON_READS_VARIABLE] === '1'
 const POISON = 0xff
 
 /**
- * Emits the bytes that were read as a chunk that is lent. A cautious socket that filled its buffer is not read again in the same turn
- * of the event loop: libuv would go on up to 32 times while other sockets wait.
+ * Emits the bytes that were read as a lent chunk. A cautious socket that filled its buffer is not read again in the
+ * same turn of the event loop, because libuv would read it up to 32 times while other sockets wait.
  *
- * @returns whether the socket is read on at once
+ * @returns whether to continue reading at once
  */
 function tell(socket: Socket, bytes: number, buffer: Uint8Array): boolean {
   socket.emit('data', fastBuffer.subarray(0, bytes))
@@ -47,14 +48,14 @@ function tell(socket: Socket, bytes: number, buffer: Uint8Array): boolean {
   return false
 }
 
-/** Unless it was paused meanwhile. */
+/** Unless the socket was paused meanwhile. */
 function readOn(socket: Socket): void {
   if (!socket.destroyed && !socket.isPaused()) socket.resume()
 }
 
 /**
- * Connects a socket whose `data` events lend their chunk: it is valid only during the event, because the next read of any such
- * socket overwrites it. Whoever keeps bytes copies them, and whoever passes them on does it by {@link writeLent}.
+ * Connects a socket whose `data` events lend their chunk: it is valid only during the event, because the next read of
+ * any such socket overwrites it. A handler copies bytes that it keeps, and passes bytes on with {@link writeLent}.
  */
 export function connectLending(options: TcpNetConnectOpts & DuplexOptions, mode: ReadMode = 'cautious'): Socket {
   const socket: Socket = connect({
@@ -64,7 +65,7 @@ export function connectLending(options: TcpNetConnectOpts & DuplexOptions, mode:
   return socket
 }
 
-/** What `onread` sets when a socket is made, and `useUserBuffer` tells the handle; see {@link lend}. */
+/** Fields that `onread` sets when Node makes a socket; `useUserBuffer` tells the handle. See {@link lend}. */
 type Slots = Record<symbol, unknown> & { _handle?: { useUserBuffer?: (buffer: Buffer) => void } }
 
 /** Shared by all sockets: Node calls it as a method of the socket. */
@@ -73,11 +74,11 @@ function onRead(this: Socket, bytes: number, buffer: Uint8Array): boolean {
 }
 
 /**
- * Makes an accepted socket lend its chunks too. Node offers `onread` only for sockets that are dialled, so this does by hand what
- * its constructor does with that option; where a version of Node has not the same places for it, the socket goes on as it is and
- * allocates for each read. Nobody may have listened for `data` yet.
+ * Makes an accepted socket lend its chunks too. Node offers `onread` only for dialled sockets, so this repeats by hand
+ * what Node's constructor does with that option. If the Node version lacks these fields, the socket stays unchanged and
+ * allocates for each read. Must be called before any `data` listener is added.
  *
- * @returns what the socket has read already
+ * @returns bytes that the socket has already read
  */
 export function lend(socket: Socket, mode: ReadMode = 'cautious'): Buffer | undefined {
   const slots = socket as unknown as Slots
@@ -94,9 +95,9 @@ export function lend(socket: Socket, mode: ReadMode = 'cautious'): Buffer | unde
 }
 
 /**
- * Writes bytes that are lent. A stream keeps what the kernel does not take at once, and nobody knows before what that will be, so
- * it would need a copy of everything. So the kernel is asked first, past the stream, and only what it leaves is copied: it nearly
- * always takes all.
+ * Writes lent bytes. A stream keeps the bytes that the kernel does not take at once, and their number is not known in
+ * advance, so every write would need a copy. Therefore the kernel is asked first, bypassing the stream, and only the
+ * remainder is copied; the kernel nearly always takes all.
  */
 export function writeLent(target: Socket, bytes: Buffer): void {
   const busy = target.writableLength > 0 || target.writableCorked > 0 || target.connecting
@@ -105,10 +106,10 @@ export function writeLent(target: Socket, bytes: Buffer): void {
 }
 
 /**
- * Offers bytes to the kernel for a socket that has nothing to write itself. Node has no call for this, but a handle tells its
- * file descriptor, except on Windows.
+ * Offers bytes to the kernel for a socket whose own queue is empty. Node has no API for this, but a handle has a file
+ * descriptor, except on Windows.
  *
- * @returns how many were taken; 0 also for a failure, which the stream meets again and tells in its own way
+ * @returns number of bytes taken; 0 also on failure, which the stream then meets and reports itself
  */
 function offer(socket: Socket, bytes: Buffer): number {
   const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {}

@@ -1,37 +1,40 @@
 import type { Socket } from 'node:net'
 
-/** The two ends of a bridged connection: the one that was accepted, and the one that was dialled. */
+/** The two ends of a bridged connection: `client` was accepted, `upstream` was dialled. */
 export type Side = 'client' | 'upstream'
 
-/** Whoever looks after a socket now; it can be handed from one to another. */
+/** The current owner of a socket; a socket can pass from one owner to another. */
 export interface SocketHandler {
   receive(side: Side, chunk: Buffer): void
-  /** What waited to be written is with the kernel. */
+  /** The kernel has all bytes that waited to be written. */
   drained(side: Side): void
-  /** The other end sends nothing more. */
+  /** The peer sends nothing more. */
   ended(side: Side): void
   gone(side: Side): void
 }
 
-/** What an event of a socket has to find. */
+/** Symbols under which a socket's event handlers find its owner and side. */
 const kOwner = Symbol('owner')
 const kSide = Symbol('side')
 type Attached = Socket & { [kOwner]: SocketHandler | undefined; [kSide]: Side }
 
-/** A socket with more to write says so, and says when it has nothing more: the limits of connections cannot become lower. */
+/**
+ * Upper bound for high-water marks. A socket emits `drain` only if it was above its mark, so no queue limit may be
+ * below it.
+ */
 const SOCKET_MARK_BYTES = 16_384
 
-/** The high-water mark of a socket whose connection may queue so many bytes. */
+/** The high-water mark of a socket whose connection may queue up to this number of bytes. */
 export const socketMark = (maxQueueBytes: number): number => Math.min(maxQueueBytes, SOCKET_MARK_BYTES)
 
-/** Gives a paused socket to an owner, instead of the one that it had. */
+/** Attaches a paused socket to an owner, which replaces the previous one. */
 export function attach(socket: Socket, owner: SocketHandler, side: Side): void {
   const attached = socket as Attached
   const known = attached[kOwner] !== undefined
   attached[kOwner] = owner
   attached[kSide] = side
   if (known) return
-  // `on('data')` would make it flow.
+  // `on('data')` would start the flow.
   socket.pause()
   socket.on('data', onData).on('drain', onDrain).on('end', onEnd).on('close', onClose).on('error', onError)
 }
@@ -58,5 +61,5 @@ function onClose(this: Socket): void {
   owner?.gone(side)
 }
 
-/** The close that follows tells all there is to know. */
+/** The `close` event that follows carries all we need. */
 function onError(): void {}

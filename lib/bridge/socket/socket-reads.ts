@@ -2,12 +2,12 @@ import type { Socket, TcpNetConnectOpts } from 'node:net'
 import type { DuplexOptions } from 'node:stream'
 import { connectLending, lend, type ReadMode } from './read-buffer.ts'
 
-/** Memory for each socket that is read fast: more than twice what the kernel may keep for it by default. */
+/** Memory reserved for each socket that is read fast: more than twice what the kernel may buffer for it by default. */
 const FAST_SOCKET_BYTES = 16 << 20
 
 /**
- * Decides how sockets are read: fast while the memory allows that the kernel enlarges their receive buffers, cautiously beyond that.
- * Each socket keeps its mode until it closes.
+ * Decides how sockets are read: fast while memory suffices for the enlarged receive buffers of the kernel, cautiously
+ * beyond that. Each socket keeps its mode until it closes.
  */
 export class SocketReads {
   #fastLeft: number
@@ -43,7 +43,7 @@ export class SocketReads {
     return socket
   }
 
-  /** One function for all sockets. */
+  /** One function for all sockets instead of a closure for each. */
   readonly #free = (): void => {
     this.#fastLeft++
   }

@@ -1,6 +1,6 @@
 import { type ErrorName, serviceError } from '../../service/http/errors.ts'
 
-/** An error at the dialled side. `upstream` (host:port) is for logs; a client is not told addresses. */
+/** An error on the dialled side. `upstream` (host:port) is for logs; addresses are not disclosed to clients. */
 export type UpstreamError = ReturnType<typeof serviceError> & { readonly upstream: string }
 
 type UpstreamErrorName = Extract<ErrorName, `UPSTREAM_${string}`>
@@ -10,17 +10,18 @@ export function upstreamError(name: UpstreamErrorName, upstream: string, detail:
   return Object.assign(serviceError(name, detail), { upstream })
 }
 
-/** What Node reports of a socket or of its HTTP parser. */
+/** An error that Node reports for a socket or its HTTP parser. */
 export type NodeError = Error & { code?: string; syscall?: string; reason?: string }
 
-/** Whether a connection failed before it was one. */
+/** Whether the connection failed before it was established. */
 const isUnconnected = (error: NodeError): boolean =>
   error instanceof AggregateError || error.syscall === 'connect' || error.syscall === 'getaddrinfo'
 
 /**
- * What an error of a connection to an upstream comes to. Messages of Node name addresses, so its codes are given instead.
+ * Maps a connection error of an upstream to a service error. Node's messages contain addresses, so its codes are used
+ * instead.
  *
- * @param maxHeadBytes limit for the head of an answer
+ * @param maxHeadBytes limit for the response head
  */
 export function upstreamFault(error: NodeError, upstream: string, maxHeadBytes: number): UpstreamError {
   const { code = 'unknown error', reason } = error
@@ -34,5 +35,5 @@ function answerFault(code: string, reason: string | undefined, maxHeadBytes: num
   return code.startsWith('HPE_') ? `its answer is not valid HTTP/1 (${reason ?? code})` : code
 }
 
-/** The same words for plain requests and handshakes. */
+/** The same text for plain requests and handshakes. */
 export const headTooLong = (maxHeadBytes: number): string => `its answer has more than ${maxHeadBytes} bytes of head`

@@ -7,14 +7,14 @@ import { TAP } from './tap.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 
-/** Takes addressed messages out of a stream. A text message that may be addressed is held until that is known. */
+/** Takes addressed messages out of a stream. A text message is held as long as it may be addressed. */
 export class AddressTap<P extends TappedPipe<P>> {
   readonly #pipe: P
   readonly #reader: FrameReader
   readonly #writer: PipeWriter
   readonly #finder: AddressFinder
   #held: MessageBuffer | undefined
-  /** The message that is to be taken now: of the finder, valid until it looks at another one. */
+  /** The message to be taken now. It belongs to the finder and is valid until its next look-up. */
   #address: Address | undefined
   #payload: Buffer = NO_BYTES
 
@@ -29,13 +29,13 @@ export class AddressTap<P extends TappedPipe<P>> {
     return this.#held !== undefined
   }
 
-  /** Memory that the held message takes. */
+  /** Memory of the held message. */
   get bytes(): number {
     return this.#held?.bytes ?? 0
   }
 
   /**
-   * Decides about a step of the reader that is no control frame's. A message that is whole in the chunk is read to its end.
+   * Decides on a step of the reader outside control frames. A message that is complete in the chunk is read to its end.
    *
    * @param offset where the step ended
    * @returns a {@link TAP}
@@ -49,7 +49,7 @@ export class AddressTap<P extends TappedPipe<P>> {
       this.#held = new MessageBuffer(this.#finder)
       return TAP.HOLD
     }
-    // The whole message is here, which is the usual case: it is looked at where it is.
+    // The common case: the chunk has the whole message, so it is parsed in place.
     reader.read(chunk, offset)
     const payload = this.#finder.look(chunk, offset, end, reader.mask)
     const address = this.#wanted(this.#finder.find(payload))
@@ -69,9 +69,9 @@ export class AddressTap<P extends TappedPipe<P>> {
   }
 
   /**
-   * Holds a piece of a message, for as long as it may be addressed.
+   * Holds a piece of a message for as long as it may be addressed.
    *
-   * @returns up to where the chunk has been dealt with
+   * @returns offset up to which the chunk has been processed
    */
   keep(chunk: Buffer, start: number, end: number, step: number): number {
     const held = this.#held as MessageBuffer
@@ -97,7 +97,7 @@ export class AddressTap<P extends TappedPipe<P>> {
 
   #refuse(): void {
     this.#pipe.listener.onNoRoom(this.#pipe)
-    // A stream that has ended otherwise is not closed again, and this message is no longer whole.
+    // If the stream is closing already, it is not closed again, and this message is no longer whole.
     if (this.#held) this.#pipe.abandon()
   }
 
@@ -118,14 +118,14 @@ export class AddressTap<P extends TappedPipe<P>> {
     if (frames) this.#writer.write(frames)
   }
 
-  /** Gives up the held message. Returns its frames as they came. */
+  /** Gives up the held message. Returns its unchanged frames. */
   release(): Buffer | undefined {
     const frames = this.#held?.release()
     this.#held = undefined
     return frames
   }
 
-  /** A step of the clock in which the source is read. @returns for how many of them a message has been held */
+  /** A step of the clock in which the source is read. @returns the number of steps for which a message has been held */
   age(): number {
     return this.#held ? ++this.#held.age : 0
   }

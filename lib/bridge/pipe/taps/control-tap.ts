@@ -5,7 +5,7 @@ import type { PipeWriter } from '../pipe-writer.ts'
 import type { WholeMessageWriter } from '../whole-messages.ts'
 import { TAP } from './tap.ts'
 
-/** Gives the control frames of a stream to their addressees: the other side, the listener, or both. */
+/** Routes the control frames of a stream: to the other side, to the listener, or to both. */
 export class ControlTap<P extends TappedPipe<P>> {
   /** Whether the source's close frame was read. */
   closed = false
@@ -14,7 +14,7 @@ export class ControlTap<P extends TappedPipe<P>> {
   readonly #writer: PipeWriter
   readonly #whole: WholeMessageWriter | undefined
   readonly #frames: ControlFrames
-  /** The source's close frame, while it may not pass. */
+  /** The source's close frame, while it is held back. */
   #closeFrame: readonly Buffer[] | undefined
 
   /** @param secret of the control pings in this stream */
@@ -32,27 +32,27 @@ export class ControlTap<P extends TappedPipe<P>> {
     this.#frames = new ControlFrames(secret)
   }
 
-  /** Whether the stream must be gone through frame by frame. */
+  /** Whether the stream must be read frame by frame. */
   get isWaiting(): boolean {
     return this.#frames.busy || this.#frames.expectedPong !== undefined || this.#closeFrame !== undefined
   }
 
-  /** Whether the source's close frame waits here. */
+  /** Whether the source's close frame is held back here. */
   get keepsClose(): boolean {
     return this.#closeFrame !== undefined
   }
 
-  /** From now on a pong with this payload is taken out of the stream, once. */
+  /** The next pong with this payload is taken out of the stream, once. */
   expectPong(payload: Buffer): void {
     this.#frames.expectedPong = payload
   }
 
-  /** Decides about a step of a control frame. @returns a {@link TAP} */
+  /** Decides on a step of a control frame. @returns a {@link TAP} */
   see(step: number): number {
     return this.#frames.busy || this.#frames.looksAt(this.#reader, step) ? TAP.HOLD : TAP.PASS
   }
 
-  /** Keeps a piece of a control frame; a frame that is whole goes to its addressee. */
+  /** Keeps a piece of a control frame; a complete frame is routed. */
   keep(chunk: Buffer, start: number, end: number, step: number): void {
     const frame = this.#frames.keep(this.#reader, chunk, start, end, step)
     if (frame && this.#passes(frame)) for (const bytes of frame.frames) this.#writer.write(bytes)
@@ -83,14 +83,14 @@ export class ControlTap<P extends TappedPipe<P>> {
     return passes
   }
 
-  /** Lets the source's close frame pass, which the listener has kept. */
+  /** Lets the source's close frame pass, which the listener has held back. */
   passClose(): void {
     this.#whole?.passPartial()
     for (const bytes of this.#closeFrame ?? []) this.#writer.write(bytes)
     this.#closeFrame = undefined
   }
 
-  /** Lets the piece of a frame pass that did not end. */
+  /** Passes the piece of a frame that did not end. */
   passRest(): void {
     for (const bytes of this.#frames.take()) this.#writer.write(bytes)
   }
