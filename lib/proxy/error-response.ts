@@ -9,13 +9,16 @@ import type { Topology } from './topology.ts'
 
 const INTERNAL = { status: 500, code: 'WSO_ERR_INTERNAL', message: 'internal error' }
 
-/** Where the details of errors go. */
+/** Failure log and topology rules for error responses. */
 export interface ErrorSinks {
   readonly failures: FailureLog
   readonly topology: Topology
 }
 
-/** What a client is told of an error, plain or in answer to a handshake; what is not the client's fault is logged, with its details. */
+/**
+ * Builds the error response to a plain request or a handshake. Errors of status 500 and above are logged with their
+ * details.
+ */
 export function answerOf(error: ServiceError, url: string, { failures, topology }: ErrorSinks) {
   const { statusCode = 500, code = '', upstream } = error
   const message = topology.isExposed ? error.message : toldMessage(error)
@@ -35,7 +38,7 @@ export function answerOf(error: ServiceError, url: string, { failures, topology 
   }
 }
 
-/** Answers a handshake and ends its connection. */
+/** Answers a handshake and closes its connection. */
 export function sayAndEnd(client: Socket, status: number, body: string, fields: Fields): void {
   if (!client.writable) {
     client.destroy()
@@ -47,15 +50,18 @@ export function sayAndEnd(client: Socket, status: number, body: string, fields: 
   endSoon(client)
 }
 
-/** Longest time that a client may keep its side open when ours has ended, in milliseconds. */
+/** How long a client may keep its side open after we have ended ours, in milliseconds. */
 const LINGER_MS = 5000
 
-/** Ends our side of a connection, reads what still comes, and cuts it off if the other side does not end too. */
+/**
+ * Ends our side of a connection, discards further bytes, and destroys the socket if the other side does not end in
+ * time.
+ */
 export function endSoon(client: Socket): void {
   if (client.destroyed) return
   client.end()
   client.resume()
-  // Not the socket's own timeout, which begins anew with each byte that still comes.
+  // The socket's own timeout would restart with each byte that arrives.
   const timer = setTimeout(() => client.destroy(), LINGER_MS)
   client.once('close', () => clearTimeout(timer))
 }

@@ -5,10 +5,10 @@ import { USER_HEADER } from '../service/names.ts'
 import type { ResponseHead } from '../websocket/response-head.ts'
 
 /**
- * The user of a handshake or a plain request.
+ * Finds the user of a handshake or plain request.
  *
- * @returns `undefined` when it names none and that is allowed
- * @throws `WSO_ERR_MISSING_KEY` or, where two places name different users, `WSO_ERR_AMBIGUOUS_USER` (400)
+ * @returns `undefined` if the request names no user and that is allowed
+ * @throws `WSO_ERR_MISSING_KEY`, or `WSO_ERR_AMBIGUOUS_USER` (400) if the sources name different users
  */
 export function userOf(
   routingKey: RoutingKey,
@@ -23,10 +23,10 @@ export function userOf(
 }
 
 /**
- * The user that an upstream has named in its acceptance, who then is the user everywhere.
+ * Reads the user that an upstream named when it accepted the handshake; this user then applies everywhere.
  *
- * @returns `undefined` when it names none: the user is the one that it was asked for
- * @throws `WSO_ERR_BAD_USER` (502) when that is no user, or more than one
+ * @returns `undefined` if the upstream named none; then the user of the request applies
+ * @throws `WSO_ERR_BAD_USER` (502) if the value is not a valid user or there are several
  */
 export function confirmedUser({ fields }: Pick<ResponseHead, 'fields'>): string | undefined {
   const users = new Set<string>()

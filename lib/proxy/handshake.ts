@@ -5,10 +5,10 @@ import { encodeHead, fieldOf, type ResponseHead } from '../websocket/response-he
 
 type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
 
-/** Header fields that a hop sets, by name. */
+/** Header fields that a hop sets, keyed by name. */
 export type Fields = Readonly<Record<string, string>>
 
-/** Fields that belong to one connection, not to the message (RFC 9110 §7.6.1). */
+/** Fields of a single connection, not of the message (RFC 9110 §7.6.1). */
 const PER_CONNECTION = new Set([
   'connection',
   'keep-alive',
@@ -20,16 +20,16 @@ const PER_CONNECTION = new Set([
 ])
 
 /**
- * Fields of a handshake that do not pass although the rest of it does: an extension has a state that nobody in between could
- * carry over to another upstream, so none is ever negotiated; and a handshake has no body.
+ * Handshake fields that never pass. A proxy cannot transfer the state of an extension to another upstream, so
+ * extensions are never negotiated; and a handshake has no body.
  */
 const NOT_OF_A_HANDSHAKE: ReadonlySet<string> = new Set(['sec-websocket-extensions', 'content-length', 'expect'])
 
 /**
- * The fields of a request or an answer that go on to the next hop, in their order and spelling.
+ * Returns the fields of a request or response that pass to the next hop, in their original order and spelling.
  *
- * @param drop lower-case names of further fields that must not pass, such as an identity that a client could have forged; nor do
- *   they with `_` instead of `-`, for apps that find both under one name (CGI, RFC 3875 §4.1.18, and what is made like it)
+ * @param drop lower-case names of further fields that must not pass, such as an identity that a client could forge.
+ * Spellings with `_` instead of `-` are dropped too, because CGI-style apps treat both names as one (RFC 3875 §4.1.18).
  */
 export function passedFields(
   { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
@@ -42,21 +42,21 @@ export function passedFields(
     const name = rawHeaders[i] as string
     const lower = name.toLowerCase()
     if (PER_CONNECTION.has(lower) || drop.has(lower.replaceAll('_', '-'))) continue
-    // Whoever lists a field in Connection takes it back from us; what the message cannot be without cannot be taken back.
+    // `Connection` lists fields that are for this hop only; essential fields pass even if listed.
     if (listed.includes(lower) && !ESSENTIAL.test(lower)) continue
     fields.push([name, rawHeaders[i + 1] as string])
   }
   return fields
 }
 
-/** Values of Connection that list nothing but what never passes, which are nearly all of them. */
+/** Values of `Connection` that list only fields which never pass: the fast path for nearly all requests. */
 const USUAL = /^(?:upgrade|keep-alive|close)?$/i
 
 const ESSENTIAL = /^(?:host|content-length|sec-websocket-.*)$/
 
 /**
- * The opening handshake to repeat towards an upstream, byte for byte what the client sent: its key, so that the upstream's answer
- * is the answer to the client; its path, sub-protocols, cookies and other fields.
+ * Builds the opening handshake for an upstream from the client's own: with its key, so that the upstream's answer is
+ * valid for the client, and with its path, sub-protocols, cookies and other fields.
  *
  * @param path path and query as the client sent them
  * @param drop as for {@link passedFields}
@@ -73,17 +73,18 @@ export function repeatHandshake(request: Request, path: string, drop: ReadonlySe
   return encodeHead(`GET ${path} HTTP/1.1`, fields)
 }
 
-/** A handshake of {@link repeatHandshake} with one more field. */
+/** Adds a field to a handshake of {@link repeatHandshake}. */
 export function withField(handshake: Buffer, name: string, value: string): Buffer {
-  // Before the empty line that ends it.
+  // Before the empty line that ends the head.
   return Buffer.concat([handshake.subarray(0, -2), Buffer.from(`${name}: ${value}\r\n\r\n`, 'latin1')])
 }
 
 /**
- * An upstream's answer as the client gets it. The user that it names is for this hop, which tells the hop before by `answer`.
+ * Builds the client's response head from an upstream's. The user header is only for this hop, which names the user to
+ * the previous hop in `answer`.
  *
- * @param answer fields that this hop sets, instead of any of the same name
- * @param hidden lower-case names of fields that the client does not get, whoever sets them
+ * @param answer fields that this hop sets; they replace upstream fields of the same name
+ * @param hidden lower-case names of fields that the client must not get, from any source
  */
 export function repeatAnswer(
   { status, statusLine, fields }: ResponseHead,
@@ -94,7 +95,7 @@ export function repeatAnswer(
   const passed = fields.filter(([name]) => {
     const lower = name.toLowerCase()
     if (ours.has(lower) || hidden.has(lower) || lower === USER_HEADER) return false
-    // A refusal ends the connection, whatever the upstream would do with it next.
+    // After a refusal we close the connection, whatever the upstream does with its own.
     return status === 101 || (lower !== 'connection' && lower !== 'keep-alive')
   })
   return encodeHead(statusLine, [
@@ -104,11 +105,11 @@ export function repeatAnswer(
   ])
 }
 
-/** The fields that a client gets, of those that this hop sets. */
+/** The fields set by this hop that the client may see. */
 export const shownFields = (answer: Fields, hidden: ReadonlySet<string>): [name: string, value: string][] =>
   Object.entries(answer).filter(([name]) => !hidden.has(name.toLowerCase()))
 
-/** Whether an answer accepts a handshake (RFC 6455 §4.1): everything else is the client's own to judge. */
+/** Whether a response accepts the handshake (RFC 6455 §4.1). The client itself checks the rest. */
 export function isAccepted(head: ResponseHead): boolean {
   return head.status === 101 && offersWebSocket(fieldOf(head, 'upgrade'))
 }
@@ -117,7 +118,7 @@ export function isAccepted(head: ResponseHead): boolean {
 const offersWebSocket = (field: string | undefined): boolean =>
   itemsOf(field).some(item => item.toLowerCase() === 'websocket')
 
-/** The elements of a list; empty ones are to be ignored (RFC 9110 §5.6.1). */
+/** The elements of a list field; empty elements are ignored (RFC 9110 §5.6.1). */
 const itemsOf = (field: string | string[] | undefined): string[] =>
   [field ?? '']
     .flat()
@@ -126,7 +127,9 @@ const itemsOf = (field: string | string[] | undefined): string[] =>
     .map(item => item.trim())
     .filter(item => item !== '')
 
-/** Whether a request names more than one `Host`: the next hop could choose another one than we did (RFC 9112 §3.2). */
+/**
+ * Whether a request has more than one `Host`: the next hop could choose a different one than we did (RFC 9112 §3.2).
+ */
 export function hasTwoHosts({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): boolean {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') hosts++
@@ -134,12 +137,12 @@ export function hasTwoHosts({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>)
 }
 
 /**
- * Adds what this hop knows of the client to the `X-Forwarded-*` fields, keeping what proxies before it said, and to `Forwarded`
- * (RFC 7239) where there is one: whoever does not use it is not sent it. A protocol and a host stay one for all hops, or are one for
- * each address: apps refuse lists of other lengths.
+ * Extends the `X-Forwarded-*` fields of earlier proxies with this hop's view of the client, and `Forwarded` (RFC 7239)
+ * if the request has it. Protocol and host keep a single value, or one value per address: apps reject lists of other
+ * lengths.
  *
- * @param remoteAddress address of the connection's other end
- * @param host the `Host` that the client asked for
+ * @param remoteAddress address of the connection's peer
+ * @param host `Host` of the client's request
  */
 export function forwardedFields(
   { headers }: Pick<IncomingMessage, 'headers'>,
@@ -162,7 +165,7 @@ export function forwardedFields(
   }
 }
 
-/** A client's own quoted string that does not end would take in what comes after it. */
+/** An unterminated quoted string of the client would swallow the element that we append. */
 const QUOTES_END = /^(?:[^"]|"(?:[^"\\]|\\.)*")*$/
 
 function extendForwarded(before: string, remoteAddress: string, host: string): string {
@@ -171,7 +174,7 @@ function extendForwarded(before: string, remoteAddress: string, host: string): s
   return before.trim() !== '' && QUOTES_END.test(before) ? `${before}, ${element}` : element
 }
 
-/** A value of `Forwarded`: a token, or quoted. */
+/** A value of `Forwarded`: a token, or a quoted string. */
 const forwardedValue = (text: string): string => (TOKEN.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`)
 
 /** Lower-case names that {@link forwardedFields} sets. */
@@ -185,7 +188,7 @@ export const FORWARDED_NAMES: readonly string[] = [
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** Why a handshake is refused before anybody is dialled. */
+/** Why a handshake is refused before an upstream is dialled. */
 export interface HandshakeProblem {
   readonly status: number
   readonly message: string
@@ -193,8 +196,8 @@ export interface HandshakeProblem {
 }
 
 /**
- * What is wrong with a client's opening handshake (RFC 6455 §4.2.1), or `undefined`. Sub-protocols are for the app to judge: servers
- * take lists that the RFC does not.
+ * Checks a client's opening handshake (RFC 6455 §4.2.1); `undefined` if it is valid. Sub-protocols are left to the app,
+ * because servers accept lists that the RFC does not allow.
  */
 export function handshakeProblem({
   method,

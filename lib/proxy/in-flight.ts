@@ -2,14 +2,14 @@ import type { ServerResponse } from 'node:http'
 import type { MemoryAccount } from '../service/memory/budget.ts'
 import { PLAIN_BYTES } from './proxy-settings.ts'
 
-/** The requests that a server is answering, so that it can end when the last of them has its answer. */
+/** The requests that a server is answering, so that a drain can wait for the last answer. */
 export class InFlight {
   readonly #responses = new Set<ServerResponse>()
   #lastOfConnection = false
   #onNone = () => {}
   readonly #account: Pick<MemoryAccount, 'change'>
 
-  /** @param account of what is in our memory of requests and answers: both are streams */
+  /** @param account for the memory of requests in flight; their bodies are streamed */
   constructor(account: Pick<MemoryAccount, 'change'>) {
     this.#account = account
   }
@@ -29,13 +29,16 @@ export class InFlight {
     })
   }
 
-  /** From now on each answer says that it is the last on its connection, so that whoever asks again asks somebody who stays. */
+  /**
+   * Marks each further answer as the last on its connection, so that the client's next request goes to a server that
+   * stays.
+   */
   endConnections(): void {
     this.#lastOfConnection = true
     for (const response of this.#responses) response.shouldKeepAlive = false
   }
 
-  /** Resolves when none is left. */
+  /** Resolves when no request is in flight. */
   ended(): Promise<void> {
     return new Promise(resolve => {
       this.#onNone = resolve

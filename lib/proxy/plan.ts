@@ -17,9 +17,9 @@ export interface Plan<C> {
   readonly extras?: Extras
 }
 
-/** The exchange that opened a connection: another upstream gets the same handshake and must give the same answer. */
+/** The exchange that opened a connection. Another upstream gets the same handshake and must give the same answer. */
 export interface Opening {
-  /** The handshake, as the upstream got it. */
+  /** The handshake as sent to the upstream. */
   readonly handshake: Buffer
   readonly answer: ResponseHead
 }

@@ -3,24 +3,24 @@ import type { Shed } from '../service/http/client-connections.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { PlainResult } from './plain/plain-http.ts'
 
-/** What a proxy counts. */
+/** Counters of a proxy. */
 export interface ProxyMetrics {
   accepted(): void
-  /** A handshake that came to nothing, and why. */
+  /** A handshake that failed, and the reason. */
   refused(reason: string): void
   ended(cause: EndCause): void
   plain(result: PlainResult): void
-  /** A connection without a WebSocket, or a request on it, for which there was no place. */
+  /** A connection without a WebSocket, or a request on it, that was closed or refused for lack of room. */
   shed(reason: ShedReason): void
 }
 
 /**
- * `idle`: ended to make room for another; `full`: not taken, as all others are in use; `busy`: a request refused, as many others are
- * being answered; `slow_body`: a request whose body came too slowly.
+ * `idle`: closed to make room for another; `full`: not accepted, because all others are in use; `busy`: request
+ * refused, because too many are being answered; `slow_body`: the body of a request arrived too slowly.
  */
 export type ShedReason = Shed | 'busy' | 'slow_body'
 
-/** Registers a proxy's metrics; gauges look at its connections when they are asked for. */
+/** Registers a proxy's metrics; gauges read the connections when they are scraped. */
 export function proxyMetrics(
   metrics: Metrics,
   bridges: ReadonlySet<Bridge>,

@@ -26,7 +26,8 @@ export interface UpgradeHooks<C> {
    */
   plan(request: IncomingMessage, path: string): Plan<C>
   /**
-   * Another destination for a handshake whose upstream did not take it; `undefined` passes that upstream's answer on.
+   * Chooses another destination for a handshake that failed at its upstream; `undefined` passes that upstream's answer
+   * on.
    *
    * @param code of the error table
    */
@@ -48,11 +49,14 @@ export interface ProxyOptions<C> extends BridgeHooks<C>, UpgradeHooks<C> {
   readonly config: WireConfig
   /** Response fields that name this program. */
   readonly identity: Fields
-  /** Memory that the process may hold; by default as its configuration says. */
+  /** Memory limit of the process; by default derived from its configuration. */
   readonly memory?: MemoryBudget
-  /** Processes that share the memory of the container. */
+  /** Number of processes that share the container's memory. */
   readonly processes?: number
-  /** Whether an upstream's message reaches the client only whole, within limits: an upstream that is cut off then leaves no part of one. */
+  /**
+   * Whether upstream messages reach the client only when complete, within limits, so that a lost upstream leaves no
+   * partial one.
+   */
   readonly wholeMessages?: boolean
   /** Whether a plain request is for routes of the program itself, not for an upstream. */
   readonly isOwn?: (request: IncomingMessage) => boolean

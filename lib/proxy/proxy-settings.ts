@@ -5,14 +5,14 @@ import { budgetBytes } from '../service/memory/policy.ts'
 import { ENV_PREFIX } from '../service/names.ts'
 import { openFilesLimit } from '../service/open-files.ts'
 
-/** A limit in seconds that can be switched off. */
+/** A time limit in seconds; 0 switches it off. */
 const seconds = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 86_400, default: fallback, description: `${description} 0: off.` })
 
-/** What happens to a request that is no WebSocket handshake. */
+/** Policies for requests that are not WebSocket handshakes. */
 export const PLAIN_HTTP_POLICIES = ['pass', 'refuse'] as const
 
-/** Limits that balancer and sidecar have alike. */
+/** Limits common to balancer and sidecar. */
 const limits = {
   HANDSHAKE_TIMEOUT_MS: Type.Integer({
     minimum: 1,
@@ -76,9 +76,9 @@ const limits = {
 }
 
 /**
- * The limits of a program.
+ * The settings of a program for its limits.
  *
- * @param client what is done about clients from which nothing comes; for a sidecar the client is the balancer
+ * @param client defaults for idle clients; a sidecar's client is the balancer
  */
 export const wireSettings = (client: { pingSeconds: number; idleSeconds: number }) => ({
   ...limits,
@@ -118,10 +118,12 @@ export type WireConfig = Readonly<
   }
 >
 
-/** Whether a side is asked before it is given up: one that was not asked need not be gone. Both in seconds, 0: off. */
+/**
+ * Whether a side is pinged before it is closed as idle, because silence alone proves nothing. Both in seconds, 0: off.
+ */
 export const fitsPing = (ping: number, idle: number): boolean => idle === 0 || (ping > 0 && ping < idle)
 
-/** Limits that exclude each other, a line for each. */
+/** Finds limits that contradict each other; one line for each. */
 export function checkWire(config: WireConfig): string[] {
   return (['CLIENT', 'UPSTREAM'] as const).flatMap(side => {
     const ping = config[`${side}_PING_SECONDS`]
@@ -132,36 +134,48 @@ export function checkWire(config: WireConfig): string[] {
   })
 }
 
-/** Open files that are not WebSockets: listening sockets, discovery, peers, logs, probes, and {@link MIN_PLAIN} plain connections. */
+/**
+ * Open files other than WebSockets: listeners, discovery, peers, logs, probes, and {@link MIN_PLAIN} plain connections.
+ */
 const OTHER_FILES = 256
 
-/** Plain connections that have room beside as many WebSockets as there may be: a client that is refused needs one, too. */
+/**
+ * Plain connections reserved beside the maximum number of WebSockets, because refusing a client takes a connection too.
+ */
 const MIN_PLAIN = 64
 
-/** What a plain connection with a request costs at most by default, in bytes, and the part of the memory that may go to them. */
+/** Memory of a plain connection with a request, in bytes, and the share of the memory for all of them. */
 export const PLAIN_BYTES = 32_768
 const PLAIN_SHARE = 0.25
 
 const possibleConnections = (openFiles: number): number => Math.max(1, Math.floor((openFiles - OTHER_FILES) / 2))
 
-/** Most WebSockets, each of which takes two open files: one that found none would fail as if its upstream were to blame. */
+/**
+ * Maximum number of WebSockets. Each takes two open files; without a free file, a dial would fail as if the upstream
+ * were at fault.
+ */
 export function connectionLimit(config: Pick<WireConfig, 'MAX_CONNECTIONS'>, openFiles = openFilesLimit()): number {
   const possible = possibleConnections(openFiles)
   return Math.min(config.MAX_CONNECTIONS || possible, possible)
 }
 
-/** Limits for connections of clients that are no WebSockets, or not yet. */
+/** Limits for client connections that are not, or not yet, WebSockets. */
 export interface PlainConnectionLimits {
-  /** Above it the oldest idle ones end. */
+  /** Above it, the oldest idle connections are closed. */
   readonly connections: number
-  /** Requests that are answered at the same time; it is below `connections`, so that more can come and be refused. */
+  /**
+   * Requests answered at the same time. Lower than `connections`, so that further requests can arrive and be refused.
+   */
   readonly requests: number
-  /** All connections together, WebSockets too. */
+  /** All connections together, WebSockets included. */
   readonly all: number
 }
 
 /**
- * @param memory that the process may use, in bytes; 0 where there is no limit
+ * Derives the limits for plain connections.
+ *
+ * @param openFiles limit of open files of the process
+ * @param memory of the process, in bytes; 0 for no limit
  */
 export function plainLimits(
   config: Pick<WireConfig, 'MAX_PLAIN_CONNECTIONS'>,
@@ -175,7 +189,7 @@ export function plainLimits(
   return { connections, requests: Math.ceil(connections * 0.75), all: possible + MIN_PLAIN }
 }
 
-/** How upstreams are dialled. */
+/** Limits for dialling upstreams. */
 export const dialLimitsOf = (
   config: Pick<WireConfig, 'HANDSHAKE_TIMEOUT_MS' | 'MAX_QUEUE_BYTES' | 'MAX_HEADER_BYTES'>,
 ): DialLimits => ({
@@ -184,6 +198,6 @@ export const dialLimitsOf = (
   maxHeadBytes: config.MAX_HEADER_BYTES,
 })
 
-/** What all that a process holds may take, in bytes: as configured, or as the memory of its container allows. */
+/** Memory budget of a process in bytes: as configured, or derived from the memory of its container. */
 export const memoryBudget = (config: Pick<WireConfig, 'MEMORY_BUDGET_BYTES'>, processes = 1): number =>
   config.MEMORY_BUDGET_BYTES || budgetBytes(process.constrainedMemory() || totalmem(), processes)

@@ -29,16 +29,18 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'handshake_timeout',
 }
 
-/** Errors of a connection, not of its bytes: probes and clients that are done also reset theirs. */
+/** Socket errors that are not the client's fault: probes and departing clients also reset their connections. */
 const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
-/** Fastify's mark for a plugin whose hooks and error handler hold for the whole server, not for a scope of its own. */
+/**
+ * Fastify's mark for a plugin whose hooks and error handler apply to the whole server instead of a scope of their own.
+ */
 const WHOLE_SERVER = { [Symbol.for('skip-override')]: true }
 
 /**
- * The HTTP side of a program: WebSocket handshakes on any path go to upstreams, and plain requests go the same way or are told to
- * upgrade. Fastify serves the program's own routes. Make the server with `createServer(config, log, proxy)`, then register
- * {@link plugin}.
+ * The HTTP side of a program: WebSocket handshakes on any path go to upstreams; plain requests do the same or are told
+ * to upgrade. Fastify serves the program's own routes. Make the server with `createServer(config, log, proxy)`, then
+ * register {@link plugin}.
  */
 export class WebSocketProxy<C> implements ServerFront {
   readonly #log: Logger
@@ -48,14 +50,14 @@ export class WebSocketProxy<C> implements ServerFront {
   readonly #counters: ProxyMetrics
   readonly #sinks: ErrorSinks
   readonly #bridges: OpenBridges<C>
-  /** Plain requests, and those of them that have no complete answer yet. */
+  /** Plain requests, and responses that are not yet complete. */
   readonly #plain: PlainRequests<Plan<C>>
   readonly #inFlight: InFlight
   readonly #pending = new PendingClients()
   readonly #upgrades: UpgradeHandler<C>
   #server: Server | undefined
 
-  /** The Fastify plugin of this proxy; it is registered once, before the server listens. */
+  /** The Fastify plugin of this proxy; must be registered once, before the server listens. */
   readonly plugin: FastifyPluginAsync = Object.assign(async (app: FastifyInstance) => this.#attach(app), WHOLE_SERVER)
 
   constructor(options: ProxyOptions<C>) {
@@ -122,15 +124,15 @@ export class WebSocketProxy<C> implements ServerFront {
     return this.#connections.requests(socket) === 0
   }
 
-  /** Takes no more handshakes from now on; plain requests pass. */
+  /** Refuses handshakes from now on; plain requests still pass. */
   refuse(): void {
     this.#inFlight.endConnections()
     this.#upgrades.refuse()
   }
 
   /**
-   * Takes no more handshakes, closes every client with 1012, and waits for the answers to plain requests, each the last on its
-   * connection; then nothing new is taken. What is left at `deadline` (ms since the epoch) is ended.
+   * Refuses handshakes, closes every client with 1012 and waits for the answers to plain requests, each the last on its
+   * connection; then the server stops accepting. Connections left at `deadline` (ms since the epoch) are terminated.
    */
   async drain(deadline: number): Promise<void> {
     this.refuse()
@@ -145,7 +147,8 @@ export class WebSocketProxy<C> implements ServerFront {
     }
     const timer = setTimeout(cutOff, Math.max(0, deadline - Date.now()))
     await this.#bridges.closed()
-    // From here on nothing new is accepted and idle connections end: a client that keeps coming back must not hold this up.
+    // From now on the server accepts no connections and closes idle ones, so that returning clients cannot delay the
+    // shutdown.
     this.#server?.close()
     await Promise.race([this.#inFlight.ended(), late.promise])
     clearTimeout(timer)
@@ -156,12 +159,12 @@ export class WebSocketProxy<C> implements ServerFront {
     this.#server = server
     this.#connections.attach(server)
     server.on('connection', (client: Socket) => this.#accepted(client))
-    // Fastify answers these; they are counted with the other handshakes that failed.
+    // Fastify answers these errors; we count them with the other failed handshakes.
     server.on('clientError', ({ code = '' }: Error & { code?: string }) => {
       if (!GONE.has(code)) this.#counters.refused(CLIENT_ERRORS[code] ?? 'bad_request')
     })
-    // The byte path bypasses Fastify, as measured: a route costs more for each connection. It would also read paths that are the
-    // app's; plain requests are therefore taken before Fastify, too (server.ts).
+    // Upgrades bypass Fastify, because measurements showed that a route costs more per connection. Fastify would also
+    // parse the app's paths, so plain requests are taken before Fastify as well (server.ts).
     server.on('upgrade', (request: IncomingMessage, client: Duplex, head: Buffer) =>
       this.#upgrades.handle(request, client as Socket, head),
     )

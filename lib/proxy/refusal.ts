@@ -4,11 +4,11 @@ import { fieldOf, type ResponseHead } from '../websocket/response-head.ts'
 import { endSoon } from './error-response.ts'
 import { ChunkedBody } from './plain/chunked-body.ts'
 
-/** Longest time for the rest of a body when the client has ended its side and may have left, in milliseconds. */
+/** Longest time for the rest of a body once the client has ended its side, in milliseconds; it may have left. */
 const LEAVING_MS = 1000
 
 /**
- * Passes an upstream's refusal on: the head as given, then the body as it comes, and ends both connections with it.
+ * Passes an upstream's refusal to the client: the given head, then the streamed body; then closes both connections.
  *
  * @param timeoutMs longest time for the body
  */
@@ -25,7 +25,7 @@ export function passRefusal(client: Socket, { socket, head, rest }: Answered, an
   const pass = (chunk: Buffer) => {
     if (ended) return
     const body = within(chunk)
-    // A copy: the chunk is only lent.
+    // A copy, because the chunk is only lent.
     if (client.writable && !client.write(Buffer.from(chunk.subarray(0, body.bytes)))) socket.pause()
     if (body.ended) end()
   }
@@ -41,10 +41,13 @@ export function passRefusal(client: Socket, { socket, head, rest }: Answered, an
   socket.resume()
 }
 
-/** How many of the next bytes are of the body, and whether it ends with them. */
+/** Consumes the next chunk: how many of its bytes belong to the body, and whether the body ends there. */
 type Body = (chunk: Buffer) => { readonly bytes: number; readonly ended: boolean }
 
-/** Where the body of an answer ends (RFC 9112 §6.3): by its head, by its chunks, or with the connection. */
+/**
+ * Finds the end of a response body (RFC 9112 §6.3): by status or length, by its chunks, or by the end of the
+ * connection.
+ */
 function bodyOf(head: ResponseHead): Body {
   if (head.status === 204 || head.status === 304) return () => ({ bytes: 0, ended: true })
   if (/chunked\s*$/i.test(fieldOf(head, 'transfer-encoding') ?? '')) return chunked()
@@ -64,7 +67,7 @@ function chunked(): Body {
       const end = body.push(chunk)
       return { bytes: end ?? chunk.length, ended: end !== undefined }
     } catch {
-      // The client sees the same fault.
+      // The client detects the same fault.
       return { bytes: chunk.length, ended: true }
     }
   }

@@ -2,12 +2,12 @@ import { TOPOLOGY_HEADERS } from '../service/names.ts'
 import type { Fields } from './handshake.ts'
 import type { WireConfig } from './proxy-settings.ts'
 
-/** What clients may know of the pods and addresses behind a program. */
+/** Whether and how clients learn about the pods and addresses behind a program. */
 export interface Topology {
   readonly isExposed: boolean
-  /** Lower-case names of response fields that do not pass, whether an upstream or this program sets them. */
+  /** Lower-case names of response fields that clients must not get, from an upstream or from this program. */
   readonly hidden: ReadonlySet<string>
-  /** Response fields of answers that this program gives by itself. */
+  /** Response fields on this program's own answers. */
   readonly own: Fields
 }
 

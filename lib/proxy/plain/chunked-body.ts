@@ -2,25 +2,23 @@ const CR = 0x0d
 const LF = 0x0a
 const SEMICOLON = 0x3b
 
-/** Longest line that gives a chunk's size, with its extensions, in bytes. */
+/** Longest chunk-size line with its extensions, in bytes. */
 const MAX_SIZE_LINE = 1024
 
 type Place = 'size' | 'extension' | 'data' | 'after data' | 'trailer' | 'end'
 
-/**
- * Finds the end of a chunked body (RFC 9112 §7.1), without taking it apart.
- */
+/** Finds the end of a chunked body (RFC 9112 §7.1) without decoding it. */
 export class ChunkedBody {
   #place: Place = 'size'
-  /** Of the current size line and, in the trailer, of the current line; CR aside. */
+  /** Bytes of the current size line; in the trailer, whether the current line is empty. CR is not counted. */
   #lineLength = 0
   #size = 0
 
   /**
-   * Reads on.
+   * Reads the next bytes.
    *
-   * @returns how many of these bytes belong to the body, if it ends within them
-   * @throws where it is not chunked
+   * @returns how many of them belong to the body, if it ends within them
+   * @throws if the body is not validly chunked
    */
   push(bytes: Uint8Array): number | undefined {
     let at = 0

@@ -8,7 +8,7 @@ import { MAX_INTERIM_ANSWERS } from '../../websocket/response-head.ts'
 import { type Fields, passedFields, shownFields } from '../handshake.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
-/** Where a request goes, and what this hop changes of it. */
+/** The destination of a request, and the fields that this hop changes. */
 export interface PlainTarget {
   readonly host: string
   readonly port: number
@@ -17,47 +17,54 @@ export interface PlainTarget {
   readonly answer: Fields
 }
 
-/** What became of a request: its answer has passed, or broke off (or was one of ours, for a body that came too slowly), or the client did not wait for the end of it. */
+/**
+ * Result of a request. `passed`: complete. `failed`: the answer broke off, or we answered because the body was too
+ * slow. `left`: the client left before the end.
+ */
 export type PlainResult = 'passed' | 'failed' | 'left'
 
-/** Methods that change nothing (RFC 9110 §9.2.1), TRACE aside. */
+/** Safe methods (RFC 9110 §9.2.1) without TRACE. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Whether a request may be sent twice: a kept connection may end in the moment in which it is used again. */
+/** Whether a request may be sent twice: a kept connection may close just when it is reused. */
 const isRepeatable = ({ method = '', headers }: IncomingMessage): boolean =>
   SAFE.has(method) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 
-/** Whether a request goes over a kept connection. Not HEAD: an app that sends a body all the same would begin the next answer with it. */
+/**
+ * Whether a request may use a kept connection. HEAD may not: an app that wrongly sends a body would corrupt the next
+ * answer.
+ */
 const mayShare = (request: IncomingMessage): boolean => isRepeatable(request) && request.method !== 'HEAD'
 
-/** Whether a body has a transfer coding that is not ours to take off and put on again. */
+/** Whether a body has a transfer coding that we cannot remove and reapply. */
 const isForeign = (coding: string | undefined): coding is string =>
   coding !== undefined && coding.trim().toLowerCase() !== 'chunked'
 
 /**
- * What tells the next hop where a body ends, if no `Content-Length` does. It has to be said: for methods that seldom have a body,
- * such as GET and DELETE, Node would write it behind the head as it is, and the next hop would read it as another request.
+ * Frames the body for the next hop if `Content-Length` does not. Must be explicit: for methods that rarely have a body,
+ * such as GET and DELETE, Node would write the bare body after the head, and the next hop would read it as another
+ * request.
  */
 const framing = ({ headers }: IncomingMessage): [string, string][] =>
   headers['transfer-encoding'] === undefined ? [] : [['Transfer-Encoding', 'chunked']]
 
-/** HTTP/1.0 allows a request without Host, what it is repeated as does not (RFC 9112 §3.2). */
+/** HTTP/1.0 allows a request without `Host`; the HTTP/1.1 request to the upstream must have one (RFC 9112 §3.2). */
 const hostOf = ({ headers }: IncomingMessage, upstream: string): [string, string][] =>
   headers.host === undefined ? [['Host', upstream]] : []
 
 export interface PlainHttpOptions {
-  /** Longest time in which nothing comes from the upstream, in milliseconds. */
+  /** Longest time without bytes from the upstream, in milliseconds. */
   readonly timeoutMs: number
-  /** Longest head of an answer, in bytes. */
+  /** Longest response head, in bytes. */
   readonly maxHeadBytes: number
-  /** Lower-case names of fields of answers that clients do not get. */
+  /** Lower-case names of response fields that clients must not get. */
   readonly hidden: ReadonlySet<string>
 }
 
-/** Passes plain HTTP requests on, body and answer as streams. */
+/** Passes plain HTTP requests to upstreams; request and response bodies are streamed. */
 export class PlainHttp {
   readonly #connections = new UpstreamConnections()
-  /** Clients that name no user, by their connection. */
+  /** Keys for clients without a user, one per connection. */
   readonly #anonymous = new WeakMap<Socket, string>()
   #lastAnonymous = 0
   readonly #options: PlainHttpOptions
@@ -67,13 +74,13 @@ export class PlainHttp {
   }
 
   /**
-   * Resolves when nothing more comes of it.
+   * Resolves when the request is finished.
    *
-   * @throws `WSO_ERR_UNSUPPORTED_CODING` (501), `WSO_ERR_UPSTREAM_UNREACHABLE` or `WSO_ERR_UPSTREAM_FAILED` (502) or
-   * `WSO_ERR_UPSTREAM_TIMEOUT` (504), while nothing has been answered yet
+   * @throws before an answer has begun: `WSO_ERR_UNSUPPORTED_CODING` (501), `WSO_ERR_UPSTREAM_UNREACHABLE` or
+   * `WSO_ERR_UPSTREAM_FAILED` (502), or `WSO_ERR_UPSTREAM_TIMEOUT` (504)
    */
   async pass(request: IncomingMessage, response: ServerResponse, target: PlainTarget): Promise<PlainResult> {
-    // The parser takes off `chunked` and leaves other codings on the body, which would go on without their names.
+    // Node's parser removes `chunked` but no other coding, so the body would pass without the name of its coding.
     const coding = request.headers['transfer-encoding']
     if (isForeign(coding)) throw serviceError('UNSUPPORTED_CODING', coding)
     try {
@@ -84,7 +91,7 @@ export class PlainHttp {
     }
   }
 
-  /** @param agent `false`: over a connection of its own */
+  /** @param agent `false` for a connection of its own */
   #send(
     request: IncomingMessage,
     response: ServerResponse,
@@ -114,7 +121,7 @@ export class PlainHttp {
       const outgoing = httpRequest(options)
       let failed = false
       let incoming: IncomingMessage | undefined
-      // Once an answer has begun, all that is left to say is that it ends too early.
+      // Once an answer has begun, an error can only break it off.
       const fail = (error: Error) => {
         if (failed) return
         failed = true
@@ -141,7 +148,7 @@ export class PlainHttp {
       })
       outgoing.once('response', answered => {
         incoming = answered
-        // Without `Connection: Upgrade` it comes here.
+        // Node emits `response` for a 101 without `Connection: Upgrade`.
         if (incoming.statusCode === 101) {
           switched(incoming.socket)
           return
@@ -155,12 +162,13 @@ export class PlainHttp {
         }
         pipeline(incoming, response, () => {})
       })
-      // Comes before a pipeline that it breaks off, and after an answer that breaks off: so it knows who left.
+      // `close` precedes the abort of the pipeline and follows a broken answer, so it can tell which side left.
       response.once('close', () => {
         outgoing.destroy()
         resolve(response.writableFinished ? 'passed' : failed || incoming?.errored ? 'failed' : 'left')
       })
-      // Unlike a pipeline, this leaves the client's connection as it is when the upstream fails: it still gets an answer.
+      // Unlike `pipeline`, `pipe` keeps the client's socket open if the upstream fails, so that the client still gets
+      // an answer.
       if (isRepeatable(request)) outgoing.end()
       else request.pipe(outgoing)
     })
@@ -183,7 +191,7 @@ export class PlainHttp {
 /** A reason phrase that may be sent (RFC 9112 §4). */
 const REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** Begins an answer. @throws where Node does not write what it has read, such as a status of 099 */
+/** Writes the response head. @throws if Node rejects values that its parser accepted, such as status 099 */
 function writeHead(
   response: ServerResponse,
   incoming: IncomingMessage,
@@ -196,5 +204,5 @@ function writeHead(
   response.writeHead(statusCode, REASON.test(statusMessage) ? statusMessage : STATUS_CODES[statusCode], fields)
 }
 
-/** A kept connection was of no use any more. */
+/** A kept connection was no longer usable. */
 class StaleConnection extends Error {}

@@ -10,19 +10,21 @@ import { type BodyPace, watchBody } from './slow-body.ts'
 
 export interface PlainRequestsOptions<T extends PlainTarget> {
   readonly config: WireConfig
-  /** Whether a request is for routes of the program itself. */
+  /** Whether a request is for the program's own routes. */
   isOwn(request: IncomingMessage): boolean
-  /** Decides where a request goes. @throws an error of the error table */
+  /** Decides the destination of a request. @throws an error of the error table */
   plan(request: IncomingMessage, path: string): T
-  /** Requests that are being answered, this one included. */
+  /** Number of requests being answered, this one included. */
   requests(): number
-  /** Most of them. */
+  /** Upper limit of `requests`. */
   readonly maxRequests: number
   readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
 
-/** Requests that are no handshakes: passed on, refused, or left to the program's own routes. */
+/**
+ * Handles requests that are not handshakes: passes them on, refuses them, or leaves them to the program's own routes.
+ */
 export class PlainRequests<T extends PlainTarget> {
   readonly #options: PlainRequestsOptions<T>
   readonly #http: PlainHttp
@@ -39,7 +41,7 @@ export class PlainRequests<T extends PlainTarget> {
     this.#pace = { windowMs: config.PLAIN_HTTP_TIMEOUT_MS, minBytesPerSecond: config.MIN_BODY_BYTES_PER_SECOND }
   }
 
-  /** Takes a request, or leaves it to the program's own routes: `false`. */
+  /** Takes a request; `false` leaves it to the program's own routes. */
   take(request: IncomingMessage, response: ServerResponse): boolean {
     const { config, counters, maxRequests } = this.#options
     const path = request.url ?? '/'
@@ -64,7 +66,7 @@ export class PlainRequests<T extends PlainTarget> {
       if (hasTwoHosts(request)) throw serviceError('BAD_HOST')
       return this.#http.pass(request, response, this.#options.plan(request, path))
     }
-    // An answer of ours that has been written is none of the upstream's.
+    // If we have already answered a slow body, the result is not the upstream's.
     const count = (result: PlainResult) => counters.plain(isTooSlow ? 'failed' : result)
     work().then(count, (error: ServiceError) => {
       counters.plain('failed')
@@ -77,14 +79,14 @@ export class PlainRequests<T extends PlainTarget> {
     this.#http.close()
   }
 
-  /** Answers with an error, as the last on its connection; where an answer has begun, all that is left is to break it off. */
+  /** Answers with an error and closes the connection; an answer that has begun can only be broken off. */
   #refuse(response: ServerResponse, path: string, error: ServiceError): void {
     if (response.headersSent) {
       response.destroy()
       return
     }
     const { status, body, fields } = answerOf(error, path, this.#options.sinks)
-    // With its reason: otherwise that of an answer which could not be passed on would be left.
+    // With a reason phrase: otherwise that of a failed upstream response would remain.
     response.writeHead(status, STATUS_CODES[status], { ...fields, Connection: 'close' }).end(body)
   }
 }

@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 
 export interface BodyPace {
-  /** How often it is looked at, in milliseconds. */
+  /** Length of a measurement window, in milliseconds. */
   readonly windowMs: number
-  /** Least bytes in a second, over each window; 0: any pace will do. */
+  /** Minimum bytes per second over each window; 0 for no limit. */
   readonly minBytesPerSecond: number
 }
 
 /**
- * Notices a request whose body comes too slowly, so that a few bytes a minute cannot hold a connection for ever. Time in which the
- * other side does not read does not count.
+ * Detects a request whose body arrives too slowly, so that a trickle of bytes cannot hold a connection forever. Windows
+ * in which the upstream does not read are not counted.
  *
- * @param slow called once, at most
+ * @param slow called at most once
  */
 export function watchBody(request: IncomingMessage, { windowMs, minBytesPerSecond }: BodyPace, slow: () => void): void {
   const { headers, socket } = request
@@ -20,7 +20,7 @@ export function watchBody(request: IncomingMessage, { windowMs, minBytesPerSecon
   const least = (minBytesPerSecond * windowMs) / 1000
   let before = socket.bytesRead
   const timer = setInterval(() => {
-    // A request that nobody reads to its end has no event for the end of its socket.
+    // A request that is not read to its end emits no event when its socket closes.
     if (socket.destroyed) clearInterval(timer)
     const come = socket.bytesRead - before
     before = socket.bytesRead

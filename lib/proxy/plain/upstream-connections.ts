@@ -2,24 +2,24 @@ import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** Longest time that an idle connection is kept, in milliseconds: apps of Node end theirs after 5 s. */
+/** How long an idle connection is kept, in milliseconds; below the 5 s after which Node apps close theirs. */
 const IDLE_MS = 4000
 
-/** Idle connections kept at most, of all upstreams together; above it the oldest ends. */
+/** Limit of idle connections to all upstreams together; above it the oldest is closed. */
 const MAX_IDLE = 32
 
-/** Answers that have no body whatever their head says (RFC 9112 §6.3): an app that sends one all the same has more to say later. */
+/** Status codes without a body (RFC 9112 §6.3). An app that sends one anyway leaves surplus bytes on the connection. */
 const BODYLESS: ReadonlySet<number | undefined> = new Set([204, 304])
 
-/** Whose request it is: a kept connection serves the one whose it was. */
+/** The owner of a request; a kept connection serves one owner only. */
 export interface Owned {
   readonly owner: string
 }
 
 /**
- * Connections to upstreams that serve more than one request. An app may send more than its answer, and what comes late would be the
- * beginning of the next answer. So a connection serves one owner only, ends when a byte comes on it while it is idle, and is not used
- * again after an answer whose end the app and this parser could see differently.
+ * Keeps upstream connections for further requests. An app may send more bytes than its answer, and late bytes would be
+ * read as the start of the next answer. Therefore a connection serves one owner only, is closed if a byte arrives while
+ * it is idle, and is not reused after an answer whose end the app and Node's parser could see differently.
  */
 export class UpstreamConnections extends Agent {
   /** Oldest first. */
@@ -30,7 +30,7 @@ export class UpstreamConnections extends Agent {
     super({ keepAlive: true, timeout: IDLE_MS })
   }
 
-  /** To be called with the head of each answer. */
+  /** Must be called with the head of each response. */
   answered({ socket, statusCode }: Pick<IncomingMessage, 'socket' | 'statusCode'>): void {
     if (BODYLESS.has(statusCode)) this.#spent.add(socket)
   }
@@ -42,7 +42,7 @@ export class UpstreamConnections extends Agent {
   override keepSocketAlive(stream: Duplex): boolean {
     const socket = stream as Socket
     if (this.#spent.has(socket) || socket.readableLength > 0) return false
-    // The types know nothing of its result.
+    // Node's types declare no return value for this method.
     if ((super.keepSocketAlive(socket) as unknown) === false) return false
     for (const oldest of this.#idle) {
       if (this.#idle.size < MAX_IDLE) break

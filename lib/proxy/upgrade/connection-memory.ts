@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import type { MemoryAccount } from '../../service/memory/budget.ts'
 
-/** Cost of an idle connection: both sockets, including the kernel's part. */
+/** Memory of an idle connection in bytes: both sockets, including the kernel's part. */
 export const CONNECTION_BYTES = 20_480
 
-/** Accounts for the memory of client connections, from their acceptance to their close. */
+/** Accounts for the memory of client connections, from accept to close. */
 export class ConnectionMemory {
   readonly #account: Pick<MemoryAccount, 'change'>
   readonly #handshakes = new WeakMap<Socket, number>()
@@ -19,7 +19,7 @@ export class ConnectionMemory {
     }
   }
 
-  /** Counts an accepted socket: its handshake may never end, and then costs as much as a connection. */
+  /** Counts an accepted socket. Its handshake may never end, and then it costs as much as a connection. */
   accepted(client: Socket): void {
     this.#account.change(CONNECTION_BYTES)
     client.once('close', this.#onClose)

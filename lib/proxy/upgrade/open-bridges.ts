@@ -13,24 +13,24 @@ import type { WireConfig } from '../proxy-settings.ts'
 
 const RESTART_REASON = 'service restart'
 
-/** Share of the memory budget for messages of upstreams that are not complete yet. */
+/** Share of the memory budget for incomplete messages of upstreams. */
 const PARTIAL_SHARE = 1 / 8
 
-/** A bridge counts its limits in seconds. */
+/** Bridges count their limits in sweeps of one second. */
 const SWEEP_INTERVAL_MS = 1000
 
 export interface OpenBridgesOptions<C> extends Pick<ProxyOptions<C>, 'config' | 'log'> {
   readonly hooks: BridgeHooks<C>
   readonly memory: MemoryBudget
-  /** Processes that share the memory of the container. */
+  /** Number of processes that share the container's memory. */
   readonly processes: number
-  /** Whether an upstream's message reaches the client only whole, within limits. */
+  /** Whether upstream messages reach the client only when complete, within limits. */
   readonly wholeMessages: boolean
   readonly reads: SocketReads
   onClosed(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
-/** All bridges of a process: one timer and one memory guard for all of them. */
+/** All bridges of a process, with one timer and one memory guard. */
 export class OpenBridges<C> {
   readonly #all = new Set<Bridge<C>>()
   readonly #clock = { now: 0 }
@@ -69,10 +69,10 @@ export class OpenBridges<C> {
   }
 
   /**
-   * Joins a client to the upstream that accepted it; nothing passes before the bridge is started.
+   * Joins a client to the upstream that accepted it; no bytes pass before the bridge is started.
    *
    * @param head bytes that the client sent after its handshake
-   * @param answer the head that accepts the client
+   * @param answer response head that accepts the client
    */
   join(client: Socket, head: Buffer, { socket, rest }: Answered, answer: Buffer, plan: Plan<C>): Bridge<C> {
     const read = this.#reads.lend(client)
@@ -91,12 +91,12 @@ export class OpenBridges<C> {
     for (const bridge of this.#all) bridge.terminate()
   }
 
-  /** Resolves when the bridges of this moment have closed. */
+  /** Resolves when all bridges that are open now have closed. */
   async closed(): Promise<void> {
     await Promise.all(Array.from(this.#all, bridge => bridge.closed))
   }
 
-  /** Ends the timers; open bridges keep passing bytes. */
+  /** Stops the timers; open bridges keep passing bytes. */
   stop(): void {
     clearInterval(this.#sweeping)
     this.#guard.stop()
@@ -121,7 +121,7 @@ const partialLimits = (config: WireConfig, memory: MemoryBudget) => ({
   room: new SharedByteAllowance(memory.bytes * PARTIAL_SHARE, memory.accounts.held),
 })
 
-/** The hooks that a program has, as functions of their own: a bridge looks at which of them are there. */
+/** Binds the program's hooks. Absent hooks stay absent, because a bridge checks which ones exist. */
 function boundHooks<C>(hooks: BridgeHooks<C>): BridgeHooks<C> {
   const { find, holdFor } = hooks
   return {

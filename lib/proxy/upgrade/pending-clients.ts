@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net'
 
-/** Clients whose handshake has no answer yet, or was refused. */
+/** Clients whose handshake is unanswered or was refused. */
 export class PendingClients {
   readonly #clients = new Set<Socket>()
   readonly #onClose: (this: Socket) => void
 
   constructor() {
     const clients = this.#clients
-    // One listener for all sockets: one of its own would keep the handshake's request for as long as the connection lasts.
+    // One listener for all sockets: a closure per socket would retain the handshake request for the life of the
+    // connection.
     this.#onClose = function (this: Socket) {
       clients.delete(this)
     }
@@ -15,7 +16,7 @@ export class PendingClients {
 
   /** Takes over a client's socket, whose errors are ignored from now on. */
   add(client: Socket): void {
-    // Node removes its own listener before `upgrade`; without one, a reset would end the process.
+    // Node removes its own listener before `upgrade`; without one, a reset would crash the process.
     client.on('error', ignore)
     client.on('close', this.#onClose)
     client.setNoDelay(true)
@@ -23,14 +24,14 @@ export class PendingClients {
     this.#clients.add(client)
   }
 
-  /** Gives a client to its bridge. */
+  /** Hands a client over to its bridge. */
   release(client: Socket): void {
     client.off('error', ignore)
     client.off('close', this.#onClose)
     this.#clients.delete(client)
   }
 
-  /** A server that closes waits for each connection, however long a refused client keeps its own open. */
+  /** Destroys all, because a closing server waits for each connection and a refused client could keep its own open. */
   destroyAll(): void {
     for (const client of this.#clients) client.destroy()
   }

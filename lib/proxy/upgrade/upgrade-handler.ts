@@ -40,8 +40,8 @@ export interface UpgradeHandlerOptions<C> {
 }
 
 /**
- * Answers WebSocket handshakes: it dials the upstream first and accepts the client only when the upstream has accepted, with the
- * upstream's own answer; a refusal reaches the client as it was.
+ * Answers WebSocket handshakes. It dials the upstream first and accepts the client only after the upstream has
+ * accepted, with the upstream's own answer; a refusal passes to the client unchanged.
  */
 export class UpgradeHandler<C> {
   readonly #options: UpgradeHandlerOptions<C>
@@ -60,7 +60,7 @@ export class UpgradeHandler<C> {
   /**
    * Takes a handshake, or leaves it to a listener of the program itself.
    *
-   * @param head bytes that the client sent after it
+   * @param head bytes that the client sent after the handshake
    */
   handle(request: IncomingMessage, client: Socket, head: Buffer): void {
     const { connections, pending, hooks } = this.#options
@@ -75,7 +75,7 @@ export class UpgradeHandler<C> {
     this.#upgrade(request, client, head).catch((error: ServiceError) => this.#fail(request, client, error))
   }
 
-  /** Refuses all handshakes from now on, also those that wait for their upstream. */
+  /** Refuses all handshakes from now on, including those waiting for their upstream. */
   refuse(): void {
     this.#draining = true
     this.#dialler.stop()
@@ -127,7 +127,7 @@ export class UpgradeHandler<C> {
     connections.refused(client)
   }
 
-  /** @throws what the program's `confirm` throws; then the upstream is told that its client has gone */
+  /** @throws the error of the program's `confirm`, after closing the upstream as if its client had left */
   #confirm(plan: Plan<C>, { head, socket }: Answered): Plan<C> {
     try {
       return this.#options.hooks.confirm?.(plan, head) ?? plan

@@ -13,10 +13,10 @@ export interface Reached<C> {
   readonly answered: Answered
 }
 
-/** The next plan after one that failed with this code of the error table; `undefined`: there is none. */
+/** Chooses the next plan after one failed with this code of the error table; `undefined` if there is none. */
 export type UpstreamFailover<C> = (plan: Plan<C>, code: string) => Plan<C> | undefined
 
-/** Dials upstreams for handshakes, one after the other until one answers that is not passed over. */
+/** Dials upstreams for handshakes, one after another, until one of them answers without being passed over. */
 export class UpstreamDialler<C> {
   readonly #limits: DialLimits
   readonly #passOver: UpstreamFailover<C>
@@ -28,7 +28,7 @@ export class UpstreamDialler<C> {
     this.#passOver = passOver
   }
 
-  /** Handshakes that have no answer yet. */
+  /** Number of unanswered handshakes. */
   get size(): number {
     return this.#dialling.size
   }
@@ -36,7 +36,8 @@ export class UpstreamDialler<C> {
   /**
    * Sends a handshake to the planned upstream, and to the next ones if that fails.
    *
-   * @throws an error of the error table: that of the last upstream, `WSO_ERR_DRAINING` after {@link stop}, or `WSO_ERR_CLIENT_GONE`
+   * @throws an error of the error table: that of the last upstream, `WSO_ERR_DRAINING` after {@link stop}, or
+   * `WSO_ERR_CLIENT_GONE`
    */
   async reach(first: Plan<C>, handshake: Buffer, client: Socket): Promise<Reached<C>> {
     for (let plan = first; ; ) {
@@ -46,7 +47,7 @@ export class UpstreamDialler<C> {
     }
   }
 
-  /** Aborts every handshake that has no answer yet; later ones are not passed over any more. */
+  /** Aborts all unanswered handshakes; from now on no upstream is passed over. */
   stop(): void {
     this.#stopped = true
     for (const attempt of this.#dialling) attempt.abort(serviceError('DRAINING'))
@@ -70,7 +71,7 @@ export class UpstreamDialler<C> {
     return { next }
   }
 
-  /** @throws when the upstream gives no usable answer, or the client leaves first */
+  /** @throws if the upstream gives no usable answer, or the client leaves first */
   async #dial({ host, port }: Plan<C>, handshake: Buffer, client: Socket): Promise<Answered> {
     const attempt = dial(host, port, handshake, this.#limits)
     const abort = () => attempt.abort(serviceError('CLIENT_GONE'))
