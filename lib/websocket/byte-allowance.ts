@@ -1,30 +1,30 @@
-/** Memory for messages that are held; all connections share it. */
+/** Memory for held messages, shared by all connections. */
 export interface ByteAllowance {
   /**
    * Asks for memory.
    *
-   * @param bytes how much more
-   * @param held what the same message has already
-   * @returns whether it may be taken
+   * @param bytes additional bytes
+   * @param held bytes that the same message already has
+   * @returns whether they may be taken
    */
   take(bytes: number, held: number): boolean
-  /** Gives back what was taken. */
+  /** Returns memory. */
   give(bytes: number): void
 }
 
-/** One message may have this part of what all others leave: however many are large, there is room for small ones. */
+/** Share of the free memory that one message may take, so that large messages always leave room for small ones. */
 const SHARE = 1 / 2
 
-/** Where memory that is taken is counted, together with what is taken for other things. */
+/** Account in which the memory is counted, together with that of other uses. */
 export interface ByteAccount {
-  /** @returns whether it may be taken */
+  /** @returns whether the bytes may be taken */
   take(bytes: number): boolean
   give(bytes: number): void
 }
 
-/** A fixed amount of memory, of an account that may have less. */
+/** A fixed amount of memory, within an account that may have less. */
 export class SharedByteAllowance implements ByteAllowance {
-  /** Taken now. */
+  /** Bytes taken now. */
   bytes = 0
   readonly #maxBytes: number
   readonly #account: ByteAccount | undefined

@@ -1,4 +1,4 @@
-/** Close codes of RFC 6455 §7.4 (and the IANA registry) that this project sends or tells apart. */
+/** Close codes of RFC 6455 §7.4 and the IANA registry that this project sends or distinguishes. */
 export const CLOSE = {
   NORMAL: 1000,
   GOING_AWAY: 1001,

@@ -1,20 +1,20 @@
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 
-/** A control frame, read whole, before it has passed. */
+/** A complete control frame that has not passed yet. */
 export interface BufferedControlFrame {
   readonly kind: 'close' | 'control' | 'pong' | 'late' | 'other'
   /** Unmasked. */
   readonly payload: Buffer
-  /** As it came. */
+  /** Unchanged bytes of the frame. */
   readonly frames: readonly Buffer[]
 }
 
 /**
- * Keeps those control frames of a stream that must be read whole before it is known whether they pass: each close frame, a
- * ping that may be a control ping, a pong that may be the answer to one or to another ping of ours. They have 125 bytes at most.
+ * Buffers those control frames of a stream that must be complete before we know whether they pass: close frames, pings
+ * that may be control pings, and pongs that may answer one of our pings. They have at most 125 bytes of payload.
  */
 export class ControlFrames {
-  /** Payload of a ping of ours: the pong to it is not for the other side. */
+  /** Payload of our own ping; the pong to it must not pass. */
   expectedPong: Buffer | undefined
   readonly #secret: Buffer | undefined
   #kept: { readonly frames: Buffer[]; readonly payload: Buffer[] } | undefined
@@ -24,19 +24,19 @@ export class ControlFrames {
     this.#secret = secret
   }
 
-  /** Whether a frame has begun that is kept. */
+  /** Whether a frame is being buffered. */
   get busy(): boolean {
     return this.#kept !== undefined
   }
 
-  /** What has come of a frame that did not end. */
+  /** Releases the pieces of an incomplete frame. */
   take(): readonly Buffer[] {
     const { frames = [] } = this.#kept ?? {}
     this.#kept = undefined
     return frames
   }
 
-  /** Whether the control frame that begins with this step must be kept. */
+  /** Whether the control frame that begins with this step must be buffered. */
   looksAt({ opcode, length }: FrameReader, step: number): boolean {
     if (step !== STEP.HEADER && step !== STEP.EMPTY) return false
     if (opcode === OPCODE.CLOSE) return true
@@ -44,11 +44,11 @@ export class ControlFrames {
     return length === this.expectedPong?.length || (this.#secret !== undefined && length > this.#secret.length)
   }
 
-  /** Keeps what a step has read of the frame; returns it when it is whole. */
+  /** Buffers the bytes that a step has read; returns the frame when it is complete. */
   keep(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): BufferedControlFrame | undefined {
     this.#kept ??= { frames: [], payload: [] }
     const { frames, payload } = this.#kept
-    // A copy: the chunk may only be lent.
+    // A copy, because the chunk may only be lent.
     const piece = Buffer.from(chunk.subarray(start, end))
     frames.push(piece)
     if (step === STEP.MORE || step === STEP.END) payload.push(piece)
@@ -66,12 +66,12 @@ export class ControlFrames {
       this.expectedPong = undefined
       return 'pong'
     }
-    // The answer to a control ping that nobody waits for any more, which would tell the other side the secret.
+    // A late answer to a control ping; it would reveal the secret to the other side.
     return this.#secret && hasSecret(this.#secret, payload) ? 'late' : 'other'
   }
 }
 
-/** Whether the payload of a ping or pong begins with a secret, and goes on. */
+/** Whether the payload of a ping or pong begins with a secret and is longer than it. */
 export function hasSecret(secret: Buffer, payload: Buffer): boolean {
   return payload.length > secret.length && payload.subarray(0, secret.length).equals(secret)
 }

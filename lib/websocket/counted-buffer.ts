@@ -1,12 +1,12 @@
 import type { ByteAllowance } from './byte-allowance.ts'
 import { GrowingBuffer } from './growing-buffer.ts'
 
-/** What a message that is kept costs beyond its bytes, for the objects that look after it: an estimate, on the safe side. */
+/** Overhead of a buffered message for its objects; a conservative estimate. */
 const OVERHEAD_BYTES = 2048
 
-/** Bytes of a message that come in pieces, in memory that is counted with that of all others. */
+/** Collects a message that arrives in pieces; its memory counts towards a shared allowance. */
 export class CountedBuffer {
-  /** Memory that it takes. */
+  /** Memory taken. */
   bytes = 0
   readonly #room: ByteAllowance
   readonly #frames = new GrowingBuffer()
@@ -15,7 +15,7 @@ export class CountedBuffer {
     this.#room = room
   }
 
-  /** Bytes that are kept. */
+  /** Bytes stored. */
   get length(): number {
     return this.#frames.length
   }
@@ -23,8 +23,8 @@ export class CountedBuffer {
   /**
    * Appends a copy of a part of a chunk.
    *
-   * @param most bytes that can be expected in all, where that is known
-   * @returns `false` where there is no room; then nothing has been appended
+   * @param most bytes expected in total, if known
+   * @returns `false` if there is no room; then nothing has been appended
    */
   append(chunk: Buffer, start: number, end: number, most?: number): boolean {
     if (!this.reserve(this.#frames.capacityWith(end - start, most))) return false
@@ -32,11 +32,11 @@ export class CountedBuffer {
     return true
   }
 
-  /** Takes memory for so many bytes in all, if it has less. @returns `false` where there is no room */
+  /** Ensures a total capacity in bytes. @returns `false` if there is no room */
   reserve(capacity: number): boolean {
     const had = this.#frames.capacity
     if (this.bytes > 0 && capacity <= had) return true
-    // The old memory is there until its bytes have been copied, and some time after that.
+    // The old memory remains until its bytes are copied, and for some time after that.
     const bytes = this.bytes === 0 ? capacity + OVERHEAD_BYTES : capacity
     if (!this.#room.take(bytes, this.bytes)) return false
     this.#room.give(had)
@@ -50,7 +50,7 @@ export class CountedBuffer {
     return this.#frames.view()
   }
 
-  /** Gives up what is kept. To be called once. */
+  /** Releases the memory and returns the bytes. Must be called only once. */
   release(): Buffer {
     this.#room.give(this.bytes)
     this.bytes = 0

@@ -2,14 +2,14 @@ import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 import { GrowingBuffer } from './growing-buffer.ts'
 
 /**
- * Records the first text message of a stream, for apps to which a client introduces itself in that message: another upstream
- * needs it again. What is longer than the limit is not recorded.
+ * Records the first text message of a stream. Some apps expect clients to introduce themselves in it, so another
+ * upstream needs it again. A message above the limit is not recorded.
  */
 export class FirstMessage {
   /** The payload, once the message has ended. */
   payload: Buffer | undefined
   readonly #maxBytes: number
-  /** Whether the message under way is text. */
+  /** Whether the current message is text. */
   #text = false
   #bytes = new GrowingBuffer()
 
@@ -19,11 +19,11 @@ export class FirstMessage {
   }
 
   /**
-   * Sees a step of the reader, of a frame that is no control frame.
+   * Sees a step of the reader outside control frames.
    *
-   * @param start where the step began in the chunk
-   * @param end where it ended
-   * @returns whether there is nothing more to see
+   * @param start offset into the chunk where the step began
+   * @param end offset where it ended
+   * @returns whether recording is finished
    */
   see(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): boolean {
     const { opcode, length, remaining, mask } = reader
@@ -37,7 +37,7 @@ export class FirstMessage {
       applyMask(this.#bytes.view().subarray(before), mask, length - remaining - (end - start))
     }
     const whole = (step === STEP.END || step === STEP.EMPTY) && reader.fin
-    // A copy of the size that it has: it is kept for as long as the connection lasts.
+    // A copy of exact size, because it is kept for the life of the connection.
     return whole && this.#end(Buffer.from(this.#bytes.view()))
   }
 

@@ -3,49 +3,49 @@ import { endianness } from 'node:os'
 /** Opcodes of RFC 6455 §5.2. */
 export const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const
 
-/** What one call of {@link FrameReader.read} came to. */
+/** Result of {@link FrameReader.read}. */
 export const STEP = {
-  /** All bytes are used up, in the middle of a header or a payload. */
+  /** The chunk is used up inside a header or payload. */
   MORE: 0,
   /** A header is complete; its payload follows. */
   HEADER: 1,
   /** A payload is complete, and with it the frame. */
   END: 2,
-  /** A header is complete, and with it the frame: its payload is empty. */
+  /** The header of a frame without payload is complete, and with it the frame. */
   EMPTY: 3,
-  /** The bytes are no frames of RFC 6455, or a message is too large: see `error`. Nothing can be read any more. */
+  /** The bytes are not frames of RFC 6455, or a message is too large: see `error`. Reading cannot continue. */
   ERROR: 4,
 } as const
 
-/** Most bytes of a frame's header: two, an eight-byte length, a four-byte mask. */
+/** Longest frame header: two bytes, an eight-byte length, a four-byte mask. */
 const MAX_HEADER_BYTES = 14
 
 /** Largest payload of a control frame (RFC 6455 §5.5). */
 const MAX_CONTROL_BYTES = 125
 
 /**
- * Reads the headers of WebSocket frames (RFC 6455 §5.2) in a stream of bytes, however it is cut into chunks, and keeps track of
- * where messages begin and end. It copies nothing and allocates nothing, except where a header is cut in two.
+ * Reads the headers of WebSocket frames (RFC 6455 §5.2) in a byte stream, however it is split into chunks, and tracks
+ * message boundaries. It copies and allocates nothing, except when a header is split between chunks.
  */
 export class FrameReader {
-  /** Of the frame whose header was read last. */
+  /** `opcode` to `headerBytes` describe the frame whose header was read last. */
   opcode = 0
   fin = true
   /** Payload length in bytes. */
   length = 0
-  /** Masking key, its first byte in the highest bits; 0 where frames are not masked. */
+  /** Masking key, first byte in the highest bits; 0 if frames are not masked. */
   mask = 0
   /** Bytes of the frame's header. */
   headerBytes = 0
-  /** Bytes of the payload that are still to come. */
+  /** Payload bytes still to come. */
   remaining = 0
-  /** Opcode of the message that is under way, 0 between two messages. */
+  /** Opcode of the current message, 0 between two messages. */
   message = 0
-  /** Bytes that this message has so far, its current frame included. */
+  /** Bytes of the current message so far, its current frame included. */
   messageBytes = 0
-  /** Messages that were read to their end. */
+  /** Number of messages read to their end. */
   messages = 0
-  /** 0, or the close code for what is wrong with the stream: 1002 (protocol error) or 1009 (too big). */
+  /** 0, or the close code for a fault of the stream: 1002 (protocol error) or 1009 (too big). */
   error = 0
 
   readonly #masked: boolean
@@ -55,8 +55,8 @@ export class FrameReader {
   #partialBytes = 0
 
   /**
-   * @param masked what the sender has to do: a client masks each frame, a server none (RFC 6455 §5.1)
-   * @param maxMessageBytes a larger message is an error, known from its header on
+   * @param masked whether the sender must mask its frames: a client must, a server must not (RFC 6455 §5.1)
+   * @param maxMessageBytes a larger message is an error as soon as its header declares it
    */
   constructor(masked: boolean, maxMessageBytes: number) {
     this.#masked = masked
@@ -68,23 +68,23 @@ export class FrameReader {
     return this.#partialBytes > 0
   }
 
-  /** Whether the next byte begins a frame: only here may a control frame of somebody else be put in. */
+  /** Whether the next byte begins a frame: only here may a control frame be injected. */
   get betweenFrames(): boolean {
     return !this.#inFrame && this.#partialBytes === 0
   }
 
-  /** Whether the next byte begins a frame and no message is under way: only here may a message be put in. */
+  /** Whether the next byte begins a frame outside any message: only here may a message be injected. */
   get betweenMessages(): boolean {
     return this.betweenFrames && this.message === 0
   }
 
-  /** Where the read stopped, as an offset into the chunk. */
+  /** Offset into the chunk where the last read stopped. */
   position = 0
 
   /**
-   * Reads on from `offset`, to the end of the next header or payload. Goes on where the chunk before ended.
+   * Reads from `offset` to the end of the next header or payload. Continues where the previous chunk ended.
    *
-   * @returns a {@link STEP}; `position` says how far it came
+   * @returns a {@link STEP}; `position` has the new offset
    */
   read(chunk: Buffer, offset: number): number {
     if (this.#inFrame) return this.#readPayload(chunk, offset)
@@ -96,9 +96,9 @@ export class FrameReader {
   }
 
   /**
-   * Takes back the bytes of a header that was not complete: the next chunk must begin with them.
+   * Takes back the bytes of an incomplete header; the next chunk must begin with them.
    *
-   * @returns how many they are
+   * @returns their number
    */
   unread(): number {
     const bytes = this.#partialBytes
@@ -135,7 +135,7 @@ export class FrameReader {
     const lengthBytes = short < 126 ? 0 : short === 126 ? 2 : 8
     const masked = second >= 0x80
     const bytes = 2 + lengthBytes + (masked ? 4 : 0)
-    // What is wrong is told as soon as it is seen, not when the rest of the header has come.
+    // Errors are reported as soon as they are visible, even if the rest of the header is missing.
     const opcode = first & 0x0f
     const fin = first >= 0x80
     if ((first & 0x70) !== 0 || masked !== this.#masked || this.#misplaced(opcode, fin, short)) return this.#fail(1002)
@@ -168,7 +168,7 @@ export class FrameReader {
     return STEP.EMPTY
   }
 
-  /** Opcodes that do not exist, fragments out of order, control frames that are long or fragmented (RFC 6455 §5.4, §5.5). */
+  /** Unknown opcodes, fragments out of order, control frames that are too long or fragmented (RFC 6455 §5.4, §5.5). */
   #misplaced(opcode: number, fin: boolean, short: number): boolean {
     if (opcode >= OPCODE.CLOSE) return opcode > OPCODE.PONG || !fin || short > MAX_CONTROL_BYTES
     if (opcode === OPCODE.CONTINUATION) return this.message === 0
@@ -207,7 +207,7 @@ export class FrameReader {
  * Masks or unmasks bytes in place (RFC 6455 §5.3).
  *
  * @param mask as {@link FrameReader.mask}
- * @param phase how many bytes of the payload came before
+ * @param phase number of earlier bytes of the payload
  */
 export function applyMask(bytes: Buffer, mask: number, phase = 0): void {
   if (mask === 0) return
@@ -219,13 +219,13 @@ export function applyMask(bytes: Buffer, mask: number, phase = 0): void {
   for (let i = tail; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (k[(i + phase) & 3] as number)
 }
 
-/** From this size on, four bytes at a time are faster, although they need a view of their own. */
+/** From this size on, masking four bytes at a time is faster, although it needs a separate view. */
 const WORDS_FROM_BYTES = 64
 
-/** Which byte of a word this machine has first. */
+/** Shifts that give the bytes of a word in this machine's order. */
 const SHIFTS = endianness() === 'LE' ? [0, 8, 16, 24] : [24, 16, 8, 0]
 
-/** Masks as many whole words as there are from `start` on, which must be aligned; returns how many bytes that were. */
+/** Masks all whole words from `start` on, which must be aligned; returns the number of bytes masked. */
 function maskWords(bytes: Buffer, start: number, k: readonly number[], phase: number): number {
   const word = SHIFTS.reduce((word, shift, i) => word | ((k[(i + phase) & 3] as number) << shift), 0)
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, (bytes.length - start) >> 2)
@@ -234,7 +234,7 @@ function maskWords(bytes: Buffer, start: number, k: readonly number[], phase: nu
 }
 
 /**
- * One whole frame.
+ * Encodes one whole frame.
  *
  * @param mask `undefined` for a server's frame
  */
@@ -254,7 +254,10 @@ export function encodeFrame(opcode: number, payload: Buffer, mask?: number): Buf
   return frame
 }
 
-/** Payload of a close frame (RFC 6455 §5.5.1); no code: empty. The reason is cut to what fits, at a character. */
+/**
+ * Encodes the payload of a close frame (RFC 6455 §5.5.1), empty without a code. The reason is cut to fit, between two
+ * characters.
+ */
 export function encodeClose(code?: number, reason = ''): Buffer {
   if (code === undefined) return Buffer.alloc(0)
   let text = Buffer.from(reason)

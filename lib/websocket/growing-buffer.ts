@@ -1,20 +1,20 @@
-/** Smallest memory that is taken. */
+/** Smallest allocation, in bytes. */
 const MIN_BYTES = 256
 
-/** Bytes that come in pieces, in one place: thousands of small pieces take little more than their size. */
+/** Collects pieces in one contiguous buffer: thousands of small pieces take little more than their size. */
 export class GrowingBuffer {
   length = 0
   #memory: Buffer = Buffer.alloc(0)
 
-  /** Bytes of memory that it takes. */
+  /** Bytes of memory taken. */
   get capacity(): number {
     return this.#memory.length
   }
 
   /**
-   * The memory that it takes with more bytes in it.
+   * Returns the memory needed after appending more bytes.
    *
-   * @param most bytes that can be expected in all, where that is known
+   * @param most bytes expected in total, if known
    */
   capacityWith(more: number, most = Number.POSITIVE_INFINITY): number {
     const bytes = this.length + more
@@ -28,10 +28,10 @@ export class GrowingBuffer {
     this.length += chunk.copy(this.#memory, this.length, start, end)
   }
 
-  /** Takes memory for so many bytes in all, if it has less. */
+  /** Ensures a total capacity in bytes. */
   reserve(capacity: number): void {
     if (capacity <= this.capacity) return
-    // Not from the pool that small buffers share: this may last.
+    // Not from the pool of small buffers, because this buffer may live long.
     const memory = Buffer.allocUnsafeSlow(capacity)
     this.#memory.copy(memory, 0, 0, this.length)
     this.#memory = memory

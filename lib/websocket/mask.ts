@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto'
 const pool = Buffer.alloc(4096)
 let used = pool.length
 
-/** A masking key that nobody can foresee (RFC 6455 §5.3); from a pool, because asking for one at a time is slow. */
+/** Returns an unpredictable masking key (RFC 6455 §5.3). From a pool, because generating them one by one is slow. */
 export function nextMask(): number {
   if (used >= pool.length) {
     randomFillSync(pool)
@@ -13,7 +13,7 @@ export function nextMask(): number {
   return pool.readUInt32BE(used - 4)
 }
 
-/** Four bytes that nobody else has, as a payload of a ping, to know the pong to it again. */
+/** Encodes a key as four bytes: a unique ping payload, by which its pong is recognised. */
 export function encodeMask(mask: number): Buffer {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32BE(mask)

@@ -2,12 +2,14 @@ import type { AddressFinder, Unparsed } from './addressing/address-finder.ts'
 import { CountedBuffer } from './counted-buffer.ts'
 import { applyMask, FrameReader, STEP } from './frames.ts'
 
-/** `hold`: go on. `whole`: it has ended. `pass`: it is not addressed. Else why it cannot be held any longer. */
+/**
+ * `hold`: incomplete. `whole`: complete. `pass`: not addressed. Otherwise the reason why it cannot be held any longer.
+ */
 export type Verdict = 'hold' | 'whole' | 'pass' | 'no_room' | Unparsed
 
 /**
- * A message that is held back as it comes, until it is known whether it passes, which is looked at with each piece. Its frames are kept
- * as they came, one after the other.
+ * Holds a message piece by piece until it is known whether it passes; each piece is parsed on arrival. Its frames are
+ * stored unchanged, one after another.
  */
 export class MessageBuffer {
   /** Steps of the clock for which it has been held. */
@@ -16,7 +18,7 @@ export class MessageBuffer {
   readonly #scan
   readonly #frames: CountedBuffer
   #payloadBytes = 0
-  /** Of the first header: only those of further frames count towards the size of the message. */
+  /** Bytes of the first header. Only headers of further frames count towards the size of the message. */
   #headerBytes = 0
 
   constructor(finder: AddressFinder) {
@@ -25,14 +27,14 @@ export class MessageBuffer {
     this.#scan = finder.begin()
   }
 
-  /** Memory that it takes. */
+  /** Memory taken. */
   get bytes(): number {
     return this.#frames.bytes
   }
 
   /**
-   * Takes what a step of the reader has read of a frame of the message, unless it is `too_large` or finds `no_room`. The chunk stays as
-   * it is.
+   * Adds the bytes that a step of the reader has read, unless the verdict is `too_large` or `no_room`. The chunk stays
+   * unchanged.
    */
   add(reader: FrameReader, chunk: Buffer, start: number, end: number, step: number): Verdict {
     const { maxBytes } = this.#finder
@@ -51,10 +53,10 @@ export class MessageBuffer {
     return reader.message === 0 ? 'whole' : 'hold'
   }
 
-  /** Its payload, unmasked; a copy. */
+  /** The payload, unmasked; a copy. */
   payload(): Buffer {
     const frames = this.#frames.view()
-    // As they were read before: nothing can be wrong with them.
+    // These frames were already read once without error.
     const reader = new FrameReader(((frames[1] as number) & 0x80) !== 0, Number.POSITIVE_INFINITY)
     const payload = Buffer.allocUnsafeSlow(this.#payloadBytes)
     let length = 0
@@ -67,12 +69,12 @@ export class MessageBuffer {
     return payload
   }
 
-  /** Who it is addressed to, now that it is whole. */
+  /** The address of the complete message. */
   addressIn(payload: Buffer) {
     return this.#finder.addressOf(this.#scan, payload)
   }
 
-  /** Gives up what is held, as it came. To be called once. */
+  /** Releases the message with its unchanged frames. Must be called only once. */
   release(): Buffer {
     return this.#frames.release()
   }
@@ -80,7 +82,7 @@ export class MessageBuffer {
 
 const OPEN_BRACE = 0x7b
 
-/** Whether this is the header of a text frame that can be the beginning of a JSON object, as far as its bytes are here. */
+/** Whether this header may begin a text message with a JSON object, as far as its bytes have arrived. */
 export function mayBeAddressed(reader: FrameReader, chunk: Buffer, payload: number, step: number): boolean {
   if (step === STEP.EMPTY) return !reader.fin
   if (step !== STEP.HEADER) return false

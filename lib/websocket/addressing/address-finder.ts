@@ -4,47 +4,47 @@ import { applyMask } from '../frames.ts'
 import { FieldNames } from './field-names.ts'
 import { FieldScan } from './field-scan.ts'
 
-/** What an addressed message says of itself. */
+/** The recipient and id in an addressed message. */
 export interface Address {
-  /** Not empty. One that is longer than 512 bytes may be cut, and is longer than that still: no routing key either way. */
+  /** Not empty. A recipient above 512 bytes may be cut, but stays above 512 bytes: it is no routing key either way. */
   readonly recipient: string
-  /** The message's own field `id`, where that is asked for. */
+  /** The message's own field `id`, if ids are wanted. */
   readonly id: string | number | undefined
 }
 
-/** Why a message that may be addressed was not looked at to its end. */
+/** Why a message that may be addressed was not fully parsed. */
 export type Unparsed = 'too_large' | 'too_deep'
 
 export interface AddressFinderOptions {
   /** Field that names the recipient. */
   readonly field: string
-  /** Whether the messages' ids are wanted. */
+  /** Whether the ids of messages are wanted. */
   readonly withId: boolean
-  /** Largest message that is looked at, in bytes. */
+  /** Largest message that is parsed, in bytes. */
   readonly maxBytes: number
-  /** Memory for messages that are held until it is known whether they are addressed. */
+  /** Memory for messages that are held while it is open whether they are addressed. */
   readonly room: ByteAllowance
 }
 
-/** Name of the field by which a client tells its messages apart (docs/messages.md, Receipts). */
+/** Field that identifies a client's message (docs/messages.md, Receipts). */
 const ID_FIELD = 'id'
 
-/** Masked bytes are looked at in pieces of this size. */
+/** Masked bytes are parsed in pieces of this size. */
 const WORK_BYTES = 65_536
 
 /**
- * Tells addressed messages: texts that are a JSON object with a non-empty string in a field, as `JSON.parse` would find it. Nothing
- * is built for that, and no text makes it throw. One is enough for all connections.
+ * Finds addressed messages: JSON objects with a non-empty string in a given field, as `JSON.parse` would read them. It
+ * builds no objects, and no text makes it throw. One instance serves all connections.
  */
 export class AddressFinder {
   readonly maxBytes: number
   readonly room: ByteAllowance
   readonly #names: FieldNames
-  /** Place of the `id` among the fields. */
+  /** Index of `id` among the fields. */
   readonly #id: number | undefined
-  /** Of messages that are here whole. */
+  /** For messages that arrive whole. */
   readonly #scan: FieldScan
-  /** Where masked bytes are unmasked to be looked at. */
+  /** Masked bytes are unmasked into this buffer. */
   readonly #work = Buffer.allocUnsafeSlow(WORK_BYTES)
 
   constructor({ field, withId, maxBytes, room }: AddressFinderOptions) {
@@ -57,8 +57,10 @@ export class AddressFinder {
   }
 
   /**
-   * @param payload of a whole text message, unmasked
-   * @returns `undefined` where it is not addressed; where it was not looked at to its end, why
+   * Finds the address of a whole message.
+   *
+   * @param payload of a text message, unmasked
+   * @returns `undefined` if the message is not addressed; the reason if it was not fully parsed
    */
   find(payload: Buffer): Address | Unparsed | undefined {
     if (payload.length > this.maxBytes) return 'too_large'
@@ -68,16 +70,16 @@ export class AddressFinder {
     return scan.tooDeep ? 'too_deep' : undefined
   }
 
-  /** Begins to look at a message that comes in pieces; they go to {@link feed}. */
+  /** Begins to parse a message that arrives in pieces, which go to {@link feed}. */
   begin(): FieldScan {
     return new FieldScan(this.#names)
   }
 
   /**
-   * Looks at a piece of a payload, which stays as it is.
+   * Parses a piece of a payload; its bytes stay unchanged.
    *
-   * @param mask as {@link applyMask}
-   * @param phase how many bytes of the frame's payload came before
+   * @param mask as for {@link applyMask}
+   * @param phase number of earlier payload bytes of the frame
    * @returns as {@link FieldScan.feed}
    */
   feed(scan: FieldScan, chunk: Buffer, start: number, end: number, mask: number, phase: number): boolean {
@@ -89,15 +91,15 @@ export class AddressFinder {
     return true
   }
 
-  /** What a scan has found. @param payload all that it has seen, unmasked */
+  /** Returns the address that a scan has found. @param payload all bytes that it has read, unmasked */
   addressOf(scan: FieldScan, payload: Buffer): Address | undefined {
     const recipient = scan.stringOf(0, payload)
-    // Bytes that are no text are the app's to refuse, whatever could be read in them.
+    // The app rejects text that is not UTF-8, even if an address can be read in it.
     if (recipient === undefined || recipient === '' || !isUtf8(payload)) return undefined
     return { recipient, id: this.#id === undefined ? undefined : scan.scalarOf(this.#id, payload) }
   }
 
-  /** The whole payload of a frame, unmasked: valid until the next call of anything here. The chunk stays as it is. */
+  /** Unmasks the whole payload of a frame. Valid until the next call of any method here; the chunk stays unchanged. */
   look(chunk: Buffer, start: number, end: number, mask: number): Buffer {
     if (mask === 0) return chunk.subarray(start, end)
     if (end - start <= WORK_BYTES) return this.#unmask(chunk, start, end, mask, 0)

@@ -6,17 +6,17 @@ const BACKSLASH = 0x5c
 export interface Field {
   readonly place: number
   readonly name: Uint8Array
-  /** Bytes of it up to the first that is always written as an escape. */
+  /** Bytes of the name before the first one that JSON always escapes. */
   readonly plainBytes: number
 }
 
-/** Names that are looked for; any number of scans can share them. */
+/** The names to find; all scans can share them. */
 export class FieldNames {
   readonly fields: readonly Field[]
-  /** Which bytes a name that may be one of them begins with, as it is or as an escape. */
+  /** Bytes with which a matching name may begin, plain or escaped. */
   readonly beginnings = new Uint8Array(256)
 
-  /** @param names at most 31 different ones; values are asked for by their place in it */
+  /** @param names at most 31 different names; their values are read by index */
   constructor(names: readonly string[]) {
     this.fields = names.map((text, place) => {
       const name = Buffer.from(text)

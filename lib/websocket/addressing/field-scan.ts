@@ -1,10 +1,12 @@
 import type { Field, FieldNames } from './field-names.ts'
 import * as T from './json-tables.ts'
 
-/** Deepest nesting of objects and arrays that is read; what is deeper is {@link FieldScan.tooDeep}. */
+/** Deepest nesting of objects and arrays that is read; a deeper text is {@link FieldScan.tooDeep}. */
 export const MAX_DEPTH = 512
 
-/** Most bytes of a value that are decoded, escapes included: a string of more has more than 512 bytes when it is decoded. */
+/**
+ * Maximum bytes of a value that are decoded, escapes included. A longer string has more than 512 bytes when decoded.
+ */
 export const MAX_VALUE_BYTES = 3084
 
 const { NEXT, SPECIAL, ESCAPES, HEX, MATCHING, FAIL } = T
@@ -12,47 +14,47 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_U = 0x75
 
-/** The last value that a field had, as far as it is one that counts. */
+/** The last value of a field, if it is a string or a number. */
 interface Value {
   kind: 'none' | 'string' | 'number'
-  /** Offset into the text, after the quote of a string. */
+  /** Offset into the text, after the opening quote of a string. */
   start: number
 }
 
-/** Where in a name that may be that of a field the scan is. */
+/** Position within a name that may match a field. */
 const IN_NAME = 0
 const IN_ESCAPE = 1
 const IN_HEX = 2
 
 /**
- * Finds the values of some fields of a JSON object without building anything, however its bytes are cut into pieces. What it
- * finds is what `JSON.parse` would: the last value of a name, names as their escapes stand for them, and nothing where the text
- * is not JSON from its first to its last byte (RFC 8259), or is no object, or is nested more than {@link MAX_DEPTH} levels deep.
- * Only whether the bytes are UTF-8 is for the caller to ask. The memory that it takes does not depend on the text.
+ * Finds the values of given fields in a JSON object without building objects, however the bytes are split into pieces.
+ * It finds the same as `JSON.parse`: the last value of a name, with escapes in names decoded, and nothing if the text
+ * is not entirely JSON (RFC 8259), is not an object, or is nested deeper than {@link MAX_DEPTH}. The caller must check
+ * that the bytes are UTF-8. Its memory does not depend on the text.
  */
 export class FieldScan {
-  /** Whether the scan has ended because of the nesting. */
+  /** Whether the scan has ended because of deep nesting. */
   tooDeep = false
   readonly #fields: readonly Field[]
   readonly #beginnings: Uint8Array
-  /** By the places of the fields. */
+  /** By field index. */
   readonly #values: readonly Value[]
   /** For each level, the state after a value in it. */
   readonly #levels = new Uint8Array(MAX_DEPTH + 1).fill(T.NOTHING, 0, 1)
   #depth = 0
   #state: number = T.ROOT
   #bytes = 0
-  /** What an offset into the piece at hand is short of one into the text. */
+  /** Adding it to an offset into the current piece gives the offset into the text. */
   #shift = 0
-  /** Where the value that comes next goes. */
+  /** The field that the next value belongs to. */
   #next: Value | undefined
-  /** A bit for each field that a name can still be, and how many of the field's bytes have been seen. */
+  /** A bit for each field that the name may still match, and the number of bytes matched. */
   #candidates = 0
   #matched = 0
   #place = IN_NAME
   #unit = 0
   #hexDigits = 0
-  /** The first half of a surrogate pair that an escape stood for. */
+  /** The high half of a surrogate pair, from an escape. */
   #half = 0
 
   constructor({ fields, beginnings }: FieldNames) {
@@ -61,7 +63,7 @@ export class FieldScan {
     this.#values = fields.map(() => ({ kind: 'none', start: 0 }))
   }
 
-  /** Begins with another text. */
+  /** Begins a new text. */
   reset(): void {
     this.tooDeep = false
     this.#depth = 0
@@ -70,15 +72,15 @@ export class FieldScan {
     for (const value of this.#values) value.kind = 'none'
   }
 
-  /** Whether what was read is a whole JSON object, from its first to its last byte. */
+  /** Whether the bytes read are exactly one whole JSON object. */
   get whole(): boolean {
     return this.#state === T.NOTHING
   }
 
   /**
-   * Reads on.
+   * Reads the next bytes.
    *
-   * @returns `false` when this is no JSON object, or too deep, whatever may follow
+   * @returns `false` if the text cannot become a JSON object, or is too deep
    */
   feed(bytes: Uint8Array, start: number, end: number): boolean {
     this.#shift = this.#bytes - start
@@ -147,7 +149,7 @@ export class FieldScan {
   }
 
   #beginName(bytes: Uint8Array, start: number, end: number): number {
-    // As it nearly always is: in one piece, and without escapes up to where it differs.
+    // The common case: the name is in one piece, without escapes before the first difference.
     let isDecided = true
     for (let n = 0; n < this.#fields.length; n++) {
       const field = this.#fields[n] as Field
@@ -176,7 +178,7 @@ export class FieldScan {
     const value = this.#values[place] as Value
     this.#state = T.FIELD_COLON
     this.#next = value
-    // The last one of a name counts, whatever it is.
+    // The last occurrence of a name counts, whatever its value.
     value.kind = 'none'
   }
 
@@ -186,7 +188,7 @@ export class FieldScan {
     value.start = position + this.#shift
   }
 
-  /** Reads a name of the outermost object for as long as it can be that of a field. */
+  /** Reads a name of the outermost object for as long as it may match a field. */
   #readName(bytes: Uint8Array, from: number, end: number): number {
     let i = from
     while (i < end && this.#state === MATCHING) {
@@ -208,7 +210,7 @@ export class FieldScan {
       if (((this.#candidates >>> field.place) & 1) === 1 && field.name.length === this.#matched) this.#found(field)
   }
 
-  /** The next byte of the name, as it is without escapes. */
+  /** Matches the next byte of the name, with escapes decoded. */
   #match(byte: number): void {
     if (this.#half !== 0) this.#candidates = 0
     for (let n = 0; n < this.#fields.length; n++)
@@ -237,19 +239,19 @@ export class FieldScan {
     }
   }
 
-  /** The next UTF-16 unit of the name. */
+  /** Matches the next UTF-16 unit of the name. */
   #matchUnit(unit: number): void {
     const isHigh = unit >= 0xd800 && unit < 0xdc00
     const isLow = unit >= 0xdc00 && unit < 0xe000
     const half = this.#half
     this.#half = 0
-    // Half of a pair alone is in no name that is written in UTF-8.
+    // A lone surrogate never occurs in a name encoded in UTF-8.
     if (isLow !== (half !== 0)) this.#state = T.NAME
     else if (isHigh) this.#half = unit
     else this.#matchCharacter(isLow ? 0x10000 + ((half - 0xd800) << 10) + (unit - 0xdc00) : unit)
   }
 
-  /** @param code of a character, of which the name has the UTF-8 (RFC 3629 §3) */
+  /** Matches the UTF-8 bytes of a character (RFC 3629 §3). @param code its code point */
   #matchCharacter(code: number): void {
     if (code < 0x80) this.#match(code)
     else {
@@ -260,17 +262,17 @@ export class FieldScan {
   }
 
   /**
-   * The string that a field has in the end.
+   * Returns the string value of a field.
    *
-   * @param text what was read, whole
-   * @returns `undefined` where it has none; of one that is longer than 512 bytes of UTF-8 maybe only a part, which is longer, too
+   * @param text all bytes that were read
+   * @returns `undefined` if there is none; a string above 512 bytes of UTF-8 may be cut, but stays above 512 bytes
    */
   stringOf(field: number, text: Buffer): string | undefined {
     const { kind, start } = this.#values[field] as Value
     return kind === 'string' && this.whole ? decode(text, start, endOfString(text, start)) : undefined
   }
 
-  /** The string or number that a field has in the end; one that is longer than {@link MAX_VALUE_BYTES} is as none. */
+  /** Returns the string or number value of a field; `undefined` also for a value above {@link MAX_VALUE_BYTES}. */
   scalarOf(field: number, text: Buffer): string | number | undefined {
     const { kind, start } = this.#values[field] as Value
     if (kind === 'none' || !this.whole) return undefined
@@ -283,7 +285,9 @@ export class FieldScan {
   }
 }
 
-/** Where a string ends, or where it is cut: between two characters, behind the most that is decoded. */
+/**
+ * The end of a string, or the place where it is cut: between two characters, after the maximum number of decoded bytes.
+ */
 function endOfString(text: Buffer, start: number): number {
   let i = start
   while (i - start < MAX_VALUE_BYTES && text[i] !== QUOTE)
@@ -292,7 +296,7 @@ function endOfString(text: Buffer, start: number): number {
   return i
 }
 
-/** A string of JSON without its quotes. */
+/** Decodes a JSON string without its quotes. */
 function decode(text: Buffer, start: number, end: number): string {
   const raw = text.toString('utf8', start, end)
   return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw

@@ -1,24 +1,25 @@
 /**
- * The grammar of JSON (RFC 8259) as a table: the next state by state and byte, `NEXT[(state << 8) | byte]`. What needs more than the
- * state is an action. Values know whether they are members of an object or elements of an array, so only an end needs a stack.
+ * The grammar of JSON (RFC 8259) as a table: the next state by state and byte, `NEXT[(state << 8) | byte]`. Steps that
+ * need more than the state are actions. Values know whether they are in an object or an array, so only a closing
+ * bracket needs the stack.
  */
 
-/** Strings come first: a name, a member's value, an element. Most bytes of most texts are in one. */
+/** String states come first, because most bytes of most texts are in strings: a name, a member's value, an element. */
 export const NAME = 0
 export const MEMBER_STRING = 1
 export const ELEMENT_STRING = 2
 export const LAST_STRING = ELEMENT_STRING
 
-/** Before the outermost object, and after it. */
+/** Before and after the outermost object. */
 export const ROOT = 3
 export const NOTHING = 4
-/** In an object: before a name, before its colon, before the value, after that. */
+/** In an object: before a name, its colon, its value, and after the value. */
 export const NAME_NEXT = 5
 export const NAME_OR_END = 6
 export const COLON = 7
 export const MEMBER_VALUE = 8
 export const AFTER_MEMBER = 9
-/** The same where the name was that of a field that is looked for. */
+/** The same after the name of a wanted field. */
 export const FIELD_COLON = 10
 export const FIELD_VALUE = 11
 /** In an array. */
@@ -26,10 +27,10 @@ export const ELEMENT_VALUE = 12
 export const ELEMENT_OR_END = 13
 export const AFTER_ELEMENT = 14
 
-/** The first of those that have no name: within escapes, numbers and literals. */
+/** The first unnamed state: inside escapes, numbers and literals. */
 const UNNAMED = 15
 
-/** Actions. `FAIL`: this is not JSON. */
+/** Actions. `FAIL`: the text is not JSON. */
 export const FIRST_ACTION = 240
 export const OPEN_OBJECT = 240
 export const OPEN_ARRAY = 241
@@ -37,7 +38,7 @@ export const CLOSE = 242
 export const BEGIN_NAME = 243
 export const BEGIN_FIELD_STRING = 244
 export const BEGIN_FIELD_NUMBER = 245
-/** The name that is being read may be that of a field; the table says nothing of it. */
+/** The name being read may match a field; handled outside the table. */
 export const MATCHING = 246
 export const FAIL = 255
 
@@ -46,21 +47,21 @@ const HEX_DIGITS = `${DIGITS}abcdefABCDEF`
 const SPACES = ' \t\n\r'
 const LITERALS = ['true', 'false', 'null']
 
-/** What a byte after a backslash stands for, 0 for none (RFC 8259 §7); `u` is not in it. */
+/** The character for each byte after a backslash, 0 if invalid (RFC 8259 §7); `u` is handled separately. */
 export const ESCAPES = new Uint8Array(256)
 for (const [letter, character] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
   ESCAPES[(letter as string).charCodeAt(0)] = (character as string).charCodeAt(0)
 
-/** The value of a hexadecimal digit; 255 for what is none. */
+/** The value of a hexadecimal digit; 255 if the byte is none. */
 export const HEX = new Uint8Array(256).fill(255)
 for (const digit of HEX_DIGITS) HEX[digit.charCodeAt(0)] = Number.parseInt(digit, 16)
 
-/** Bytes that end the quick way through a string: its end, an escape, and what must not be in it. */
+/** Bytes that leave the fast path through a string: its end, an escape, and control characters, which are invalid. */
 export const SPECIAL = new Uint8Array(256).fill(1, 0, 0x20)
 SPECIAL[0x22] = 1
 SPECIAL[0x5c] = 1
 
-/** The table while it is made. */
+/** The table under construction. */
 const next = new Uint8Array(256 * 256).fill(FAIL)
 let states = UNNAMED
 
@@ -70,7 +71,7 @@ function on(state: number, bytes: string, to: number): void {
   for (const byte of bytes) next[(state << 8) | byte.charCodeAt(0)] = to
 }
 
-/** RFC 8259 §7. */
+/** Adds the states of a string (RFC 8259 §7). */
 function addString(state: number, after: number): void {
   next.fill(state, (state << 8) | 0x20, (state + 1) << 8)
   on(state, '"', after)
@@ -82,7 +83,7 @@ function addString(state: number, after: number): void {
   for (const [n, place] of hex.entries()) on(place, HEX_DIGITS, hex[n + 1] ?? state)
 }
 
-/** RFC 8259 §6. What has ended goes on as it would after any value. */
+/** Adds the states of a number (RFC 8259 §6). A complete number continues like any other finished value. */
 function addNumber(begin: number, after: number): void {
   const [minus, point, exponent, sign] = [newState(), newState(), newState(), newState()]
   const [zero, integer, fraction, power] = [newState(), newState(), newState(), newState()]
@@ -100,7 +101,7 @@ function addNumber(begin: number, after: number): void {
   for (const place of [exponent, sign, power]) on(place, DIGITS, power)
 }
 
-/** RFC 8259 §3. */
+/** Adds the states of a literal (RFC 8259 §3). */
 function addLiteral(begin: number, text: string, after: number): void {
   let place = begin
   for (const [n, byte] of [...text].entries()) {
@@ -118,7 +119,7 @@ function addValue(begin: number, inString: number, after: number): void {
   for (const text of LITERALS) addLiteral(begin, text, after)
 }
 
-/** All but the spaces of one state, for another one. */
+/** Copies all transitions of a state except its spaces. */
 function addSame(to: number, from: number): void {
   for (let byte = 0; byte < 256; byte++) {
     const there = next[(from << 8) | byte] as number
