@@ -2,26 +2,26 @@ import type { Member } from './members.ts'
 import { MemberSet } from './rendezvous.ts'
 
 interface Options {
-  /** How long a set of members is remembered after another has taken its place, in milliseconds. */
+  /** How long a replaced member set is remembered, in milliseconds. */
   readonly keepMs?: number
-  /** Milliseconds that never go back. */
+  /** Monotonic time in milliseconds. */
   readonly now?: () => number
 }
 
-/** Most earlier sets that are remembered: a list that changes all the time must not take all the memory. */
+/** Maximum number of remembered sets, so that a list that keeps changing cannot exhaust memory. */
 const MAX_SETS = 16
 
-/** Who the members were, for as long as somebody may still go by it. */
+/** Earlier member sets, for as long as other programs may still act on them. */
 export class MemberHistory {
   readonly #keepMs: number
   readonly #now: () => number
   #current = MemberSet.empty
   /** Newest first, with the time at which each was replaced. */
   #earlier: { readonly set: MemberSet; readonly until: number }[] = []
-  /** When each member of now was added. */
+  /** When each current member was added. */
   #since = new Map<string, number>()
   #changedAt = Number.NEGATIVE_INFINITY
-  /** When the first members became known after a time without any. */
+  /** When members first became known after a time without any. */
   #knownSince: number | undefined
 
   constructor({ keepMs = 60_000, now = () => performance.now() }: Options = {}) {
@@ -29,7 +29,7 @@ export class MemberHistory {
     this.#now = now
   }
 
-  /** To be called with the members at the start, and after every change. */
+  /** Must be called with the members at the start and after every change. */
   record(members: MemberSet): void {
     const now = this.#now()
     if (this.#current.size > 0) {
@@ -41,17 +41,19 @@ export class MemberHistory {
     this.#current = members
   }
 
-  /** Whether the members have changed, or were first known, within so many milliseconds. */
+  /** Whether the members changed, or first became known, within the last `ms` milliseconds. */
   changedWithin(ms: number): boolean {
     return this.#now() - this.#changedAt <= ms
   }
 
-  /** Whether no member is known, or none was until so many milliseconds ago: others may be there that no list has yet. */
+  /**
+   * Whether no member is known, or none was until `ms` milliseconds ago: there may be others that no list contains yet.
+   */
   isNew(ms: number): boolean {
     return this.#knownSince === undefined || this.#now() - this.#knownSince <= ms
   }
 
-  /** The owners of a key under earlier sets that are not today's, newest first, each once. */
+  /** Owners of a key under earlier sets that differ from its current owner, newest first, without repetition. */
   formerOwners(key: string): Member[] {
     const owner = this.#current.owner(key)?.name
     const found = new Map<string, Member>()
@@ -62,7 +64,7 @@ export class MemberHistory {
     return [...found.values()]
   }
 
-  /** A member of now or of an earlier set. */
+  /** A member of the current set or an earlier one. */
   get(name: string): Member | undefined {
     const sets = [this.#current, ...this.#recent().map(({ set }) => set)]
     for (const set of sets) {
@@ -72,7 +74,7 @@ export class MemberHistory {
     return undefined
   }
 
-  /** The members of now that were there so many milliseconds ago. */
+  /** The current members that have existed for more than `ms` milliseconds. */
   settled(ms: number): MemberSet {
     const now = this.#now()
     const old = this.#current.members.filter(({ name }) => now - (this.#since.get(name) ?? now) > ms)

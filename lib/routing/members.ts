@@ -2,18 +2,21 @@ import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 
 /** One instance of the app that can own users. */
 export interface Member {
-  /** `host:port`, IPv6 hosts in brackets: the identity that is hashed, the same wherever and however it was discovered. */
+  /**
+   * `host:port`, IPv6 hosts in brackets: the identity that is hashed, equal for every kind of discovery and every
+   * observer.
+   */
   readonly name: string
   /** A DNS name or an IP address, lower case, without brackets. */
   readonly host: string
   readonly port: number
-  /** Share of the users relative to other members; 1 unless said otherwise. */
+  /** Share of the users relative to other members; 1 by default. */
   readonly weight: number
 }
 
 /**
- * What is different between two lists of members; `changed` holds members, as they are now, whose weight is another, `leaving` names
- * that have begun to leave.
+ * The difference between two lists of members. `changed`: members with a new weight; `leaving`: names that have begun
+ * to leave.
  */
 export interface MemberChange {
   readonly added: readonly Member[]
@@ -25,14 +28,14 @@ export interface MemberChange {
 const PATTERN = /^(\[[^[\]]+\]|[^:=[\]]+):([0-9]{1,5})(?:=(.*))?$/
 const DNS_NAME =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
-// Few digits, so that every language reads the same number from the same text.
+// Limited digits, so that every language reads the same number from the same text.
 const WEIGHT = /^[0-9]{1,6}(?:\.[0-9]{1,6})?$/
 
 /**
- * A member from its parts. IPv6 addresses get their one canonical spelling (RFC 5952), because the name is what is hashed.
+ * Creates a member from its parts. IPv6 addresses get their canonical spelling (RFC 5952), because the name is hashed.
  *
  * @param host a DNS name or an IP address, without brackets
- * @throws {Error} that says which part is wrong
+ * @throws {Error} that names the invalid part
  */
 export function createMember(host: string, port: number, weight = 1): Member {
   const canonical = canonicalHost(host)
@@ -44,18 +47,18 @@ export function createMember(host: string, port: number, weight = 1): Member {
 }
 
 function canonicalHost(text: string): string | undefined {
-  // A zone ("%eth0") means something on one machine only.
+  // A zone ("%eth0") has a meaning on one machine only.
   if (isIPv6(text)) return text.includes('%') ? undefined : new SocketAddress({ address: text, family: 'ipv6' }).address
   const host = text.toLowerCase()
-  // Digits and dots that are no IPv4 address would be a typing error, never a name that resolves.
+  // Digits and dots that are not an IPv4 address are a typing error, never a name that resolves.
   if (isIPv4(host)) return host
   return DNS_NAME.test(host) && !/^[0-9.]+$/.test(host) ? host : undefined
 }
 
 /**
- * Reads `host:port` or `host:port=weight`; an IPv6 host is in brackets.
+ * Parses `host:port` or `host:port=weight`; an IPv6 host is in brackets.
  *
- * @throws {Error} that quotes the text and says what is wrong with it
+ * @throws {Error} that quotes the text and names the problem
  */
 export function parseMember(text: string): Member {
   const match = PATTERN.exec(text.trim())
@@ -76,12 +79,12 @@ export function parseMember(text: string): Member {
   }
 }
 
-/** A bare IPv6 address and a port: a port is always there, so what follows the last colon is the port. */
+/** A bare IPv6 address and a port: the port is mandatory, so it follows the last colon. */
 const BARE_IPV6 = /^([0-9a-f:.]*:[0-9a-f:.]*):([0-9]{1,5})$/i
 
 /**
- * Reads the name that a sidecar gives itself, `host:port`. A manifest that puts it together from a pod's address cannot know whether
- * that needs brackets, so an IPv6 host may be without.
+ * Parses a sidecar's own name, `host:port`. A manifest that builds it from a pod's address cannot know whether brackets
+ * are needed, so an IPv6 host may lack them.
  *
  * @throws {Error} as {@link parseMember}
  */
@@ -91,9 +94,9 @@ export function parseSelf(text: string): Member {
 }
 
 /**
- * Reads members separated by commas; empty text is no member.
+ * Parses members separated by commas; empty text means no members.
  *
- * @throws {Error} that names the first item that is bad or occurs twice
+ * @throws {Error} that names the first item that is invalid or occurs twice
  */
 export function parseMembers(text: string): Member[] {
   if (text.trim() === '') return []
@@ -102,7 +105,7 @@ export function parseMembers(text: string): Member[] {
   return members
 }
 
-/** @throws {Error} naming the first member that occurs twice */
+/** @throws {Error} that names the first member that occurs twice */
 export function assertUnique(members: readonly Member[]): void {
   const seen = new Set<string>()
   for (const { name } of members) {
@@ -111,12 +114,12 @@ export function assertUnique(members: readonly Member[]): void {
   }
 }
 
-/** The text that {@link parseMember} reads. */
+/** Formats a member as {@link parseMember} reads it. */
 export function formatMember(member: Member): string {
   return member.weight === 1 ? member.name : `${member.name}=${member.weight}`
 }
 
-/** What has to happen to get from one list of members to another; the order within a list means nothing. */
+/** The difference between two lists of members; order is ignored. */
 export function diffMembers(before: readonly Member[], after: readonly Member[]): Omit<MemberChange, 'leaving'> {
   const old = new Map(before.map(member => [member.name, member]))
   const current = new Set(after.map(member => member.name))

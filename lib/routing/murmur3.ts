@@ -24,7 +24,10 @@ function scramble(block: number): number {
   return Math.imul((product << 15) | (product >>> 17), 0x1b873593)
 }
 
-/** The finalizer of MurmurHash3: a bijection of 32-bit integers in which each input bit changes each output bit half of the time. */
+/**
+ * The finalizer of MurmurHash3: a bijection of 32-bit integers in which each input bit flips each output bit half of
+ * the time.
+ */
 export function fmix32(value: number): number {
   let hash = value
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)

@@ -1,45 +1,45 @@
 import { assertUnique, type Member } from './members.ts'
 import { fmix32, murmur3 } from './murmur3.ts'
 
-// The first 128 bits of the fraction of pi. Keys and members have seeds of their own: with the same ones, a key that equals
-// a member's name would hash to 0 with it, the lowest value there is.
+// The first 128 bits of the fraction of pi. Keys and members use different seeds: otherwise a key equal to a member's
+// name would hash to 0 with it, the lowest possible value.
 const KEY_SEED_HI = 0x243f6a88
 const KEY_SEED_LO = 0x85a308d3
 const MEMBER_SEED_HI = 0x13198a2e
 const MEMBER_SEED_LO = 0x03707344
 
-/** Above 1 by far more than a logarithm, a product and a quotient of doubles are off together. */
+/** Exceeds 1 by far more than the combined rounding error of a logarithm, a product and a quotient of doubles. */
 const SCORE_MARGIN = 1 + 1e-9
 
-/** Up to so many, the first of the order are picked out one by one; for more it is cheaper to sort all. */
+/** Up to this number, the first members of the order are selected one by one; above it, sorting all is cheaper. */
 const FEW = 16
 
-// Shared by all sets, so that a lookup allocates nothing: filled and read within one synchronous call.
+// Shared by all sets, so that a lookup allocates nothing; filled and read within one synchronous call.
 const encoder = new TextEncoder()
 const scratch = new Uint8Array(2048)
 const lanes = new Uint32Array(2)
 
 /**
- * An immutable set of members that knows the owner of every key: weighted rendezvous hashing (Thaler and Ravishankar, "Using
- * Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1), 1998), weighted by the logarithmic method
- * (score −w/ln u). Programs that have the same members agree on every owner without talking to each other, and a member
- * that comes or goes moves only its own keys. docs/routing.md specifies the arithmetic for other languages.
+ * An immutable set of members that knows the owner of every key: weighted rendezvous hashing (Thaler and Ravishankar,
+ * "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1), 1998), weighted by the
+ * logarithmic method (score −w/ln u). Programs with the same members agree on every owner without communication, and a
+ * joining or leaving member moves only its own keys. docs/routing.md specifies the arithmetic for other languages.
  */
 export class MemberSet {
   static readonly empty: MemberSet = new MemberSet([])
 
-  /** In the order of their names. */
+  /** Sorted by name. */
   readonly members: readonly Member[]
   readonly #indexOf: ReadonlyMap<string, number>
   readonly #hi: Uint32Array
   readonly #lo: Uint32Array
   readonly #weights: Float64Array
-  /** Members with equal weights are compared as integers, which is exact in every language. */
+  /** Whether all weights are equal: then scores are integers, which are exact in every language. */
   readonly #uniform: boolean
 
   /**
    * @param members in any order
-   * @param previous a set that has most of these members: names it has are not hashed again
+   * @param previous a set with most of these members, whose hashes are reused
    * @throws {Error} if a name occurs twice
    */
   static of(members: readonly Member[], previous?: MemberSet): MemberSet {
@@ -83,9 +83,9 @@ export class MemberSet {
     return this.members[this.#uniform ? this.#highestDraw() : this.#highestScore()]
   }
 
-  // In both, members are in the order of their names, so the first of equal ones is the one that wins.
+  // In both methods members are sorted by name, so the first of equal scores wins.
 
-  /** The low lane decides only between equal high lanes, so it is hardly ever worked out. */
+  /** Computes the low lane only when high lanes are equal, which is rare. */
   #highestDraw(): number {
     const keyHi = lanes[0]!
     let bestHi = -1
@@ -100,13 +100,15 @@ export class MemberSet {
     return best
   }
 
-  /** Works out a logarithm only where the high lane leaves a chance to win: ln u ≤ u − 1, so a score is at most w ⁄ (1 − u). */
+  /**
+   * Computes a logarithm only if the high lane leaves a chance to win: ln u ≤ u − 1, so a score is at most w ⁄ (1 − u).
+   */
   #highestScore(): number {
     const keyHi = lanes[0]!
     let bestScore = 0
     let best = -1
     for (let i = 0; i < this.#hi.length; i++) {
-      // 1 − u is at least this much, whatever the low lane.
+      // A lower bound of 1 − u, for any low lane.
       const rest = (0xffffffff - fmix32(keyHi ^ this.#hi[i]!)) / 0x100000000
       if (this.#weights[i]! * SCORE_MARGIN < bestScore * rest) continue
       const score = this.#score(i)
@@ -121,7 +123,7 @@ export class MemberSet {
   /**
    * The members in the order in which they would own a key: if the first is gone, the second owns it.
    *
-   * @param limit at most so many
+   * @param limit maximum number of members returned
    */
   rank(key: string, limit: number = this.size): Member[] {
     hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
@@ -134,7 +136,7 @@ export class MemberSet {
     return Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b)
   }
 
-  /** The beginning of {@link #order}, without working out the rest. */
+  /** The beginning of {@link #order}, without computing the rest. */
   #first(count: number): number[] {
     const order: number[] = []
     const scores: number[] = []
@@ -153,17 +155,17 @@ export class MemberSet {
     return order
   }
 
-  /** Of the member at this index for the key in {@link lanes}; the highest wins. */
+  /** The score of a member for the key in {@link lanes}; the highest wins. */
   #score(index: number): number {
     const hi = fmix32(lanes[0]! ^ this.#hi[index]!)
     const lo = fmix32(lanes[1]! ^ this.#lo[index]! ^ hi)
-    // 52 bits, so that adding a half is exact and the fraction can never round to 0 or to 1.
+    // 52 bits, so that adding a half is exact and the fraction never rounds to 0 or 1.
     const draw = hi * 0x100000 + (lo >>> 12)
     return this.#uniform ? draw : -this.#weights[index]! / Math.log((draw + 0.5) / 0x10000000000000)
   }
 }
 
-/** Puts two independent 32-bit hashes of a text's UTF-8 bytes into `out`. */
+/** Writes two independent 32-bit hashes of a text's UTF-8 bytes to `out`. */
 function hashInto(out: Uint32Array, text: string, seedHi: number, seedLo: number): void {
   let bytes = scratch
   let length = 0

@@ -3,13 +3,13 @@ import { DEFAULT_ROUTING_KEY } from '../service/names.ts'
 import { parseRoutingKey } from './key/routing-key.ts'
 import { parseMembers } from './members.ts'
 
-/** Where members come from. */
+/** Kinds of discovery. */
 export const DISCOVERIES = ['static', 'file', 'dns', 'kubernetes'] as const
 
-/** What happens to a handshake that names no user. */
+/** Policies for handshakes that name no user. */
 export const MISSING_KEY_POLICIES = ['random', 'reject'] as const
 
-/** Settings that say who the members are and which of them owns a user; balancer and sidecar have the same. */
+/** Settings for the members and for the owner of a user; identical in balancer and sidecar. */
 export const routingSettings = {
   DISCOVERY: Type.Enum(DISCOVERIES, { default: 'static', description: 'Source of the members.' }),
   MEMBERS: Type.String({ default: '', description: 'For static: host:port[=weight], separated by commas.' }),
@@ -46,10 +46,10 @@ export const routingSettings = {
 /** Parsers for {@link routingSettings}. */
 export const routingParsers = { MEMBERS: parseMembers, ROUTING_KEY: parseRoutingKey } as const
 
-/** Where each discovery gets its members: the setting that must not be empty. */
+/** The setting that each kind of discovery requires. */
 const NEEDS = { static: 'MEMBERS', file: 'MEMBERS_FILE', dns: 'SRV_DNS_RECORD', kubernetes: 'SERVICE' } as const
 
-/** What must hold between the routing settings: one line for each problem. */
+/** Checks the routing settings against each other; one line for each problem. */
 export function checkRouting(
   config: { DISCOVERY: keyof typeof NEEDS } & Record<(typeof NEEDS)[keyof typeof NEEDS], { length: number }>,
 ): string[] {

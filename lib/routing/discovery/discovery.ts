@@ -11,7 +11,7 @@ import { staticSource } from './static.ts'
 
 export type { Discovery, MemberListener } from './member-watch.ts'
 
-/** The settings that say where members come from. */
+/** Settings that select the source of members. */
 export interface DiscoveryConfig {
   readonly DISCOVERY: (typeof DISCOVERIES)[number]
   readonly MEMBERS: readonly Member[]
@@ -21,12 +21,12 @@ export interface DiscoveryConfig {
 }
 
 /**
- * How long each source must have named nobody before its list is emptied, in milliseconds. EndpointSlices are right at once, but can be
- * gone for a moment where a Service is made anew; DNS servers cache, and a file may be written in steps.
+ * How long a source must report no members before its list is emptied, in milliseconds. EndpointSlices are current, but
+ * may vanish briefly while a Service is recreated; DNS servers cache; a file may be written in steps.
  */
 const GRACE_MS = { static: 0, file: 30_000, dns: 30_000, kubernetes: 5000 } as const
 
-/** The discovery that a program is configured with. */
+/** Creates the discovery that a program is configured with. */
 export function createDiscovery(config: DiscoveryConfig, deps: { log: Logger; metrics?: Metrics }): Discovery {
   return new MemberWatch(sourceOf(config), {
     ...deps,

@@ -2,7 +2,7 @@ import type { Member } from '../members.ts'
 import { membersAt } from './endpoints.ts'
 import type { KubeObject } from './kube/watch.ts'
 
-/** The fields of a discovery.k8s.io/v1 EndpointSlice that are used here; all of them can be absent or null. */
+/** The fields of a discovery.k8s.io/v1 EndpointSlice that are used here; each may be absent or null. */
 export interface EndpointSlice extends KubeObject {
   readonly addressType?: string
   readonly ports?: readonly { readonly name?: string; readonly port?: number | null }[] | null
@@ -14,27 +14,27 @@ interface SliceEndpoint {
   readonly conditions?: { readonly ready?: boolean | null; readonly terminating?: boolean | null } | null
 }
 
-/** Who can be given users, and who is about to go; nobody is both. */
+/** The members that can own users, and the pods that are leaving or not ready. A name is in one group only. */
 export interface Listed {
   readonly members: Member[]
-  /** Names. */
+  /** Names of members that are leaving. */
   readonly leaving: ReadonlySet<string>
-  /** Names of those that are neither: their pods are there, and not ready. */
+  /** Names of pods that exist but are neither ready nor leaving. */
   readonly unready: ReadonlySet<string>
 }
 
 /**
- * The members that the slices of one Service name. An endpoint counts unless it says that it is not ready or that it is
- * terminating: unknown readiness is to be read as ready, and with `publishNotReadyAddresses` a terminating one is "ready" too. A
- * terminating endpoint is told apart from one that is merely not ready: its users have to go. So its condition `serving` (KEP-1672) is
- * not read: while it serves they are moved, and when it does not they are moved all the same.
+ * Reads the members from the slices of one Service. An endpoint is a member unless it is not ready or terminating:
+ * unknown readiness counts as ready, and with `publishNotReadyAddresses` terminating endpoints are "ready" too.
+ * Terminating endpoints are listed separately from unready ones, because their users must move. The condition `serving`
+ * (KEP-1672) is ignored: users of a terminating endpoint are moved whether it serves or not.
  */
 export function membersOfSlices(slices: readonly EndpointSlice[], portName: string): Listed {
   const isLeaving = ({ conditions }: SliceEndpoint) => conditions?.terminating === true
   const isReady = ({ conditions }: SliceEndpoint) => conditions?.ready !== false
   const named = (which: (endpoint: SliceEndpoint) => boolean) => at(slices, portName, which).map(({ name }) => name)
   const leaving = new Set(named(isLeaving))
-  // A pod can be in two slices for a moment, and only one of them is up to date; what terminates never gets ready again.
+  // A pod can briefly be in two slices, one of them outdated; a terminating pod never becomes ready again.
   const members = at(slices, portName, endpoint => !isLeaving(endpoint) && isReady(endpoint)).filter(
     ({ name }) => !leaving.has(name),
   )
@@ -52,7 +52,7 @@ function at(slices: readonly EndpointSlice[], portName: string, which: (endpoint
       return (
         (slice.endpoints ?? [])
           .filter(which)
-          // All addresses of an endpoint are the same pod; Kubernetes itself writes just one.
+          // All addresses of an endpoint belong to the same pod; Kubernetes writes only one.
           .flatMap(({ addresses }) => (addresses ?? []).slice(0, 1))
           .map(address => ({ address, port }))
       )

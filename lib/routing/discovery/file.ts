@@ -6,14 +6,14 @@ import type { MemberSource } from './source.ts'
 import { realTiming, type Timing } from './timing.ts'
 
 const MAX_FILE_BYTES = 1_048_576
-/** How often the file is looked at even without a hint: not every file system gives hints. */
+/** How often the file is checked without a change event: not every file system reports changes. */
 const RECHECK_MS = 5000
-/** After a hint, more of them follow in moments; a file that is not replaced at once is written by then. */
+/** After the first event, more follow within moments; a file that is not replaced atomically is complete by then. */
 const SETTLE_MS = 50
 
 /**
- * Members from a file that holds a JSON array of `host:port[=weight]`. It is its folder that is watched, because a file is
- * best replaced by renaming another over it, and Kubernetes replaces a ConfigMap by renaming a link next to it.
+ * Members from a file with a JSON array of `host:port[=weight]`. The folder is watched, because a file is best replaced
+ * by renaming another over it, and Kubernetes replaces a ConfigMap by renaming a link next to it.
  */
 export function fileSource(path: string, timing: Timing = realTiming): MemberSource {
   return async (sink, signal) => {
@@ -23,7 +23,7 @@ export function fileSource(path: string, timing: Timing = realTiming): MemberSou
     signal.addEventListener('abort', () => hint.abort(), { once: true })
     while (!signal.aborted) {
       hint = new AbortController()
-      // Opened anew each time, before reading: the folder itself may have been replaced, and no change goes unseen.
+      // Opened anew before each read: the folder itself may have been replaced, and no change is missed.
       watcher?.close()
       watcher = watchFolder(dirname(path), () => hint.abort())
       const found = await look(path)
@@ -43,7 +43,7 @@ export function fileSource(path: string, timing: Timing = realTiming): MemberSou
 function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(folder, { persistent: false }, onChange)
-    // Without hints, the regular look has to do.
+    // Without change events, the regular check must do.
     return watcher.on('error', () => watcher.close())
   } catch {
     return undefined
@@ -52,7 +52,7 @@ function watchFolder(folder: string, onChange: () => void): FSWatcher | undefine
 
 async function look(path: string): Promise<Member[] | Error> {
   try {
-    // Opened once: the path may be another file's by the time its size is known.
+    // Opened once, because the path may refer to another file by the time its size is known.
     await using file = await open(path)
     const { size } = await file.stat()
     if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`)
@@ -62,7 +62,7 @@ async function look(path: string): Promise<Member[] | Error> {
   }
 }
 
-/** @throws {Error} that says what is wrong, and with which item */
+/** @throws {Error} that names the problem and the item */
 function parseFile(text: string): Member[] {
   const items: unknown = JSON.parse(text)
   if (!Array.isArray(items)) throw new Error('expected a JSON array of "host:port" or "host:port=weight"')

@@ -6,14 +6,14 @@ import type { MemberSource } from './source.ts'
 import { realTiming, type Timing } from './timing.ts'
 
 interface Options {
-  /** How to reach the API server; by default as a pod of its cluster does. */
+  /** Client for the API server; by default the in-cluster client. */
   readonly get?: KubeGet
   readonly timing?: Timing
 }
 
 /**
- * Members from the EndpointSlices of a Service: changes are known within milliseconds, but the pod's service account must be
- * allowed to list and watch `endpointslices` in that namespace.
+ * Members from the EndpointSlices of a Service. Changes arrive within milliseconds; the pod's service account needs
+ * permission to list and watch `endpointslices` in that namespace.
  *
  * @param service `namespace/name`
  */
@@ -37,5 +37,5 @@ export function kubernetesSource(
   }
 }
 
-// Configured at each request, so that a process outside of a cluster says so in its log instead of ending.
+// Configured per request, so that a process outside a cluster logs an error instead of exiting.
 const getInCluster: KubeGet = async (path, signal) => kubeClient(inClusterConfig())(path, signal)

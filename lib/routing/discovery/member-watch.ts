@@ -8,60 +8,63 @@ import { realTiming, type Timing } from './timing.ts'
 /** Called after every change of the members. */
 export type MemberListener = (members: MemberSet, change: MemberChange) => void
 
-/** Who the members are, now and from now on. */
+/** The current members, and notifications of changes. */
 export interface Discovery {
   readonly members: MemberSet
   /**
-   * Names of pods that are on their way out, as far as the source can tell: they still serve whom they have, and take nobody. Some may
-   * be members still, where there is no other.
+   * Names of pods that are leaving, as far as the source can tell: they keep serving their users but get no new ones.
+   * Some may still be members if there is no other.
    */
   readonly leaving: ReadonlySet<string>
   /** Whether the source has answered at least once. */
   readonly synced: boolean
-  /** What is wrong with its last answer, for a person to read; `undefined`: nothing, or there is none yet. */
+  /** Human-readable problem with the last answer; `undefined` if there is none, or no answer yet. */
   readonly problem: string | undefined
-  /** Resolves with the first answer or the first failed attempt; then it keeps trying by itself. */
+  /** Resolves with the first answer or the first failed attempt; after that it keeps trying by itself. */
   start(): Promise<void>
-  /** Returns what ends the subscription. Not called for the members that there are already. */
+  /** Returns a function that ends the subscription. Not called for members that are already known. */
   onChange(listener: MemberListener): () => void
   /** Resolves when nothing runs any more; the members stay readable. */
   stop(): Promise<void>
 }
 
 interface Options {
-  /** Name of the kind of source, for logs. */
+  /** Kind of the source, for logs. */
   readonly source: string
   readonly log: Logger
   readonly metrics?: Metrics
-  /** How long the source must have named nobody before members go that it does not list at all any more, in milliseconds. */
+  /** How long the source must report no members before unlisted members are removed, in milliseconds. */
   readonly graceMs: number
   readonly timing?: Timing
 }
 
-/** Most members that are remembered to be missing. */
+/** Maximum number of missing members that are remembered. */
 const MAX_MISSING = 1000
 
 /**
- * Follows a source of members, and keeps the rule that all of them share: a failed answer never shortens a list that is known, and one
- * that names nobody does so only where it stays so. Pods that a source has lost sight of mostly still work, and with no member nobody
- * is served; but an address that is kept for ever becomes somebody else's pod.
+ * Follows a source of members and enforces the common rule: a failed answer never shortens a known list, and an empty
+ * answer does so only if it persists. Pods that a source has lost sight of mostly still work, and without members no
+ * user is served; but an address that is kept forever will belong to another pod.
  */
 export class MemberWatch implements Discovery {
   #members = MemberSet.empty
   #leaving: ReadonlySet<string> = new Set()
   #synced = false
-  /** Whether the newest answer named nobody, whoever is still known from an older one; so it is until there is an answer. */
+  /**
+   * Whether the latest answer had no members, regardless of members known from earlier ones; true until the first
+   * answer.
+   */
   #empty = true
-  /** What was wrong with the last answer: told once, not at each attempt. */
+  /** Problem with the last answer; logged as a warning once instead of at each attempt. */
   #problem: string | undefined
   #running: Promise<void> | undefined
   readonly #source: MemberSource
   readonly #log: Logger
   readonly #graceMs: number
   readonly #timing: Timing
-  /** What ends the wait for the members that are kept without being listed. */
+  /** Aborts the wait for removing members that are kept although unlisted. */
   #grace: AbortController | undefined
-  /** Their names. */
+  /** Names of those members. */
   #vanished: ReadonlySet<string> = new Set()
   readonly #abort = new AbortController()
   readonly #first = Promise.withResolvers<void>()
@@ -75,7 +78,7 @@ export class MemberWatch implements Discovery {
     this.#log = log.child({ discovery: kind })
     const watch = this
     metrics?.gauge('members', 'Members known to this instance.', {
-      // Its workers know the same ones, not each some of their own.
+      // All workers know the same members, so their counts must not be summed.
       aggregator: 'max',
       collect() {
         this.set(watch.members.size)
@@ -154,10 +157,10 @@ export class MemberWatch implements Discovery {
     this.#first.resolve()
   }
 
-  /** The source names nobody who takes users. */
+  /** The source reports no member that accepts users. */
   #nobody(leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void {
     const isThere = ({ name }: Member) => leaving?.has(name) === true || unready?.has(name) === true
-    // Those that were seen on their way out have gone.
+    // Members that were leaving and are no longer listed have gone.
     const hasGone = (member: Member) => leaving !== undefined && this.#leaving.has(member.name) && !isThere(member)
     this.#set(
       this.#members.members.filter(member => !hasGone(member)),
@@ -189,13 +192,13 @@ export class MemberWatch implements Discovery {
 
   #failed(error: Error): void {
     if (this.#abort.signal.aborted) return
-    // It may have been as wrong before.
+    // The answers before it may have been wrong too.
     this.#stay()
     this.#ignore('failed', error.message)
     this.#first.resolve()
   }
 
-  /** Where a source cannot tell who leaves, whoever is not listed any more is taken to leave. */
+  /** If a source cannot tell which members leave, unlisted members count as leaving. */
   #missing(members: readonly Member[], removed: readonly Member[]): ReadonlySet<string> {
     const missing = new Set([...this.#leaving, ...removed.map(({ name }) => name)].slice(-MAX_MISSING))
     for (const { name } of members) missing.delete(name)

@@ -1,21 +1,21 @@
 import type { Member } from '../members.ts'
 
-/** Takes what a source of members finds out. Each call is one answer of the source, or one attempt that failed. */
+/** Receives the results of a source. Each call is one answer or one failed attempt. */
 export interface MemberSink {
   /**
-   * All members there are now.
+   * All current members.
    *
-   * @param leaving names of those that are on their way out, which are no members any more; absent where the source cannot tell:
-   *   then whoever is not listed any more is taken to leave
-   * @param unready names of those that are there and take nobody; absent where the source cannot tell
+   * @param leaving names of pods that are leaving and are no longer members; absent if the source cannot tell, then
+   * unlisted members count as leaving
+   * @param unready names of pods that exist but accept no users; absent if the source cannot tell
    */
   answer(members: readonly Member[], leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void
-  /** Nothing could be found out; the message says where and why. */
+  /** An attempt failed; the message says where and why. */
   failed(error: Error): void
 }
 
 /**
- * Somewhere that knows the members. It runs until the signal is aborted, keeps trying after a failure, and tells every answer
- * and every failure; what an empty answer means is not its business. It resolves when it has stopped, and never rejects.
+ * A source of members. Runs until the signal is aborted, retries after failures, and reports every answer and failure;
+ * the caller interprets empty answers. Resolves when it has stopped, and never rejects.
  */
 export type MemberSource = (sink: MemberSink, signal: AbortSignal) => Promise<void>

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** What a source knows of time and chance; tests bring their own, so that they need not wait. */
+/** Time and randomness for a source; tests replace them, so that they need not wait. */
 export interface Timing {
-  /** Resolves after so many milliseconds, or as soon as the signal is aborted. */
+  /** Resolves after `ms` milliseconds, or as soon as the signal is aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
   /** Milliseconds since an arbitrary start; never goes back. */
   now(): number
@@ -19,7 +19,9 @@ export const realTiming: Timing = {
 const FIRST_MS = 250
 const LONGEST_MS = 30_000
 
-/** Waits longer after each failure in a row, up to 30 s; jittered, so that many pods do not come back at the same moment. */
+/**
+ * Waits longer after each consecutive failure, up to 30 s; jittered, so that many pods do not retry at the same moment.
+ */
 export class Backoff {
   readonly #timing: Timing
   #failures = 0
@@ -28,13 +30,13 @@ export class Backoff {
     this.#timing = timing
   }
 
-  /** Between half and all of 250 ms × 2ⁿ after n failures before this one. */
+  /** Waits between half and all of 250 ms × 2ⁿ, where n is the number of earlier failures. */
   async wait(signal: AbortSignal): Promise<void> {
     const ceiling = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures++)
     await this.#timing.sleep(ceiling * (0.5 + this.#timing.random() / 2), signal)
   }
 
-  /** To be called after a success. */
+  /** Must be called after a success. */
   reset(): void {
     this.#failures = 0
   }

@@ -2,19 +2,21 @@ import { decodeJwt } from 'jose'
 import { decodeKeyHeader, percentDecode } from './key-text.ts'
 import { parsePathExpression } from './path-expression.ts'
 
-/** What of a request can name its user: the target and the header lines, names and values in turn, as Node gives them. */
+/**
+ * The parts of a request that can name its user: target and header lines (names and values alternating, as in Node).
+ */
 export interface HandshakeRequest {
   readonly url: string
   readonly rawHeaders: readonly string[]
 }
 
-/** All that one place of a handshake says, repetitions included; anything malformed there is the same as nothing. */
+/** Returns all values at one place of a handshake, repetitions included; a malformed value counts as absent. */
 export type KeyReader = (request: HandshakeRequest) => readonly string[]
 
-/** A token of RFC 9110, section 5.6.2: names of headers and cookies, sub-protocols. */
+/** A token (RFC 9110, section 5.6.2): names of headers and cookies, sub-protocols. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** Where a name, or a token with it, can be as it is. */
+/** Places that can hold a name directly, or a token with a claim. */
 const places = {
   header(name) {
     const field = token(name, 'header name')
@@ -41,20 +43,20 @@ const places = {
   },
 } as const satisfies Record<string, (argument: string) => KeyReader>
 
-/** The claim, and, where the token is not in `Authorization`, the place where it is. */
+/** The claim and, for a token outside `Authorization`, its place. */
 const TOKEN_PLACE = /^(.+?)@(header|query|cookie|protocol):(.*)$/
 
 /**
- * For each place in a handshake that can name a user: from what follows the colon in `ROUTING_KEY` to its reader. They throw
- * an `Error` that says what is wrong with the argument.
+ * Maps each kind of place to a function from its argument (after the colon in `ROUTING_KEY`) to its reader. The
+ * functions throw an `Error` that names the problem with the argument.
  */
 export const keySources = {
   header: places.header,
   query: places.query,
   cookie: places.cookie,
 
-  // Not verified: routing is no authentication. The token goes on to the app, which refuses a forged one; all that a forger
-  // gains is the choice of the pod that refuses.
+  // Not verified, because routing is not authentication. The app gets the token and rejects a forged one; a forger
+  // gains only the choice of the pod that rejects it.
   jwt(argument) {
     const [, claim = argument, place, name = ''] = TOKEN_PLACE.exec(argument) ?? []
     if (place !== undefined && name === '') throw new Error(`it does not say which ${place} has the token`)
@@ -79,11 +81,11 @@ function token(text: string, what: string): string {
   return text
 }
 
-/** Each word of the header that could be one: apps differ in what they take before and after it. */
+/** Every word of the header may be the token, because apps differ in what they accept around it. */
 const bearerTokens: KeyReader = ({ rawHeaders }) =>
   headerValues(rawHeaders, 'authorization').flatMap(value => value.split(/[\s,]+/))
 
-/** A string or number in the payload of a token (RFC 7519, section 4), as a text. */
+/** A string or number claim in the payload of a token (RFC 7519, section 4), as text. */
 function claimOf(jwt: string, claim: string): string | [] {
   try {
     const payload = decodeJwt(jwt)
@@ -95,8 +97,8 @@ function claimOf(jwt: string, claim: string): string | [] {
 }
 
 /**
- * The values of all lines of a header. One whose name has `_` for `-` counts too, for apps find both under one name (CGI, RFC 3875,
- * section 4.1.18).
+ * The values of all lines of a header. Names with `_` for `-` count too, because CGI-style apps treat both as one name
+ * (RFC 3875, section 4.1.18).
  */
 function headerValues(rawHeaders: readonly string[], name: string): string[] {
   const field = canonicalField(name)
@@ -110,7 +112,10 @@ function headerValues(rawHeaders: readonly string[], name: string): string[] {
 
 const canonicalField = (name: string): string => name.toLowerCase().replaceAll('_', '-')
 
-/** What apps find in a target: it has no fragment (RFC 9112, section 3.2), so some cut off what follows a `#`, and some do not. */
+/**
+ * All readings of a target. It should have no fragment (RFC 9112, section 3.2), so apps differ on whether they cut it
+ * off at `#`.
+ */
 function readings(url: string): readonly Target[] {
   const end = url.indexOf('#')
   return end < 0 ? [splitTarget(url)] : [splitTarget(url.slice(0, end)), splitTarget(url)]
@@ -121,14 +126,16 @@ interface Target {
   readonly query: string
 }
 
-/** Path and query of a request target in origin form or absolute form (RFC 9112, section 3.2). */
+/** Path and query of a request target in origin or absolute form (RFC 9112, section 3.2). */
 function splitTarget(url: string): Target {
   const target = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   const mark = target.indexOf('?')
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
-/** The values of a parameter, without those whose bytes are no UTF-8: `URLSearchParams` would make one name of all of them. */
+/**
+ * The values of a parameter. Values that are not UTF-8 are dropped: `URLSearchParams` would map them all to one name.
+ */
 function parameters(query: string, name: string): readonly string[] {
   return new URLSearchParams(query).getAll(name).filter(value => !value.includes('\ufffd'))
 }

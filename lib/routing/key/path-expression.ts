@@ -1,32 +1,35 @@
 import { RE2JS } from 're2js'
 
-/** Longest path, in characters, that an expression is tried on. */
+/** Longest path that an expression is tried on, in characters. */
 const MAX_PATH_LENGTH = 8192
 
 /** Longest expression, in characters. */
 const MAX_EXPRESSION_LENGTH = 512
 
-/** Most instructions of a compiled expression: with {@link MAX_PATH_LENGTH} it bounds the time and memory of one match. */
+/**
+ * Maximum instructions of a compiled expression: with {@link MAX_PATH_LENGTH} it bounds the time and memory of one
+ * match.
+ */
 const MAX_INSTRUCTIONS = 5000
 
-/** One token of RE2's syntax: a character class, an escaped character, a counted repetition or any other character. */
+/** One token of RE2 syntax: a character class, an escaped character, a counted repetition or any other character. */
 const TOKEN = /\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\.|\{(?<min>\d+)(?:,(?<max>\d*))?\}|./gsu
 
-/** Finds the part of a path that names the user; `undefined` where the expression does not match. */
+/** Finds the user in a path; `undefined` if the expression does not match. */
 export type PathReader = (path: string) => string | undefined
 
 /**
- * Reads a regular expression with one capture group, in the syntax of RE2 (https://github.com/google/re2/wiki/Syntax): neither
- * lookaround nor backreferences. A match takes time linear in the length of the path, whatever the expression; reading one is bounded too,
- * so a program may read what a stranger wrote.
+ * Parses a regular expression with one capture group, in RE2 syntax (https://github.com/google/re2/wiki/Syntax),
+ * without lookaround and backreferences. Matching takes time linear in the length of the path for any expression, and
+ * parsing is bounded too, so untrusted expressions are safe.
  *
- * @throws {Error} that says what is wrong with the expression
+ * @throws {Error} that names the problem with the expression
  */
 export function parsePathExpression(source: string): PathReader {
   if (source.length > MAX_EXPRESSION_LENGTH) {
     throw new Error(`the expression has ${source.length} characters, more than ${MAX_EXPRESSION_LENGTH}`)
   }
-  // Compiling allocates what the repetitions spell out, so the estimate comes first.
+  // Compilation allocates the expanded repetitions, so the estimate comes first.
   if (expandedSize(source) > MAX_INSTRUCTIONS) throw tooLarge()
   const expression = compile(source)
   if (expression.programSize() > MAX_INSTRUCTIONS) throw tooLarge()
@@ -54,9 +57,10 @@ const tooLarge = () =>
   new Error(`the expression is too large: its repetitions spell out more than ${MAX_INSTRUCTIONS} steps`)
 
 /**
- * How many atoms an expression has once its counted repetitions are spelt out, or a few more; what is malformed is left to the parser.
+ * Estimates the number of atoms after expanding counted repetitions; may be slightly too high. Syntax errors are left
+ * to the parser.
  *
- * @throws {Error} where the text is quoted with `\Q`, which this does not read
+ * @throws {Error} if text is quoted with `\Q`, which this estimate does not support
  */
 function expandedSize(source: string): number {
   const open: number[] = []

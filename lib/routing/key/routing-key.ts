@@ -4,35 +4,36 @@ import { hasControlCharacter, keyOf } from './key-text.ts'
 export type { HandshakeRequest } from './key-sources.ts'
 export { decodeKeyHeader, encodeKeyHeader, keyOf, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
 
-/** Where handshakes name their users. */
+/** The places of a handshake that name its user. */
 export interface RoutingKey {
-  /** The text it was made from. */
+  /** The text that was parsed. */
   readonly text: string
   /**
-   * The users that a request names, each once, in the order of the chain; never throws. More than one is nobody: to take one of them would
-   * let a client pass as another in the eyes of an app that reads the other place.
+   * Finds the users that a request names, each once, in the order of the chain; never throws. Several users must be
+   * treated as none: choosing one would let a client impersonate another towards an app that reads the other place.
    */
   find(request: HandshakeRequest): readonly string[]
 }
 
 const SOURCES = Object.keys(keySources)
-// An expression may contain commas: one separates items only where another item begins.
+// An expression may contain commas; a comma separates items only if another item follows.
 const SEPARATOR = new RegExp(`,(?=\\s*(?:${SOURCES.join('|')}):)`)
 
 /**
- * Reads a chain such as `header:ws-user-id,query:user,path:^/room/([^/]+)`. Each place is looked at; a value that is no key names nobody.
+ * Parses a chain such as `header:ws-user-id,query:user,path:^/room/([^/]+)`. All places are read; a value that is not a
+ * valid key is ignored.
  *
  * - `header:NAME`: a header's value, UTF-8 or ISO 8859-1
  * - `query:NAME`: a parameter, as `URLSearchParams` reads it (`+` is a space), if its bytes are UTF-8
  * - `cookie:NAME`: a cookie, percent-decoded
- * - `jwt:CLAIM`: a string or number in the payload of `Authorization: Bearer`; `jwt:CLAIM@PLACE:NAME` of the token in another place,
- *   a header, query, cookie or protocol. **Not verified**: routing is no authentication; the app gets the token and has to refuse a
- *   forged one
- * - `path:REGEX`: the one capture group of an RE2 regular expression on the path as sent, percent-decoded; it runs in
+ * - `jwt:CLAIM`: a string or number in the payload of `Authorization: Bearer`; with `jwt:CLAIM@PLACE:NAME`, of a token
+ *   elsewhere: in a header, query, cookie or protocol. **Not verified**: routing is not authentication; the app gets
+ *   the token and must reject a forged one
+ * - `path:REGEX`: the only capture group of an RE2 regular expression on the path as sent, percent-decoded; runs in
  *   linear time, and paths above 8 KiB are not tried
- * - `protocol:PREFIX`: the rest of an offered sub-protocol that starts so, percent-decoded
+ * - `protocol:PREFIX`: the rest of an offered sub-protocol with this prefix, percent-decoded
  *
- * @throws {Error} that says what is wrong with it, and quotes the item
+ * @throws {Error} that names the problem and quotes the item
  */
 export function parseRoutingKey(text: string): RoutingKey {
   if (hasControlCharacter(text)) throw new Error('it has a control character')

@@ -4,23 +4,23 @@ import type { DiscoveryConfig } from '../discovery.ts'
 import { isNone, spelled } from './dns-addresses.ts'
 import { candidates, searchDomains } from './dns-names.ts'
 
-/** Asks whether a host is one of the members now. Never rejects. */
+/** Checks whether a host is a member now. Never rejects. */
 export type Confirm = (host: string) => Promise<boolean>
 
 const QUERY_TIMEOUT_MS = 1000
 const QUERY_TRIES = 2
 
 /**
- * Makes the question for a program's discovery. Lists from DNS can be some seconds old, because servers cache them; the other
- * sources are right at once, so what they do not list is not confirmed.
+ * Makes the check for a program's discovery. Lists from DNS can be seconds old, because servers cache them. The other
+ * sources are current, so a host that they do not list is not confirmed.
  */
 export function createConfirm(config: Pick<DiscoveryConfig, 'DISCOVERY' | 'SRV_DNS_RECORD'>): Confirm {
   return config.DISCOVERY === 'dns' ? dnsConfirm(config.SRV_DNS_RECORD) : async () => false
 }
 
 /**
- * Asks for the name that Kubernetes gives a pod of a headless Service (`10-244-0-5.chat…`). Nobody has asked for it before the pod
- * was there, so no cache has an old answer.
+ * Queries the name that Kubernetes gives a pod of a headless Service (`10-244-0-5.chat…`). The name is not queried
+ * before the pod exists, so no cache has an old answer.
  */
 export function dnsConfirm(
   record: string,
@@ -39,7 +39,7 @@ export function dnsConfirm(
         const addresses = await (family === 4 ? resolver.resolve4(name) : resolver.resolve6(name))
         if (addresses.includes(host)) return true
       } catch (error) {
-        // Without an answer nothing is confirmed: the list will say it a little later.
+        // Without an answer nothing is confirmed; the list will have the pod a little later.
         if (!isNone(error)) return false
       }
     }

@@ -6,21 +6,21 @@ export type AddressResolver = Pick<Resolver, 'resolve4' | 'resolve6'>
 
 interface Known {
   readonly addresses: readonly string[]
-  /** On the clock of the timing. */
+  /** On the clock of `Timing`. */
   readonly until: number
 }
 
-/** Questions that may be under way at once: a server's socket buffer holds only so many datagrams. */
+/** Maximum number of concurrent queries: a server's socket buffer holds only a limited number of datagrams. */
 const CONCURRENCY = 32
 
-/** How long it is believed of a name that spells its address, in milliseconds, less a random part. */
+/** How long an address that its name spells is trusted, in milliseconds, less a random part. */
 const SPELLED_MS = 300_000
 
 /**
- * Addresses of the targets of SRV records. They are asked for when a target is listed for the first time, or again after it was not: a
- * question for each pod in each round would be thousands in a second for an app of a hundred pods. What a name is known to stand for
- * holds for the time that the server says; where the answer is what the name spells (`10-244-0-5.chat…`, as Kubernetes names the
- * pods of a headless Service), it cannot change as long as it is listed, and is looked at again only now and then.
+ * Resolves the targets of SRV records, with a cache: a query for each pod in each round would be thousands per second
+ * for an app of a hundred pods. A target is queried when it is first listed, or listed again. An answer is valid for
+ * its TTL. If the name spells the address (`10-244-0-5.chat…`, as Kubernetes names the pods of a headless Service), it
+ * cannot change while listed, and is queried again only occasionally.
  */
 export class TargetAddresses {
   readonly #resolver: AddressResolver
@@ -33,9 +33,9 @@ export class TargetAddresses {
   }
 
   /**
-   * The addresses of all that are listed now, by name; none for a name that does not exist. Others are forgotten.
+   * Returns the addresses of all listed names, by name; none for a name that does not exist. Other names are forgotten.
    *
-   * @throws if one could not be asked for: a question that got lost must not take a living member's users away
+   * @throws if a query failed: a lost query must not remove a living member
    */
   async of(names: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
     const now = this.#timing.now()
@@ -51,7 +51,7 @@ export class TargetAddresses {
     for (let start = 0; start < unknown.length; start += CONCURRENCY) {
       const some = unknown.slice(start, start + CONCURRENCY)
       const found = await Promise.all(some.map(async name => [name, await this.#ask(name)] as const))
-      // Also those of a round that fails later: they need not be asked for again.
+      // Caches the successful answers even if a later query of this round fails, so that they are not repeated.
       for (const [name, entry] of found) known.set(name, entry)
     }
     return new Map(listed.map(name => [name, known.get(name)?.addresses ?? []]))
@@ -66,17 +66,17 @@ export class TargetAddresses {
       addresses.length === 1 && first !== undefined && spells(name, first)
         ? SPELLED_MS * (0.5 + this.#timing.random() / 2)
         : Math.min(...records.map(({ ttl }) => ttl * 1000))
-    // Of one that does not exist nothing is known the next time.
+    // A name that does not exist is queried again next time.
     return { addresses, until: records.length > 0 ? this.#timing.now() + keepMs : Number.NEGATIVE_INFINITY }
   }
 }
 
-/** How Kubernetes writes an address as the first label of a pod's name. */
+/** An address as Kubernetes writes it in the first label of a pod's name. */
 export const spelled = (address: string): string => address.toLowerCase().replace(/[.:]/g, '-')
 
 const spells = (name: string, address: string): boolean => name.toLowerCase().split('.', 1)[0] === spelled(address)
 
-/** A name that does not exist is an answer: no records. */
+/** Converts "no such name" into an empty list of records. */
 export async function orNone<T>(answer: Promise<T[]>): Promise<T[]> {
   try {
     return await answer
@@ -86,9 +86,9 @@ export async function orNone<T>(answer: Promise<T[]>): Promise<T[]> {
   }
 }
 
-/** Whether the answer was that the name does not exist, or has no record of this type. */
+/** Whether the name does not exist or has no record of this type. */
 export const isNone = (error: unknown): boolean =>
   isNoName(error) || (error as NodeJS.ErrnoException).code === 'ENODATA'
 
-/** Whether the answer was that the name does not exist. */
+/** Whether the name does not exist. */
 export const isNoName = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOTFOUND'

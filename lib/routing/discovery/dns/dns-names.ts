@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * The full names to ask for, in order, each with the final dot that keeps everybody else from adding a domain. `node:dns` does not use
- * the search list that `getaddrinfo` uses.
+ * The full names to query, in order. Each ends with a dot, so that no resolver appends a domain. `node:dns` does not
+ * apply the search list that `getaddrinfo` uses.
  *
- * @param search domains; the root (`.`), as some nodes have it, adds nothing
+ * @param search domains; the root (`.`), which some nodes list, adds nothing
  */
 export function candidates(record: string, search: readonly string[]): string[] {
   if (record.endsWith('.')) return [record]
@@ -13,7 +13,7 @@ export function candidates(record: string, search: readonly string[]): string[] 
 
 const full = (name: string): string => `${name.replace(/\.+$/, '')}.`
 
-/** The domains of `/etc/resolv.conf`; of several lines the last one counts (resolv.conf(5)). */
+/** The search domains of `/etc/resolv.conf`; the last `search` line counts (resolv.conf(5)). */
 export function searchDomains(): string[] {
   try {
     const line = readFileSync('/etc/resolv.conf', 'utf8')
@@ -26,8 +26,8 @@ export function searchDomains(): string[] {
 }
 
 /**
- * Names that every DNS server of a cluster knows (https://github.com/kubernetes/dns, specification.md: 2.3.1 and 2.2), for the clusters
- * that these names would be in. Only a server that knows one can say of a Service's name that there is nothing.
+ * Names that every DNS server of a cluster knows (https://github.com/kubernetes/dns, specification.md: 2.3.1 and 2.2),
+ * for the cluster domains in `names`. Only a server that knows one of them can prove that a Service does not exist.
  */
 export function witnesses(names: readonly string[]): { readonly service: string; readonly version: string }[] {
   const zones = new Set(names.flatMap(name => /\.svc\.(.+)$/.exec(name)?.[1] ?? []))

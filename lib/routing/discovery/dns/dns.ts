@@ -11,7 +11,7 @@ export type SrvResolver = Pick<Resolver, 'resolveSrv' | 'resolve4' | 'resolve6' 
 interface Options {
   readonly resolver?: SrvResolver
   readonly timing?: Timing
-  /** Domains that a name without a final dot may lie in. */
+  /** Domains to search for a name without a final dot. */
   readonly search?: readonly string[]
 }
 
@@ -21,9 +21,9 @@ const QUERY_TIMEOUT_MS = 2000
 const QUERY_TRIES = 2
 
 /**
- * Members from the SRV record of a headless Service (RFC 2782), asked again every 2 to 3 s, because the answer's time to live
- * does not get through `node:dns`. The member is the address and not the target's name, so that it is the same as from any other
- * discovery. Priorities and weights of the records are not looked at: Kubernetes has the same for all.
+ * Members from the SRV record of a headless Service (RFC 2782), queried every 2 to 3 s, because `node:dns` does not
+ * report the TTL of SRV records. Members are named by address instead of target name, so that every discovery yields
+ * the same names. Priorities and weights of the records are ignored: Kubernetes sets the same for all.
  */
 export function dnsSource(record: string, options: Options = {}): MemberSource {
   const { resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES }), timing = realTiming } = options
@@ -44,10 +44,10 @@ export function dnsSource(record: string, options: Options = {}): MemberSource {
   }
 }
 
-/** An SRV record that has one of several names. */
+/** An SRV record under one of several candidate names. */
 class ServiceRecord {
   readonly #resolver: SrvResolver
-  /** The one that was found last comes first. */
+  /** The name found last comes first. */
   readonly #names: string[]
   readonly #addresses: TargetAddresses
 
@@ -57,7 +57,7 @@ class ServiceRecord {
     this.#addresses = new TargetAddresses(resolver, timing)
   }
 
-  /** @throws where it could not be found out */
+  /** @throws if a query failed */
   async endpoints(): Promise<Endpoint[]> {
     const records = await this.#records()
     const addresses = await this.#addresses.of(records.map(({ name }) => name))
@@ -70,7 +70,7 @@ class ServiceRecord {
     let exists = false
     for (const [index, name] of names.entries()) {
       const records = await this.#resolver.resolveSrv(name).catch(error => {
-        // A server may know nothing of one domain in the search list while the record is in another.
+        // A server may fail for one search domain although the record exists in another.
         if (!isNone(error)) failure ??= error
         exists ||= isNone(error) && !isNoName(error)
         return []
@@ -84,7 +84,7 @@ class ServiceRecord {
     return []
   }
 
-  /** Any server says of a name that it does not exist: it counts only from one that knows the cluster. */
+  /** Any server can report that a name does not exist; the report counts only if the server knows the cluster. */
   async #assertCluster(): Promise<void> {
     const known = witnesses(this.#names)
     for (const { service, version } of known) {
@@ -103,7 +103,7 @@ class ServiceRecord {
       return (await answer).length > 0
     } catch (error) {
       if (isNoName(error)) return false
-      // It has the name, and nothing but addresses of the other family.
+      // The name exists, but only with addresses of the other family.
       if (isNone(error)) return true
       throw error
     }

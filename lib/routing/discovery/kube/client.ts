@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { join } from 'node:path'
 
-/** Where the API server is, and what shows it who asks. */
+/** Address of the API server, and the files that authenticate both sides. */
 export interface KubeConfig {
   readonly host: string
   readonly port: number
@@ -14,7 +14,7 @@ export interface KubeConfig {
 /** Opens a response to read from; see {@link kubeClient}. */
 export type KubeGet = (path: string, signal: AbortSignal) => Promise<IncomingMessage>
 
-/** The API server refused: its HTTP status, and what it says about it. */
+/** The API server refused a request: its HTTP status and its message. */
 export class KubeError extends Error {
   readonly status: number
 
@@ -25,7 +25,7 @@ export class KubeError extends Error {
   }
 }
 
-/** The connection has been silent for too long; whether anybody is there cannot be known. */
+/** The connection was silent for too long; the server may be gone. */
 export class IdleError extends Error {
   override readonly name = 'IdleError'
 }
@@ -37,7 +37,7 @@ const IDLE_TIMEOUT_MS = 90_000
 const KEEP_ALIVE_MS = 10_000
 const MAX_REFUSAL_LENGTH = 65_536
 
-/** @throws {Error} outside of a pod */
+/** @throws {Error} outside a pod */
 export function inClusterConfig(env: NodeJS.ProcessEnv = process.env, folder: string = SERVICE_ACCOUNT): KubeConfig {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
   if (!host || !port) {
@@ -47,9 +47,9 @@ export function inClusterConfig(env: NodeJS.ProcessEnv = process.env, folder: st
 }
 
 /**
- * A client for GET requests to the API server. Token and CA are read again for each request: the kubelet replaces the token before it
- * expires. Resolves with the response to a 200, to be read at once; a response that is silent for too long fails with
- * {@link IdleError}.
+ * Makes a client for GET requests to the API server. Token and CA are read for each request, because the kubelet
+ * replaces the token before it expires. Resolves with the response to a 200, which must be read at once; a response
+ * that is silent for too long fails with {@link IdleError}.
  */
 export function kubeClient(
   config: KubeConfig,
@@ -58,9 +58,9 @@ export function kubeClient(
   return async (path, signal) => {
     const [token, ca] = await Promise.all([readFile(config.tokenFile, 'utf8'), readFile(config.caFile, 'utf8')])
     const headers = { accept: 'application/json', authorization: `Bearer ${token.trim()}` }
-    // A connection for each request: there are few, and one that has been idle may be dead.
+    // One connection per request: requests are few, and an idle connection may be dead.
     const { host, port } = config
-    // As an option the time limit holds from the first packet on; `setTimeout` begins to count when there is a connection.
+    // As an option the timeout counts from the first packet; `setTimeout` would count from the connection.
     const options = { host, port, path, headers, ca, signal, agent: false, timeout: responseTimeoutMs }
     let response: IncomingMessage | undefined
     response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -79,7 +79,7 @@ export function kubeClient(
   }
 }
 
-/** The text of a response, up to `limit` characters. */
+/** Reads a response as text, up to `limit` characters. */
 export async function readText(response: IncomingMessage, limit: number): Promise<string> {
   let text = ''
   for await (const chunk of response.setEncoding('utf8')) {
@@ -95,7 +95,7 @@ async function refusal(response: IncomingMessage): Promise<KubeError> {
   try {
     said = JSON.parse(said).message ?? said
   } catch {
-    // Something in between answered, and not in JSON; its text is all there is.
+    // An intermediary answered without JSON; its text is all we have.
   }
   return new KubeError(status, `the API server answered ${status}: ${said.trim().slice(0, 300)}`)
 }

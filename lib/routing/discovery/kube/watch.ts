@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Backoff, type Timing } from '../timing.ts'
 import { IdleError, KubeError, type KubeGet, readText } from './client.ts'
 
-/** What every object of the API has, as far as it matters here. */
+/** The fields of any API object that are used here. */
 export interface KubeObject {
   readonly metadata: { readonly name: string; readonly resourceVersion?: string }
 }
@@ -14,11 +14,11 @@ interface WatchEvent<T> {
 
 export interface Collection<T> {
   readonly get: KubeGet
-  /** Path of one namespace's objects of one resource. */
+  /** Path of one resource in one namespace. */
   readonly path: string
   readonly labelSelector: string
   readonly timing: Timing
-  /** All objects there are, after the list, after each change, and when a watch goes on after a failure. */
+  /** Called with all current objects after the list, after each change, and when a watch resumes after a failure. */
   onItems(items: readonly T[]): void
   onError(error: Error): void
 }
@@ -28,27 +28,30 @@ const MAX_LIST_LENGTH = 64 * 1_048_576
 const MAX_EVENT_LENGTH = 8 * 1_048_576
 const WATCH_SECONDS = 240
 const WATCH_JITTER_SECONDS = 60
-/** A watch that ends by itself before this is treated like a failure, else a broken server would be asked in a tight loop. */
+/** A watch that ends sooner counts as a failure; otherwise a broken server would be queried in a tight loop. */
 const SHORT_WATCH_MS = 1000
 
-/** After so many failures in a row the version is not trusted any more: not every server says 410 of one that it cannot serve. */
+/**
+ * After this number of consecutive failures we list again: some servers do not answer 410 for a version that they
+ * cannot serve.
+ */
 const FAILURES_TO_LIST = 3
 
 /**
- * Keeps a copy of a collection: list, then watch from the list's resource version, again from the last version seen when a
- * watch ends (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It lists again where the
- * version is too old (410), where what came cannot be trusted, and where watches keep failing. Failures are told and tried again with a back-off; the
- * copy stays until the next list.
+ * Keeps a copy of a collection: list, then watch from the list's resource version, and after the end of a watch from
+ * the last version seen (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+ * Lists again if the version is too old (410), if an event cannot be trusted, or if watches keep failing. Failures are
+ * reported and retried with a back-off; the copy remains until the next list.
  */
 export class CollectionWatch<T extends KubeObject> {
   readonly #collection: Collection<T>
   readonly #backoff: Backoff
   #items = new Map<string, T>()
-  /** Where the next watch goes on; `undefined`: list first. */
+  /** The version from which the next watch resumes; `undefined`: list first. */
   #version: string | undefined
-  /** Of the watches since the last one from which anything came. */
+  /** Failures since a watch last delivered an event. */
   #failures = 0
-  /** Whether a failure was told since the objects were. */
+  /** Whether a failure was reported after the last report of objects. */
   #doubted = false
 
   constructor(collection: Collection<T>) {
@@ -99,7 +102,7 @@ export class CollectionWatch<T extends KubeObject> {
       },
       signal,
     )
-    // Nobody has heard since the failure that the copy is right; and without a change nobody would.
+    // Since the failure the listener has not heard that the copy is current, and without a change it never would.
     if (this.#doubted) this.#tell()
     try {
       await this.#follow(response)
@@ -118,7 +121,7 @@ export class CollectionWatch<T extends KubeObject> {
       if (rest.length > MAX_EVENT_LENGTH) throw new Error(`an event has more than ${MAX_EVENT_LENGTH} characters`)
       let changed = false
       for (const line of lines) if (line.trim() !== '') changed = this.#apply(line) || changed
-      // Once for all events that came together: an endpoint that moves from one slice to another is not seen as gone.
+      // Once for all events of a chunk, so that an endpoint that moves between slices does not appear to vanish.
       if (changed) this.#tell()
     }
     if (rest.trim() !== '') throw new Error('the watch was cut in the middle of an event')
@@ -127,7 +130,7 @@ export class CollectionWatch<T extends KubeObject> {
   /** Returns whether the copy has changed. */
   #apply(line: string): boolean {
     const version = this.#version
-    // Should anything be wrong with this event, changes may be missing from here on.
+    // If this event is faulty, later changes may be missing.
     this.#version = undefined
     const { type, object } = parse<WatchEvent<T>>(line)
     if (type === 'ERROR') {
@@ -162,7 +165,7 @@ export class CollectionWatch<T extends KubeObject> {
     try {
       this.#collection.onItems([...this.#items.values()])
     } catch (error) {
-      // The copy is right, and asking for it again would bring the same.
+      // The copy is correct; a new list would cause the same error.
       this.#collection.onError(error as Error)
     }
   }
