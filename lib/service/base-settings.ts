@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { LOG_LEVELS } from './log/log.ts'
 import { DEFAULT_ADMIN_PORT } from './names.ts'
 
-/** Settings that every program has. */
+/** Settings of every program. */
 export const baseSettings = (port: number) => ({
   HOST: Type.String({ default: '0.0.0.0', description: 'Address to listen on.' }),
   PORT: Type.Integer({

@@ -2,12 +2,12 @@ import type { Static, TObject, TProperties, TSchema } from 'typebox'
 import { Errors } from 'typebox/value'
 import { ENV_PREFIX } from './names.ts'
 
-/** Turns the text of one variable into what the program uses; throws an `Error` whose message says what is wrong. */
+/** Converts the text of one variable to the value that the program uses; throws an `Error` that names the problem. */
 export type Parser = (text: string) => unknown
 
 type Parsers<S extends TProperties> = { [K in keyof S]?: Parser }
 
-/** The configuration of a program: the schema's types, and for parsed variables what their parser returns. */
+/** The configuration of a program: the schema's types, or the parser's return type for parsed variables. */
 export type Config<S extends TObject, P> = {
   readonly [K in keyof Static<S>]: K extends keyof P
     ? P[K] extends (text: string) => infer R
@@ -16,7 +16,7 @@ export type Config<S extends TObject, P> = {
     : Static<S>[K]
 }
 
-/** Thrown by {@link loadConfig}: every problem at once, one line each, each naming its variable. */
+/** Thrown by {@link loadConfig} with all problems at once, one line each, each naming its variable. */
 export class ConfigError extends Error {
   readonly problems: readonly string[]
 
@@ -31,10 +31,10 @@ export class ConfigError extends Error {
  * Reads a program's configuration from environment variables.
  *
  * @param schema names without {@link ENV_PREFIX}, with types, bounds, defaults and descriptions
- * @param parsers for variables whose text has a structure of its own
- * @param env usually `process.env`; an empty value counts as not set
- * @param check what must hold between variables: one line for each problem
- * @throws {ConfigError} naming every variable that is missing or bad
+ * @param parsers for variables whose text has its own structure
+ * @param env usually `process.env`; an empty value counts as unset
+ * @param check constraints between variables: returns one line for each problem
+ * @throws {ConfigError} naming every variable that is missing or invalid
  */
 export function loadConfig<S extends TObject, const P extends Parsers<S['properties']>>(
   schema: S,
@@ -59,13 +59,13 @@ export function loadConfig<S extends TObject, const P extends Parsers<S['propert
     }
   }
   const config = Object.freeze(values) as Config<S, P>
-  // Only when each variable is good by itself: a check may use any of them.
+  // Only if each variable is valid by itself, because the check may use any of them.
   if (problems.length === 0) problems.push(...check(config))
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }
 
-/** Settings as the schema has them: text that is one becomes a number or a boolean, what is absent its default. */
+/** Settings as the schema defines them: numbers and booleans are converted from text, absent ones get their default. */
 function validate(schema: TObject, given: Record<string, string>, problems: string[]): Record<string, unknown> {
   const required = new Set<string>((schema as { required?: string[] }).required ?? [])
   const values: Record<string, unknown> = {}
@@ -79,7 +79,7 @@ function validate(schema: TObject, given: Record<string, string>, problems: stri
     const value = coerce(property, text)
     const errors = Errors(property, value)
     if (errors.length === 0) values[name] = value
-    // The parsers still look at the rest, so that all problems are told at once.
+    // The parsers still read the other settings, so that all problems are reported at once.
     for (const { message, params } of errors) {
       const { allowedValues } = params as { allowedValues?: readonly unknown[] }
       const allowed = allowedValues ? `: ${allowedValues.join(', ')}` : ''
@@ -89,7 +89,7 @@ function validate(schema: TObject, given: Record<string, string>, problems: stri
   return values
 }
 
-/** The value that a variable's text stands for; the text itself where it stands for none of the type. */
+/** Converts a variable's text to the type of its property; an invalid text is returned unchanged. */
 function coerce(property: TSchema, text: string): unknown {
   const { type } = property as { type?: string }
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
@@ -103,12 +103,12 @@ function describe(schema: TObject, name: string): string {
 }
 
 /**
- * Kubernetes gives a pod a variable for each Service of its namespace: one that is called ws-operator-admin makes
- * `WS_OPERATOR_ADMIN_PORT=tcp://10.0.0.1:80`, which nobody has set.
+ * Kubernetes gives a pod a variable for each Service of its namespace. A Service named ws-operator-admin yields
+ * `WS_OPERATOR_ADMIN_PORT=tcp://10.0.0.1:80`, which is not a setting.
  */
 const isServiceLink = (text: string): boolean => /^(?:tcp|udp|sctp):\/\/[\d.:a-f[\]]+:\d+$/.test(text)
 
-/** One line of a program's reference: what `--help` and docs/configuration.md show. */
+/** One setting in a program's reference, as in `--help` and docs/configuration.md. */
 export interface SettingDoc {
   readonly name: string
   readonly type: string

@@ -1,17 +1,17 @@
 import { request } from 'node:http'
 import { DEFAULT_ADMIN_PORT, DRAIN_PATH, ENV_PREFIX } from './names.ts'
 
-/** Beyond the time that the program itself takes at most, in milliseconds. */
+/** Added to the longest hand-over of the program itself, in milliseconds. */
 const MARGIN_MS = 2000
 
 /**
- * The sub-command `drain`: tells the program in the same container, or on the same machine, to hand its users over, and waits until it
- * has. It is meant as a preStop hook, so it loads next to nothing, and it ends well whatever happens: the kubelet goes on in any
- * case, and would only report a failure that nobody can do anything about.
+ * The sub-command `drain`: asks the program in the same container or on the same machine to hand its users over, and
+ * waits until it has. Meant as a preStop hook, so it loads few modules and never fails: the kubelet continues in any
+ * case, and would only report a failure that an operator cannot act on.
  *
  * @param env the program's own environment
  * @param maxMs longest time to wait
- * @returns one line that says what happened
+ * @returns one line with the result
  */
 export function drainCommand(env: NodeJS.ProcessEnv, maxMs: number): Promise<string> {
   const port = Number(env[`${ENV_PREFIX}ADMIN_PORT`]) || DEFAULT_ADMIN_PORT

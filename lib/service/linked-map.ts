@@ -6,8 +6,8 @@ interface Node<K, V> {
 }
 
 /**
- * A map in the order of setting whose first entry is found in one step. A `Map` does not do that: it keeps the places of deleted
- * entries for a while, and each new iterator walks over all of them.
+ * A map in insertion order that finds its first entry in one step. `Map` keeps the slots of deleted entries for a
+ * while, and each new iterator walks over all of them.
  */
 export class LinkedMap<K, V> {
   readonly #index = new Map<K, Node<K, V>>()
@@ -31,7 +31,7 @@ export class LinkedMap<K, V> {
     return this.#first && [this.#first.key, this.#first.value]
   }
 
-  /** Puts an entry at the end, also where there is one with this key. */
+  /** Puts an entry at the end, even if the key exists. */
   set(key: K, value: V): void {
     this.delete(key)
     const node: Node<K, V> = { key, value, before: this.#last, after: undefined }
@@ -55,10 +55,10 @@ export class LinkedMap<K, V> {
     this.#last = undefined
   }
 
-  /** In the order of setting; entries may be deleted meanwhile, and one that is set again comes at the end. */
+  /** In insertion order; entries may be deleted during iteration, and one that is set again moves to the end. */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
     for (let node = this.#first; node; node = node.after) {
-      // Deleted nodes still point to what came after them.
+      // Deleted nodes still point to their successors.
       if (this.#index.get(node.key) === node) yield [node.key, node.value]
     }
   }

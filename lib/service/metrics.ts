@@ -11,7 +11,7 @@ import { METRIC_PREFIX } from './names.ts'
 
 type Options<T extends { name: string; help: string }> = Omit<T, 'name' | 'help' | 'registers'>
 
-/** A program's own metrics: each name gets the prefix `ws_operator_`; nothing global, so that tests can have many. */
+/** A program's metrics, each with the prefix `ws_operator_`; no global state, so that tests can create several. */
 export class Metrics {
   readonly registry = new Registry()
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** How many files, sockets among them, this process may have open; infinite where the system does not say. */
+/** Maximum open files of this process, sockets included; infinite if the system does not report it. */
 export function openFilesLimit(): number {
   try {
     const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]

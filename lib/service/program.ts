@@ -13,7 +13,7 @@ import { type Served, serve } from './serve.ts'
 import { WorkerPool } from './workers/pool.ts'
 import { runWorker } from './workers/worker.ts'
 
-/** What every program is configured with. */
+/** Configuration of every program. */
 interface BaseConfig {
   readonly HOST: string
   readonly PORT: number
@@ -24,19 +24,19 @@ interface BaseConfig {
   readonly INSTANCE: string
 }
 
-/** Time beyond its limit that a hand-over has to say itself what came of it, in milliseconds. */
+/** Extra time beyond its limit for a hand-over to report its own result, in milliseconds. */
 const HAND_OVER_MARGIN_MS = 1000
 
 /** Longest time for a slow reader to take the last log lines, in milliseconds. */
 const LAST_LINES_MS = 200
 
-/** What a program's `buildApp` returns: the server, whether it is ready, and what to do before its server closes. */
+/** Result of a program's `buildApp`: the server, its readiness, and the work to do before the server closes. */
 export interface Service {
   readonly app: FastifyInstance
   readonly notReady: Readiness
   /**
-   * Hands over what it has while it still serves, before it is asked to end; by `deadline` (ms since the epoch). Resolves with what
-   * came of it, for a person to read.
+   * Hands its work over while still serving, before the program is asked to end; by `deadline` (ms since the epoch).
+   * Resolves with a human-readable result.
    */
   handOver?(deadline: number): Promise<string>
   /** Resolves when all work is handed over or ended; bounded by the caller's `deadline` (ms since the epoch). */
@@ -53,23 +53,25 @@ export interface Deps {
 export interface Program<C extends BaseConfig> {
   readonly name: string
   readonly purpose: string
-  /** Its sub-commands, a line of `--help` each. */
+  /** Its sub-commands, one line of `--help` each. */
   readonly commands?: readonly string[]
   readonly schema: TObject
   readonly load: (env: NodeJS.ProcessEnv) => C
   readonly build: (config: C, deps: Deps) => Promise<Service>
-  /** Longest time that a hand-over may take, in milliseconds, for a program that has one. */
+  /** Longest hand-over in milliseconds, for a program that has one. */
   readonly handOverMs?: (config: C) => number
-  /** For a program that can use several cores: how many processes share its port; 1: this one alone. */
+  /**
+   * For a program that can use several cores: the number of processes that share its port; 1 for this process alone.
+   */
   readonly workers?: (config: C) => number
 }
 
 /**
- * Runs a program as a process: environment → configuration → servers → signals. SIGTERM or SIGINT: not ready at once, drain,
- * close, exit 0, all within `SHUTDOWN_SECONDS`; a second signal ends it at once with exit code 1. A bad configuration: every
- * problem on standard error, exit code 2. A port that is taken, or anything else that keeps it from starting: one clear line,
- * exit code 1. The admin server answers from the beginning: a program that takes long to start is alive, and not ready. With
- * workers all of this is the same, for the whole of them.
+ * Runs a program as a process: environment → configuration → servers → signals. SIGTERM or SIGINT: not ready at once,
+ * drain, close, exit 0, all within `SHUTDOWN_SECONDS`; a second signal ends the process at once with exit code 1.
+ * Invalid configuration: every problem on standard error, exit code 2. Any other failure to start, such as a port in
+ * use: one clear line, exit code 1. The admin server answers from the beginning: a program that is slow to start is
+ * alive, but not ready. With workers all of this applies to the pool as a whole.
  */
 export async function runProgram<C extends BaseConfig>(program: Program<C>): Promise<void> {
   const { name, purpose, schema, commands } = program
@@ -109,7 +111,7 @@ export async function runProgram<C extends BaseConfig>(program: Program<C>): Pro
   return serve({ served: alone(program, config, { log, metrics, instance }), log, flushLog, metrics, admin, limitMs })
 }
 
-/** Registers the counter of log lines that found no reader. */
+/** Registers the counter of dropped log lines. */
 export function countDroppedLines(metrics: Metrics, output: Pick<LogOutput, 'dropped'>): void {
   metrics.counter(
     'log_lines_dropped_total',
@@ -123,7 +125,7 @@ export function countDroppedLines(metrics: Metrics, output: Pick<LogOutput, 'dro
   )
 }
 
-/** A program's own server in this process. */
+/** Makes the program's own server in this process. */
 function alone<C extends BaseConfig>(
   { build, handOverMs }: Program<C>,
   config: C,
@@ -146,7 +148,7 @@ function alone<C extends BaseConfig>(
   }
 }
 
-/** Has a service hand over what it has, and waits no longer than it may take. @throws what the service throws */
+/** Lets a service hand its work over, within its time limit. @throws the error of the service */
 async function handOver(service: Service | undefined, limitMs: number, log: Logger): Promise<string> {
   log.info({ limitMs }, 'handing over')
   try {

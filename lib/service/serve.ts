@@ -3,20 +3,20 @@ import closeWithGrace from 'close-with-grace'
 import { type AdminMetrics, buildAdmin, type HandOver, type Readiness } from './http/health.ts'
 import type { Logger } from './log/log.ts'
 
-/** What a process offers: a program's own server, or workers that have it. */
+/** The server of a process: a program's own, or its workers. */
 export interface Served {
-  /** Resolves when it takes connections. */
+  /** Resolves when it accepts connections. */
   start(): Promise<AddressInfo>
   readonly notReady: Readiness
   readonly handOver?: HandOver
-  /** Hands everything over or ends it by `deadline` (ms since the epoch), and closes. */
+  /** Hands over or ends all work by `deadline` (ms since the epoch), and closes. */
   stop(deadline: number): Promise<void>
 }
 
 interface Options {
   readonly served: Served
   readonly log: Logger
-  /** Waits, for a short time, until what was logged is written. */
+  /** Waits briefly until all log lines are written. */
   readonly flushLog: () => Promise<void>
   readonly metrics: AdminMetrics
   readonly admin: { readonly host: string; readonly port: number }
@@ -24,18 +24,18 @@ interface Options {
   readonly limitMs: number
 }
 
-/** Time kept back from the shutdown limit for closing the servers and leaving with exit code 0. */
+/** Time reserved within the shutdown limit for closing the servers and exiting with code 0, in milliseconds. */
 const EXIT_MARGIN_MS = 500
 
-/** Until when (ms since the epoch) a shutdown that begins now and must end within `limitMs` may drain. */
+/** The drain deadline (ms since the epoch) of a shutdown that begins now and must end within `limitMs`. */
 export const drainDeadline = (limitMs: number): number => Date.now() + limitMs - EXIT_MARGIN_MS
 
-/** Runs what is served, with its admin server, until a signal or an error that nobody catches ends the process. */
+/** Runs a server with its admin server until a signal or an uncaught error ends the process. */
 export async function serve({ served, log, flushLog, metrics, admin: listen, limitMs }: Options): Promise<void> {
   let stopping = false
   const admin = buildAdmin(metrics, () => (stopping ? 'shutting down' : served.notReady()), served.handOver)
 
-  // Before all that takes time: as the first process of a container, this one would not even get a signal without a handler.
+  // Before anything slow: the first process of a container does not even get signals without a handler.
   closeWithGrace(
     { delay: limitMs, logger: { error: (error: unknown) => log.error({ err: error }, 'shutdown') } },
     async ({ signal, err }) => {
@@ -55,7 +55,7 @@ export async function serve({ served, log, flushLog, metrics, admin: listen, lim
     log.debug({ admin: admin.addresses()[0] }, 'admin server listening')
     address = await served.start()
   } catch (error) {
-    // A shutdown that has begun ends what was being started, and knows how this process has to end.
+    // A shutdown in progress aborts the start and determines the exit code.
     if (stopping) return
     log.fatal({ err: error }, `cannot start: ${(error as Error).message}`)
     await flushLog()

@@ -1,9 +1,9 @@
 import { connect } from 'node:net'
 
-/** Longest time an app may take to accept a connection, in milliseconds. */
+/** Longest time for an app to accept a connection, in milliseconds. */
 const PROBE_TIMEOUT_MS = 1000
 
-/** Whether something accepts TCP connections at an address: all that can be asked of an app of which nothing is known. */
+/** Whether an address accepts TCP connections: the only possible check of an unknown app. */
 export function accepts(host: string, port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect({ host, port, timeout: PROBE_TIMEOUT_MS })

@@ -1,26 +1,28 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** How many connections a server may have. */
+/** Limits for the connections of a server. */
 export interface ConnectionLimits {
-  /** Above it, connections that have been idle for a second end, oldest first. */
+  /** Above it, connections that have been idle for a second are closed, oldest first. */
   readonly soft: number
-  /** Never more: for lack of one that has been idle for long, the oldest idle one ends, or else the new one. */
+  /**
+   * Absolute limit: if no connection has been idle for a second, the oldest idle one is closed, or else the new one.
+   */
   hard(): number
 }
 
-/** Why a connection was ended by the server: to make room, or because all others are in use. */
+/** Why the server closed a connection: to make room, or because all others are in use. */
 export type Shed = 'idle' | 'full'
 
-/** Idle time after which a connection is not just about to send its first request, in milliseconds. */
+/** Idle time after which a connection is no longer expected to send its first request, in milliseconds. */
 const SETTLED_MS = 1000
 
-/** What a connection is doing. `upgraded`: it is dialled for, or belongs to a listener of its own. */
+/** State of a connection. `upgraded`: its upstream is being dialled, or it belongs to another listener. */
 type Use = { readonly idleSince: number } | { requests: number } | 'upgraded'
 
 /**
- * The connections of a server, without those that have become WebSockets of the proxy, and which of them can be spared: all use
- * files, and a server that has no file left cannot even answer its probes.
+ * Tracks the connections of a server, except WebSockets of the proxy, and which of them may be closed. Each uses a
+ * file, and a server without a free file cannot even answer its probes.
  */
 export class ClientConnections {
   readonly #limits: ConnectionLimits
@@ -35,7 +37,7 @@ export class ClientConnections {
     this.#limits = limits
     this.#shed = shed
     this.#now = now
-    // One for all sockets.
+    // One listener for all sockets.
     const connections = this
     this.#onClose = function (this: Socket) {
       connections.#remove(this)
@@ -44,17 +46,17 @@ export class ClientConnections {
 
   readonly #onClose: (this: Socket) => void
 
-  /** All, idle or not. */
+  /** All connections, idle or not. */
   get size(): number {
     return this.#uses.size
   }
 
-  /** Those with a request that has no answer yet. */
+  /** Connections with an unanswered request. */
   get busy(): number {
     return this.#busy
   }
 
-  /** Looks after each connection and each plain request of a server. */
+  /** Tracks each connection and each plain request of a server. */
   attach(server: Server): void {
     server.on('connection', socket => this.accepted(socket))
     server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
@@ -73,7 +75,7 @@ export class ClientConnections {
     this.#becomeIdle(socket)
   }
 
-  /** A request has come on a connection; with pipelining, before the one before it is answered. */
+  /** A request has arrived; with pipelining, the previous one may be unanswered. */
   begin(socket: Socket): void {
     const use = this.#uses.get(socket)
     if (use === undefined || use === 'upgraded') return
@@ -93,25 +95,25 @@ export class ClientConnections {
     this.#becomeIdle(socket)
   }
 
-  /** Requests on this connection that have no answer yet. */
+  /** Unanswered requests on this connection. */
   requests(socket: Socket): number {
     const use = this.#uses.get(socket)
     return use !== undefined && use !== 'upgraded' && 'requests' in use ? use.requests : 0
   }
 
-  /** A handshake has come: the connection cannot be spared until {@link refused}. */
+  /** A handshake has arrived: the connection must not be closed for room until {@link refused}. */
   upgraded(socket: Socket): void {
     if (!this.#uses.has(socket)) return
     this.#release(socket)
     this.#uses.set(socket, 'upgraded')
   }
 
-  /** A handshake has been refused: nothing of importance comes on this connection any more. */
+  /** A handshake has been refused: the connection may be closed for room again. */
   refused(socket: Socket): void {
     if (this.#uses.get(socket) === 'upgraded') this.#becomeIdle(socket)
   }
 
-  /** Another owner counts this connection from now on. */
+  /** From now on another owner counts this connection. */
   forget(socket: Socket): void {
     socket.off('close', this.#onClose)
     this.#remove(socket)

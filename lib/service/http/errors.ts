@@ -1,9 +1,9 @@
 import createError from '@fastify/error'
 
 /**
- * The one table of errors: what a peer, a client or an operator sees. The code is the contract, the message is for people.
- * `retryable` says whether the same request can succeed later without a change on the asker's side. `told` is what a client reads
- * instead of a message whose blanks say something of the cluster.
+ * All errors that a peer, a client or an operator sees. The code is the contract; the message is for humans.
+ * `retryable`: the same request may succeed later without a change by the caller. `told`: replaces, for clients, a
+ * message whose parameters reveal something about the cluster.
  */
 export const ERRORS = {
   MISSING_KEY: {
@@ -154,7 +154,9 @@ const constructors = Object.fromEntries(
   Object.entries(ERRORS).map(([name, { code, message, status }]) => [name, createError(code, message, status)]),
 ) as Record<ErrorName, ReturnType<typeof createError>>
 
-/** An error of {@link ERRORS}, as Fastify sends it: `code`, `statusCode`, and the message with its blanks filled in. */
+/**
+ * Creates an error of {@link ERRORS} as Fastify sends it: `code`, `statusCode`, and the message with its parameters.
+ */
 export function serviceError(
   name: ErrorName,
   ...args: (string | number)[]
@@ -166,6 +168,6 @@ const TOLD = new Map<string, string>(
   Object.values(ERRORS).flatMap(entry => ('told' in entry ? [[entry.code, entry.told] as const] : [])),
 )
 
-/** What a client may read of an error: its message, without what that says of the cluster. */
+/** The message of an error that a client may read, without details of the cluster. */
 export const toldMessage = ({ code = '', message }: { code?: string; message: string }): string =>
   TOLD.get(code) ?? message

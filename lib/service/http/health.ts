@@ -3,29 +3,30 @@ import type { Registry } from 'prom-client'
 import { DRAIN_PATH } from '../names.ts'
 import { ClientConnections } from './client-connections.ts'
 
-/** Files that are kept back for those who ask after this process; above it the oldest idle connection ends. */
+/** Connections reserved for health checks and metrics; above it the oldest idle one is closed. */
 const MAX_ADMIN_CONNECTIONS = 32
 
-/** Where the text of `/metrics` comes from. */
+/** Source of the text of `/metrics`. */
 export interface AdminMetrics {
   readonly registry: Pick<Registry, 'contentType' | 'metrics'>
 }
 
-/** What a program says of itself: `undefined` when it is ready, else the reason why not, for a person to read. */
+/** Readiness: `undefined` if ready, else a human-readable reason. */
 export type Readiness = () => string | undefined | Promise<string | undefined>
 
 /**
- * Hands over what a program has to somebody else, before it is asked to end. Resolves with what came of it, for a person to read, and
- * has a time limit of its own.
+ * Hands a program's work over before the program is asked to end. Resolves with a human-readable result; has its own
+ * time limit.
  */
 export type HandOver = () => Promise<string>
 
 /**
- * The admin server of a program: `/healthz` (the process answers), `/readyz` (200, or 503 with the reason) and `/metrics`
- * (Prometheus text). It listens on a port of its own, so that it is never reachable where clients are.
+ * The admin server of a program: `/healthz` (the process answers), `/readyz` (200, or 503 with the reason) and
+ * `/metrics` (Prometheus text). It has its own port, so that clients never reach it.
  *
- * @param handOver what `POST /drain` does, for requests of its own machine: others could end a pod with it. It is done once, and
- *   whoever asks again gets the same answer: 200 when it is over, 500 when it failed; from the first request on it is not ready
+ * @param handOver run by `POST /drain`, for local requests only, because others could drain a pod with it. Runs once;
+ * every caller gets the same result: 200 on success, 500 on failure. From the first request on, the program is not
+ * ready
  */
 export function buildAdmin(metrics: AdminMetrics, notReady: Readiness, handOver?: HandOver): FastifyInstance {
   const app = fastify({ logger: false, forceCloseConnections: true })
@@ -54,8 +55,8 @@ export function buildAdmin(metrics: AdminMetrics, notReady: Readiness, handOver?
 }
 
 /**
- * Whether a request comes from the same network namespace, as that of the `drain` command does. Not all of 127.0.0.0/8: a mesh's proxy
- * in the pod hands on what comes from outside, Istio's from 127.0.0.6.
+ * Whether a request comes from the same network namespace, as that of the `drain` command does. Not all of 127.0.0.0/8:
+ * a mesh's proxy in the pod forwards external requests, Istio's from 127.0.0.6.
  */
 function isLoopback(address = ''): boolean {
   return ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(address)

@@ -4,14 +4,16 @@ import { validateHeaderValue } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { serviceError } from './errors.ts'
 
-/** The tokens of a setting: the first is shown to others, each is taken from them. */
+/** The tokens of a setting: we send the first and accept all. */
 const tokensOf = (setting: string): string[] => setting.split(',').flatMap(text => text.trim() || [])
 
-/** What is wrong with a setting of tokens: at most one line, without the secret. An empty setting is right: it asks for no token. */
+/**
+ * Problems of a token setting: at most one line, without the secret. An empty setting is valid: no token is required.
+ */
 export function tokenProblems(setting: string): string[] {
   if (setting === '') return []
   const tokens = tokensOf(setting)
-  // Whoever sets it wants a check, and would get none.
+  // The operator wants a check, but would get none.
   if (tokens.length === 0) return ['has no token in it']
   return tokens.every(isHeaderValue) ? [] : ['has a token with a character that no header can carry']
 }
@@ -25,13 +27,13 @@ function isHeaderValue(text: string): boolean {
   }
 }
 
-/** The token that a sidecar shows; empty: none. */
+/** The token that a sidecar sends; empty: none. */
 export const ownToken = (setting: string): string => tokensOf(setting)[0] ?? ''
 
 /**
- * Makes the function that tells whether a request shows one of some tokens.
+ * Makes a function that tells whether a request carries one of the tokens.
  *
- * @param tokens a list, or a text with commas between; none: no request does
+ * @param tokens a list, or a comma-separated text; without tokens no request matches
  */
 export function tokenMatcher(
   tokens: string | readonly string[],
@@ -40,12 +42,15 @@ export function tokenMatcher(
   return ({ headers: { authorization } }) => {
     if (accepted.length === 0 || authorization === undefined) return false
     const shown = digest(authorization)
-    // Compares in a time that does not depend on where the texts differ, nor on which of them is the one.
+    // Compares all tokens in a time that depends neither on where the texts differ nor on which token matches.
     return accepted.filter(token => timingSafeEqual(token, shown)).length > 0
   }
 }
 
-/** Makes the check that callers have to pass: to show one of the tokens, if there are any, or get `WSO_ERR_UNAUTHORIZED` (401). */
+/**
+ * Makes the check for callers: a request without one of the tokens gets `WSO_ERR_UNAUTHORIZED` (401). No tokens: no
+ * check.
+ */
 export function tokenCheck(tokens: readonly string[]): (request: Pick<FastifyRequest, 'headers'>) => Promise<void> {
   const shows = tokenMatcher(tokens)
   return async request => {
@@ -53,13 +58,14 @@ export function tokenCheck(tokens: readonly string[]): (request: Pick<FastifyReq
   }
 }
 
-/** Most tokens in a file: two are enough to change one. */
+/** Maximum tokens in a file: two are enough for a rotation. */
 const MAX_TOKENS = 4
 
 /**
- * Reads tokens from a file, such as a mounted Secret: one a line, without the white space around it. A token may have a comma in it.
+ * Reads tokens from a file, such as a mounted Secret: one per line, surrounding white space removed. A token may
+ * contain a comma.
  *
- * @throws where the file cannot be read, or holds anything that is no token; the message never says what it holds
+ * @throws if the file cannot be read or has invalid tokens; the message never contains the file's content
  */
 export function readTokens(path: string): readonly string[] {
   let text: string

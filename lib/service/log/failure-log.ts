@@ -11,18 +11,18 @@ interface Recent {
   suppressed: number
 }
 
-/** Whether an error comes from a fault of ours, not from the error table. */
+/** Whether an error is our own fault instead of an entry of the error table. */
 export const isUnexpected = ({ statusCode }: ServiceError): boolean => statusCode === undefined || statusCode === 500
 
-/** What a log line says of a request. Its path is without the query, which may carry a token. */
+/** Fields of a request in a log line. The path has no query, which may contain a token. */
 export interface RequestFields {
   readonly path: string
   readonly remote?: string
 }
 
 /**
- * Logs failed or refused requests: one line for each error code in ten seconds, so that neither an app that is down nor a caller without
- * a token can flood the log. The next line says how many were left out. Expected errors have no stack.
+ * Logs failed or refused requests: one line per error code in ten seconds, so that neither a failed app nor a caller
+ * without a token can flood the log. The next line has the number of suppressed ones. Expected errors have no stack.
  */
 export class FailureLog {
   readonly #log: Logger
@@ -53,7 +53,7 @@ export class FailureLog {
   }
 }
 
-/** A query may carry a token, so it never reaches a log. */
+/** Removes the query, which may contain a token and must not reach a log. */
 export function pathOnly(url: string): string {
   const end = url.indexOf('?')
   return end < 0 ? url : url.slice(0, end)

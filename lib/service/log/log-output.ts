@@ -2,24 +2,24 @@ import { fstatSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Bytes of lines that wait for a reader; what finds no room is dropped. */
+/** Maximum bytes of lines that wait for a reader; further lines are dropped. */
 const MAX_WAITING_BYTES = 1_048_576
 
-/** How often it is looked whether all lines are written, in milliseconds. */
+/** How often `flush` checks whether all lines are written, in milliseconds. */
 const LOOK_MS = 5
 
-/** Where log lines go: never waits for who reads them, and never fails. */
+/** Output for log lines: never waits for its reader, and never fails. */
 export interface LogOutput {
   write(line: string): void
-  /** Lines that could not be written. */
+  /** Number of lines that could not be written. */
   readonly dropped: number
   /** Resolves when all lines are written, or after `limitMs`. */
   flush(limitMs: number): Promise<void>
 }
 
 /**
- * Opens a file descriptor for log lines. A pipe that nobody reads, one whose reader has gone, and a full disk cost lines, which are
- * counted, and nothing else.
+ * Opens a file descriptor for log lines. A stalled or closed pipe and a full disk lose lines, which are counted, and
+ * have no other effect.
  */
 export function openLogOutput(fd: number): LogOutput {
   try {
@@ -30,14 +30,14 @@ export function openLogOutput(fd: number): LogOutput {
   }
 }
 
-/** Written by the event loop: a write that blocks would stop the process, and its end. */
+/** Writes through the event loop: a blocking write would stop the process and delay its shutdown. */
 class PipeOutput implements LogOutput {
   dropped = 0
   readonly #socket: Socket
 
   constructor(fd: number) {
     this.#socket = new Socket({ fd, readable: false, writable: true })
-    // Its lines are dropped from then on.
+    // After an error, further lines are dropped.
     this.#socket.on('error', () => {})
     this.#socket.unref()
   }
@@ -53,7 +53,7 @@ class PipeOutput implements LogOutput {
   }
 }
 
-/** A file, a terminal or a device. A disk that has room again gets lines again. */
+/** A file, terminal or device. After a disk was full, writing resumes when it has room. */
 class FileOutput implements LogOutput {
   dropped = 0
   readonly #fd: number

@@ -2,15 +2,15 @@ import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type { Logger } from 'pino'
 
-/** Levels of the `LOG_LEVEL` setting, least to most. */
+/** Levels of the `LOG_LEVEL` setting, in increasing detail. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
-/** Sub-protocols are among them because that is how browsers send tokens. */
+/** Sub-protocols are included because browsers send tokens in them. */
 const SECRET_HEADERS = ['authorization', 'cookie', 'sec-websocket-protocol']
 
 /**
- * JSON lines: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line. Secrets of a
- * handshake never reach a log.
+ * Creates a logger of JSON lines: `level` as a word, `time` as ISO 8601, `component` and `instance` on each line.
+ * Secrets of a handshake are redacted.
  */
 export function createLogger(
   component: string,

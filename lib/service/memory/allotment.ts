@@ -1,27 +1,27 @@
 import type { MemoryAccount } from './budget.ts'
 
 /**
- * The part of a budget for one purpose that belongs to no client's connection. It has a bound of its own: nobody could be closed for
- * it, so that it must never drive clients out.
+ * A part of the budget for a purpose outside client connections. It has its own bound: closing connections would not
+ * free it, so it must never drive clients out.
  */
 export class Allotment {
-  /** Taken now. */
+  /** Bytes taken now. */
   bytes = 0
   readonly maxBytes: number
   readonly #account: Pick<MemoryAccount, 'change'> | undefined
 
-  /** @param account where it counts, together with what is taken for other things */
+  /** @param account that counts the memory together with that of other uses */
   constructor(maxBytes: number, account?: Pick<MemoryAccount, 'change'>) {
     this.maxBytes = maxBytes
     this.#account = account
   }
 
-  /** Whether so many bytes more fit. */
+  /** Whether `bytes` more fit. */
   has(bytes: number): boolean {
     return this.bytes + bytes <= this.maxBytes
   }
 
-  /** Takes memory that is used whether it fits or not, or gives some back. */
+  /** Takes memory that is in use whether it fits or not; negative to give back. */
   change(bytes: number): void {
     this.bytes += bytes
     this.#account?.change(bytes)

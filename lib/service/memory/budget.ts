@@ -1,4 +1,4 @@
-/** What memory is taken for. */
+/** Uses of memory. */
 export const MEMORY_KINDS = [
   'connections',
   'queues',
@@ -11,7 +11,7 @@ export const MEMORY_KINDS = [
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
-/** What one part of a program takes of the budget. */
+/** Memory that one part of a program takes from the budget. */
 export class MemoryAccount {
   bytes = 0
   readonly #budget: MemoryBudget
@@ -20,35 +20,35 @@ export class MemoryAccount {
     this.#budget = budget
   }
 
-  /** Takes memory where there is some; nothing is taken where it returns `false`. */
+  /** Takes memory if the budget is not full; takes nothing if it returns `false`. */
   take(bytes: number): boolean {
     if (this.#budget.isFull) return false
     this.change(bytes)
     return true
   }
 
-  /** Gives back what was taken. */
+  /** Gives memory back. */
   give(bytes: number): void {
     this.change(-bytes)
   }
 
-  /** Takes memory that is used whether there is some or not, or gives some back. */
+  /** Takes memory that is in use even if the budget is full; negative to give back. */
   change(bytes: number): void {
     this.bytes += bytes
     this.#budget.used += bytes
   }
 
-  /** Takes so much instead of what it had. */
+  /** Replaces the amount taken. */
   set(bytes: number): void {
     this.change(bytes - this.bytes)
   }
 }
 
-/** What all that one process holds, queues and copies for others may take, and does take. */
+/** The memory that a process may use for everything it holds, queues and copies, and the amount in use. */
 export class MemoryBudget {
-  /** May be exceeded for a moment: some of what is taken is known only afterwards. */
+  /** May be exceeded briefly, because some memory is known only after it is taken. */
   readonly bytes: number
-  /** Of all accounts. */
+  /** Sum of all accounts. */
   used = 0
   readonly accounts: Readonly<Record<MemoryKind, MemoryAccount>>
 
@@ -60,7 +60,7 @@ export class MemoryBudget {
     >
   }
 
-  /** Part of it that is taken; above 1 where it is exceeded. */
+  /** The used fraction; above 1 if the budget is exceeded. */
   get fill(): number {
     return this.used / this.bytes
   }

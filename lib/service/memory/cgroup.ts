@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What a process is told of the memory of its container. Bytes. */
+/** Memory of the container, as reported to a process. Bytes. */
 export interface MemoryUse {
-  /** All that counts against the container's limit, less what the kernel can take back (files that it has read). */
+  /** Memory that counts towards the container's limit, without reclaimable file cache. */
   readonly used: number
-  /** The part of it that the kernel holds for sockets: what they have not sent, and what we have not read. */
+  /** The part that the kernel holds for sockets: unsent and unread bytes. */
   readonly sockets: number
 }
 
-/** Reads {@link MemoryUse}; `undefined` where the system does not say. */
+/** Reads {@link MemoryUse}; `undefined` if the system does not report it. */
 export type MemoryReader = () => MemoryUse | undefined
 
 const V2_ROOT = '/sys/fs/cgroup'
 const V1_ROOT = '/sys/fs/cgroup/memory'
 
 /**
- * Makes the reader for this process's cgroup, of version 2 or 1. A container sees its own as the root, or below the path that
- * `/proc/self/cgroup` names.
+ * Makes the reader for this process's cgroup, version 2 or 1. A container sees its own cgroup as the root, or below the
+ * path that `/proc/self/cgroup` names.
  */
 export function memoryReader(read: (path: string) => string = path => readFileSync(path, 'utf8')): MemoryReader {
   const own = ownPaths(read)
@@ -35,14 +35,14 @@ function useOfV2(read: (path: string) => string, path: string): MemoryUse {
   return { used, sockets: field(stat, 'sock') }
 }
 
-/** Version 1 keeps the memory of sockets apart, and counts it only where it has a limit of its own. */
+/** Version 1 reports socket memory separately, and counts it only if it has its own limit. */
 function useOfV1(read: (path: string) => string, path: string): MemoryUse {
   const sockets = bytesIn(read(join(path, 'memory.kmem.tcp.usage_in_bytes')))
   const files = field(read(join(path, 'memory.stat')), 'total_inactive_file')
   return { used: bytesIn(read(join(path, 'memory.usage_in_bytes'))) - files + sockets, sockets }
 }
 
-/** @throws where it is no number */
+/** @throws if the text is not a number */
 function bytesIn(text: string): number {
   if (!/^\d+\s*$/.test(text)) throw new Error(`not a number of bytes: ${text}`)
   return Number(text)

@@ -1,10 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Shortest and longest time between two collections, in milliseconds: each stops the process for some tens of milliseconds. */
+/**
+ * Shortest and longest time between two collections, in milliseconds: each stops the process for some tens of
+ * milliseconds.
+ */
 const LEAST_PAUSE_MS = 1000
 const MOST_PAUSE_MS = 60_000
-/** A collection that has freed less was of no use, and the next one has more time. */
+/** A collection that frees less was useless and lengthens the pause before the next one. */
 const USEFUL_BYTES = 8 << 20
 
 export interface Collecting {
@@ -12,11 +15,11 @@ export interface Collecting {
   collect(): void
   /** Resident memory, in bytes. */
   resident(): number
-  /** In milliseconds, of a clock that does not go back. */
+  /** Monotonic time in milliseconds. */
   now(): number
 }
 
-/** V8's own collection, which it offers only where it is asked to. */
+/** V8's own collector, which is only exposed on request. */
 function v8Collecting(): Collecting {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
@@ -25,8 +28,8 @@ function v8Collecting(): Collecting {
 }
 
 /**
- * Has V8 collect its garbage when that seems to be of use. By itself V8 waits until its heap seems large to it, and the memory of
- * buffers lies outside of that: what was given up would keep a container at its limit.
+ * Triggers V8's garbage collection when it seems useful. V8 waits until its heap is large, but the memory of buffers
+ * lies outside the heap: released buffers would keep a container at its limit.
  */
 export class Collector {
   readonly #by: Collecting
@@ -37,7 +40,7 @@ export class Collector {
     this.#by = by
   }
 
-  /** Collects, unless it has done so a moment ago, or was of no use the last times. Returns whether it has. */
+  /** Collects, unless it did so recently or recent collections were useless. Returns whether it did. */
   tryToCollect(): boolean {
     const { now, resident, collect } = this.#by
     if (now() < this.#notBefore) return false

@@ -1,7 +1,7 @@
 import type { Metrics } from '../metrics.ts'
 import { MEMORY_KINDS, type MemoryBudget } from './budget.ts'
 
-/** Registers what a budget is and what is taken of it. */
+/** Registers the metrics of a budget. */
 export function memoryMetrics(metrics: Metrics, budget: MemoryBudget): void {
   metrics.gauge('memory_budget_bytes', 'Memory budget for all connections, queues and messages together.', {
     collect() {

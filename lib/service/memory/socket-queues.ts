@@ -1,26 +1,26 @@
 import { readFileSync } from 'node:fs'
 import { SocketAddress } from 'node:net'
 
-/** What the kernel holds for a connection, in bytes. */
+/** Bytes that the kernel holds for a connection. */
 export interface SocketQueue {
-  /** Written, and not acknowledged by the other end. */
+  /** Written but not acknowledged by the peer. */
   readonly unsent: number
-  /** Received, and not read by us. */
+  /** Received but not read by us. */
   readonly unread: number
 }
 
-/** Less than this is not worth a look. */
+/** Smaller queues are ignored. */
 const LEAST_BYTES = 4096
 
 const FILES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const
 
-/** Names a connection as {@link readSocketQueues} does. */
+/** The key of a connection in {@link readSocketQueues}. */
 export const socketKey = (localPort = 0, remoteAddress = '', remotePort = 0): string =>
   `${localPort} ${remoteAddress} ${remotePort}`
 
 /**
- * What the kernel holds for the TCP connections of this network namespace, of those for which it holds anything much. It takes some
- * milliseconds where there are thousands; nothing is told where the system has no such files.
+ * Reads the kernel queues of the TCP connections in this network namespace, except small ones. Takes some milliseconds
+ * for thousands of connections; empty on systems without these files.
  */
 export function readSocketQueues(): Map<string, SocketQueue> {
   const queues = new Map<string, SocketQueue>()
@@ -32,12 +32,12 @@ export function readSocketQueues(): Map<string, SocketQueue> {
   return queues
 }
 
-/** Both queues of most connections, which is nothing. */
+/** Both queues empty, as on most connections. */
 const NO_QUEUES = '00000000:00000000'
 
 /**
- * Adds the connections of a file like `/proc/net/tcp` (proc(5)): in each line a number and a colon, the local and the remote
- * address and port, a state, and both queues, all in hexadecimal and in columns of their own.
+ * Adds the connections of a file like `/proc/net/tcp` (proc(5)): each line has a number and a colon, the local and the
+ * remote address and port, a state, and both queues, all in hexadecimal and in fixed columns.
  */
 export function parseSocketQueues(text: string, queues: Map<string, SocketQueue>): void {
   for (let end = text.indexOf('\n'); end >= 0; ) {
@@ -58,7 +58,7 @@ export function parseSocketQueues(text: string, queues: Map<string, SocketQueue>
   }
 }
 
-/** An address as Node writes it. The kernel writes its words of 32 bits in the order of the machine. */
+/** Converts an address to Node's notation. The kernel writes words of 32 bits in the byte order of the machine. */
 function addressOf(hex: string): string {
   const bytes = Buffer.from(hex, 'hex').swap32()
   const v4 = () => bytes.subarray(-4).join('.')

@@ -1,23 +1,23 @@
 import { availableParallelism } from 'node:os'
 
-/** Memory that has to be there for each worker: a Node process with the program in it, and some thousand connections. */
+/** Memory required per worker: a Node process with the program, and some thousand connections. */
 const MEMORY_PER_WORKER_BYTES = 192 * 1024 * 1024
 
-/** What a process may use of its machine. */
+/** Resources that a process may use. */
 export interface Given {
   readonly cores: number
-  /** Bytes; 0 where nothing is known or limited. */
+  /** Bytes; 0 if unknown or unlimited. */
   readonly memory: number
 }
 
 /**
- * How many workers a program gets.
+ * The number of workers of a program.
  *
- * Cores are those of the process's affinity, at most the CPU limit of its cgroup rounded down: Node reads both (libuv looks at
- * `cpu.max` from the process's own cgroup up to the root). Where a container has no CPU limit those are the cores of
- * its node, which may be many, while its memory is limited, so memory bounds them too.
+ * Cores are those of the process's affinity, limited by the CPU limit of its cgroup rounded down; Node reads both
+ * (libuv reads `cpu.max` from the process's own cgroup up to the root). Without a CPU limit a container sees all cores
+ * of its node, which may be many, while its memory is limited; so memory bounds the number too.
  *
- * @param wanted 0: as many as the cores and the memory given allow, at least one
+ * @param wanted 0: as many as cores and memory allow, at least one
  */
 export function workerCount(
   wanted: number,

@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs'
 
-/** Fields of `/proc/<pid>/stat` between the process's name and its CPU time (proc(5): the name is field 2, utime 14, stime 15). */
+/**
+ * Fields of `/proc/<pid>/stat` between the process's name and its CPU time (proc(5): the name is field 2, utime 14,
+ * stime 15).
+ */
 const UTIME_AFTER_NAME = 11
 
-/** CPU time of all threads of a process, user and system, in clock ticks; `undefined` where the system does not tell. */
+/**
+ * CPU time of all threads of a process, user and system, in clock ticks; `undefined` if the system does not report it.
+ */
 export function cpuTicks(pid: number): number | undefined {
   try {
     return parseCpuTicks(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -12,7 +17,7 @@ export function cpuTicks(pid: number): number | undefined {
   }
 }
 
-/** Reads the text of `/proc/<pid>/stat`; the name in it may contain blanks and parentheses. */
+/** Parses `/proc/<pid>/stat`; the process name may contain blanks and parentheses. */
 export function parseCpuTicks(stat: string): number | undefined {
   const fields = stat
     .slice(stat.lastIndexOf(')') + 1)

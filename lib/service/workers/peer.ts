@@ -3,16 +3,16 @@ import { cpuTicks } from './cpu-ticks.ts'
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts'
 import { nextSilence, type Silence, type Stall, stallOf } from './stall.ts'
 
-/** Longest time a worker may take to answer, in milliseconds: less than the kubelet's probes wait. */
+/** Longest time for a worker to answer, in milliseconds; shorter than the timeout of the kubelet's probes. */
 const ANSWER_MS = 1000
 
 /** How a worker ended. */
 export interface End {
   readonly code: number | null
   readonly signal: string | null
-  /** Why it could not start, where it said so. */
+  /** Why it could not start, if it reported that. */
   readonly failure: Error | undefined
-  /** Why it was killed by its primary, where it was. */
+  /** Why its primary killed it, if it did. */
   readonly stall: Stall | undefined
 }
 
@@ -26,7 +26,7 @@ export class Peer {
   #failure: Error | undefined
   #asked = 0
   #stall: Stall | undefined
-  /** Since the latest check that found that something had come. */
+  /** Since the last check that found a message of the worker. */
   #silence: Silence | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, (answer: Answers[Question] | undefined) => void>()
@@ -37,9 +37,9 @@ export class Peer {
     worker.on('message', (message: FromWorker) => this.#receive(message))
     const ended = Promise.withResolvers<Pick<End, 'code' | 'signal'>>()
     worker.process.once('exit', (code, signal) => ended.resolve({ code, signal }))
-    // The worker's own event: one that nobody listens to would end this process.
+    // The worker's own event, which would end this process without a listener.
     worker.on('error', error => {
-      // A process that could not even be started; from one that runs, what matters is how it ends.
+      // The process could not be started; for a running worker only its exit matters.
       if (worker.process.pid !== undefined) return
       this.#failure = error
       ended.resolve({ code: null, signal: null })
@@ -63,7 +63,10 @@ export class Peer {
     return result as Answers[Q] | undefined
   }
 
-  /** Looks for a sign of life since the last such call. A worker that has given none for too long is killed; returns why. */
+  /**
+   * Checks for a sign of life since the previous call. Kills a worker that has been silent for too long; returns the
+   * reason.
+   */
   check(): Stall | undefined {
     const { pid } = this.#worker.process
     this.#silence = nextSilence(this.#silence, pid === undefined ? undefined : cpuTicks(pid))

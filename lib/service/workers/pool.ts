@@ -12,26 +12,26 @@ import { Totals } from './totals.ts'
 interface Options {
   readonly count: number
   readonly log: Logger
-  /** The primary's own, and where the pool counts. */
+  /** Metrics of the primary, including those of the pool. */
   readonly metrics: Metrics
   /** How often workers are asked for a sign of life, in milliseconds. */
   readonly checkMs?: number
 }
 
-/** Why a worker is replaced: it has ended by itself, was killed for what it did, or no process could be started for it. */
+/** Why a worker is replaced: it ended by itself, was killed for a stall, or its process could not be started. */
 type Reason = 'ended' | Stall | 'not_started'
 
 const REASONS: readonly Reason[] = ['ended', 'stopped', 'stuck', 'not_started']
 
-/** What is said of a worker that is killed. */
+/** Log message for a worker that is killed. */
 const STALLS: Readonly<Record<Stall, string>> = {
   stopped: 'a worker stands still, it answers nothing and uses no CPU time: it is killed',
   stuck: 'a worker is busy and has answered nothing for long: it is killed',
 }
 
 /**
- * Workers that share a port, for the primary of a cluster. Connections are dealt out in turn (docs/adr/0007-workers.md). A worker
- * that ends is replaced; one that stands still, or is busy without an end, is killed.
+ * Workers that share a port, for the primary of a cluster. Connections are distributed round-robin
+ * (docs/adr/0007-workers.md). A worker that ends is replaced; one that stands still, or is busy endlessly, is killed.
  */
 export class WorkerPool implements Served {
   /** The sums over all workers, for the admin server. */
@@ -64,11 +64,11 @@ export class WorkerPool implements Served {
     this.registry = { contentType: Registry.PROMETHEUS_CONTENT_TYPE, metrics: () => this.#metrics() }
   }
 
-  /** Resolves when all workers listen. @throws what kept the first of them that failed from starting */
+  /** Resolves when all workers listen. @throws the error of the first worker that failed to start */
   async start(): Promise<AddressInfo> {
     const { count, checkMs = CHECK_MS } = this.#options
     cluster.schedulingPolicy = cluster.SCHED_RR
-    // Workers see their primary go and end, except one that is stuck.
+    // Workers notice the end of their primary and exit, except a stuck worker.
     process.on('exit', () => {
       for (const peer of this.#peers) peer.kill()
     })
@@ -79,7 +79,7 @@ export class WorkerPool implements Served {
     return address
   }
 
-  /** Ready as soon as one worker is. */
+  /** Ready as soon as one worker is ready. */
   async notReady(): Promise<string | undefined> {
     if (!this.#running) return 'starting'
     const reasons = await Promise.all(
@@ -94,7 +94,7 @@ export class WorkerPool implements Served {
     return [...new Set(reasons)].sort().join('; ') || 'no worker runs'
   }
 
-  /** @throws if a worker did not end well; the caller bounds the time */
+  /** @throws if a worker did not exit cleanly; the caller bounds the time */
   async stop(deadline: number): Promise<void> {
     this.#stopping = true
     for (const timer of this.#timers) clearTimeout(timer)
@@ -131,7 +131,7 @@ export class WorkerPool implements Served {
     this.#replace(stall ?? (failure ? 'not_started' : 'ended'), error, peer.id)
   }
 
-  /** @param id of the worker, where there was one: a machine can be out of processes or memory for it */
+  /** @param id of the worker; absent if the machine lacked processes or memory to start one */
   #replace(reason: Reason, error: Error, id?: number): void {
     if (!this.#running) {
       this.#started.reject(error)

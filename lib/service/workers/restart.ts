@@ -1,12 +1,12 @@
-/** A worker that has run for so long, in milliseconds, did not end because of what ended the ones before it. */
+/** A worker that has run for this time, in milliseconds, did not end for the same cause as earlier ones. */
 export const STABLE_MS = 60_000
 
 const FIRST_MS = 100
 const LONGEST_MS = 30_000
 
 /**
- * How long to wait before a worker is replaced, in milliseconds: twice as long each time, so that one that cannot run does not
- * keep the cores busy with starting.
+ * Delay before a worker is replaced, in milliseconds. Doubles each time, so that a worker that cannot run does not
+ * occupy the cores with restarts.
  *
  * @param crashes in a row, this one included
  */

@@ -2,15 +2,15 @@ import { AggregatorRegistry } from 'prom-client'
 import type { Snapshot } from './messages.ts'
 
 /**
- * The metrics of several processes as those of one: counters, histograms and gauges are summed, unless a metric names another
- * `aggregator`. What a process had counted when it was last asked stays in the sums when it ends, because a counter that goes
- * down means to Prometheus that all of it was counted anew.
+ * Combines the metrics of several processes: counters, histograms and gauges are summed, unless a metric sets another
+ * `aggregator`. The last known counts of a process stay in the sums after its end, because Prometheus treats a
+ * decreasing counter as a reset.
  */
 export class Totals {
   #gone: Snapshot = []
   readonly #last = new Map<number, Snapshot>()
 
-  /** The latest answer of a process. */
+  /** Stores the latest answer of a process. */
   update(id: number, snapshot: Snapshot): void {
     this.#last.set(id, snapshot)
   }
@@ -25,8 +25,8 @@ export class Totals {
   /**
    * The sum in Prometheus' text format.
    *
-   * @param own of the process that asks
-   * @param answered processes whose latest answer is of now; of the others only what never goes down counts
+   * @param own metrics of the calling process
+   * @param answered processes whose latest answer is current; for others only monotonic metrics count
    */
   text(own: Snapshot, answered: ReadonlySet<number>): Promise<string> {
     const others = Array.from(this.#last, ([id, last]) => (answered.has(id) ? last : cumulative(last)))

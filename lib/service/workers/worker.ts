@@ -5,7 +5,10 @@ import type { Metrics } from '../metrics.ts'
 import { drainDeadline, type Served } from '../serve.ts'
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts'
 
-/** What a terminal or a service manager sends to all processes at once; only the primary acts on it, and tells its workers. */
+/**
+ * Signals that a terminal or service manager sends to all processes; only the primary acts on them and tells its
+ * workers.
+ */
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const
 
 interface Options {
@@ -16,7 +19,9 @@ interface Options {
   readonly limitMs: number
 }
 
-/** Runs one worker of a cluster: it serves, answers its primary, and ends when that says so, or when an error is not caught. */
+/**
+ * Runs one worker of a cluster: it serves, answers its primary, and ends on the primary's request or an uncaught error.
+ */
 export async function runWorker({ served, log, flushLog, metrics, limitMs }: Options): Promise<void> {
   for (const signal of SIGNALS) process.on(signal, () => {})
   let deadline: number | undefined
@@ -26,7 +31,7 @@ export async function runWorker({ served, log, flushLog, metrics, limitMs }: Opt
     stopping = true
     if (err) {
       log.fatal({ err }, 'uncaught error')
-      // The other workers still can.
+      // The other workers can still accept connections.
       served.leave()
     }
     await served.stop(deadline ?? drainDeadline(limitMs))
