@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * What balancer and sidecar tell each other about one connection, in the connection itself, so that it comes at its place in
- * the stream: a ping (RFC 6455 §5.5.2) whose payload begins with a secret that the balancer put into the handshake. Whoever
- * does not know of it answers with a pong like to any ping.
+ * A control message of balancer and sidecar about one connection. It travels inside the connection to keep its place in
+ * the stream: a ping (RFC 6455 §5.5.2) whose payload begins with a secret from the balancer's handshake. Other
+ * endpoints answer it with a pong, like any ping.
  *
- * `move`: from the balancer; the client is served by another member now, and nothing more of it follows here. `stay`: from the
- * balancer; the other member did not take the client after all, which goes on here. `take`: from the balancer; the client, whose
- * handshake was repeated here, is served here from now on. `drain`: from the sidecar; this client should be moved. `ended`: from the
- * sidecar; the end that follows is the app's own will.
+ * `move`: from the balancer; another member now serves the client, and no more of it follows here. `stay`: from the
+ * balancer; the other member did not take the client, which continues here. `take`: from the balancer; the client whose
+ * handshake was repeated here is served here from now on. `drain`: from the sidecar; this client should be moved.
+ * `ended`: from the sidecar; the app itself ends the connection.
  */
 export type ControlPing =
   | { readonly type: 'move'; readonly member: string }
@@ -22,26 +22,26 @@ const MAX_PAYLOAD_BYTES = 125
 
 const TYPES = { move: 1, drain: 2, ended: 3, stay: 4, take: 5 } as const
 
-/** A secret for the control pings of one process. */
+/** Creates the secret for the control pings of one process. */
 export const controlSecret = (): Buffer => randomBytes(SECRET_BYTES)
 
-/** The secret as a header's value. */
+/** Formats the secret as a header value. */
 export const formatSecret = (secret: Buffer): string => secret.toString('base64url')
 
-/** @returns `undefined` for what is no secret */
+/** @returns `undefined` if the text is not a secret */
 export function parseSecret(text: string | undefined): Buffer | undefined {
   const secret = Buffer.from(text ?? '', 'base64url')
   return secret.length === SECRET_BYTES ? secret : undefined
 }
 
-/** The payload of a control ping. The name of a member that does not fit is left out. */
+/** Encodes the payload of a control ping. A member name that does not fit is omitted. */
 export function encodeControlPing(secret: Buffer, control: ControlPing): Buffer {
   const name = Buffer.from(control.type === 'move' ? control.member : '')
   const fits = SECRET_BYTES + 1 + name.length <= MAX_PAYLOAD_BYTES
   return Buffer.concat([secret, Buffer.of(TYPES[control.type]), ...(fits ? [name] : [])])
 }
 
-/** @returns `undefined` for a control of a later version */
+/** @returns `undefined` for a control ping of a later version */
 export function decodeControlPing(payload: Buffer): ControlPing | undefined {
   switch (payload[SECRET_BYTES]) {
     case TYPES.move:

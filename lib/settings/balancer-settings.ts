@@ -4,10 +4,10 @@ import { routingSettings } from '../routing/routing-settings.ts'
 import { baseSettings } from '../service/base-settings.ts'
 import { DEFAULT_PORT, REBALANCES, REHOME_HELLOS, REHOMES } from '../service/names.ts'
 
-/** Largest first message that is repeated. */
+/** Largest first message that is repeated, in bytes. */
 export const MAX_HELLO_BYTES = 16_384
 
-/** Everything a balancer can be told, by environment. */
+/** All settings of a balancer. */
 export const balancerSchema = Type.Object({
   ...baseSettings(DEFAULT_PORT),
   ...routingSettings,

@@ -4,19 +4,22 @@ import { routingSettings } from '../routing/routing-settings.ts'
 import { baseSettings } from '../service/base-settings.ts'
 import { DEFAULT_APP_PORT, DEFAULT_DRAIN_SECONDS, DEFAULT_PORT, RECIPIENT_FIELD } from '../service/names.ts'
 
-/** Which messages are looked at for a recipient: from clients, from the app, or both. */
+/** Directions in which messages may be addressed: from clients, from the app, or both. */
 export const ROUTES = ['inbound', 'outbound', 'both'] as const
 
-/** Where an addressed message of a client ends: in the app, as its sender's or as the recipient's, or at the recipient's clients. */
+/**
+ * Destination of a client's addressed message: the app as its sender, the app as the recipient, or the recipient's
+ * clients.
+ */
 export const DELIVERIES = ['sender', 'app', 'client'] as const
 
-/** What becomes of what the app writes to a sender of another pod. */
+/** What happens to the app's output to a sender of another pod. */
 export const SENDER_REPLIES = ['pass', 'drop'] as const
 
-/** How sidecars pass messages to each other. */
+/** How sidecars send messages to each other. */
 export const TRANSPORTS = ['link', 'http'] as const
 
-/** Everything a sidecar can be told, by environment. */
+/** All settings of a sidecar. */
 export const sidecarSchema = Type.Object({
   ...baseSettings(DEFAULT_PORT),
   APP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the app.' }),
@@ -109,6 +112,6 @@ export const sidecarSchema = Type.Object({
     description:
       'Maximum time to hand all clients over to other pods before this one ends; the remaining ones are closed with 1012.',
   }),
-  // The balancer looks after its clients, so nobody pings twice.
+  // The balancer pings its clients, so the sidecar need not.
   ...wireSettings({ pingSeconds: 0, idleSeconds: 0 }),
 })
