@@ -8,7 +8,7 @@ export interface HandOver {
   readonly movePing?: Buffer
   /** Payload of the control ping that revokes it, if the connection stays with the old upstream. */
   readonly stayPing?: Buffer
-  /** Payload of the control ping that tells the new upstream that it owns the client. */
+  /** Payload of the control ping that tells the new upstream that it serves the client now. */
   readonly takePing?: Buffer
   /** Longest time for the old upstream to answer `movePing`, in milliseconds. */
   readonly fenceMs: number

@@ -19,8 +19,8 @@ const kSide = Symbol('side')
 type Attached = Socket & { [kOwner]: SocketHandler | undefined; [kSide]: Side }
 
 /**
- * Upper bound for high-water marks. A socket emits `drain` only if it was above its mark, so no queue limit may be
- * below it.
+ * Upper bound for high-water marks. A socket reports a full queue and its draining only above its mark, so effective
+ * queue limits cannot be lower.
  */
 const SOCKET_MARK_BYTES = 16_384
 

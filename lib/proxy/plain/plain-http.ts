@@ -41,9 +41,8 @@ const isForeign = (coding: string | undefined): coding is string =>
   coding !== undefined && coding.trim().toLowerCase() !== 'chunked'
 
 /**
- * Frames the body for the next hop if `Content-Length` does not. Must be explicit: for methods that rarely have a body,
- * such as GET and DELETE, Node would write the bare body after the head, and the next hop would read it as another
- * request.
+ * Frames the body for the next hop if `Content-Length` does not. For methods that rarely have a body, such as GET, Node
+ * would write the bare body after the head, and the next hop would read it as another request.
  */
 const framing = ({ headers }: IncomingMessage): [string, string][] =>
   headers['transfer-encoding'] === undefined ? [] : [['Transfer-Encoding', 'chunked']]
@@ -162,7 +161,8 @@ export class PlainHttp {
         }
         pipeline(incoming, response, () => {})
       })
-      // `close` precedes the abort of the pipeline and follows a broken answer, so it can tell which side left.
+      // Precedes the pipeline's abort if the client left, and follows it if the answer broke off.
+      // So it can tell the two cases apart.
       response.once('close', () => {
         outgoing.destroy()
         resolve(response.writableFinished ? 'passed' : failed || incoming?.errored ? 'failed' : 'left')

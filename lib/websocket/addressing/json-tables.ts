@@ -1,7 +1,6 @@
 /**
- * The grammar of JSON (RFC 8259) as a table: the next state by state and byte, `NEXT[(state << 8) | byte]`. Steps that
- * need more than the state are actions. Values know whether they are in an object or an array, so only a closing
- * bracket needs the stack.
+ * The grammar of JSON (RFC 8259): `NEXT[(state << 8) | byte]` is the next state, or an action if more than the state is
+ * needed. Values know whether they are in an object or an array, so only a closing bracket needs the stack.
  */
 
 /** String states come first, because most bytes of most texts are in strings: a name, a member's value, an element. */
