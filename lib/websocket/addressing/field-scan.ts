@@ -1,13 +1,9 @@
 import type { Field, FieldNames } from './field-names.ts'
 import * as T from './json-tables.ts'
+import { readCutString, readNumber, readString } from './json-values.ts'
 
 /** Deepest nesting of objects and arrays that is read; a deeper text is {@link FieldScan.tooDeep}. */
 export const MAX_DEPTH = 512
-
-/**
- * Maximum bytes of a value that are decoded, escapes included. A longer string has more than 512 bytes when decoded.
- */
-export const MAX_VALUE_BYTES = 3084
 
 const { NEXT, SPECIAL, ESCAPES, HEX, MATCHING, FAIL } = T
 const QUOTE = 0x22
@@ -269,35 +265,13 @@ export class FieldScan {
    */
   stringOf(field: number, text: Buffer): string | undefined {
     const { kind, start } = this.#values[field] as Value
-    return kind === 'string' && this.whole ? decode(text, start, endOfString(text, start)) : undefined
+    return kind === 'string' && this.whole ? readCutString(text, start) : undefined
   }
 
-  /** Returns the string or number value of a field; `undefined` also for a value above {@link MAX_VALUE_BYTES}. */
+  /** Returns the string or number value of a field; `undefined` also for a value above `MAX_VALUE_BYTES`. */
   scalarOf(field: number, text: Buffer): string | number | undefined {
     const { kind, start } = this.#values[field] as Value
     if (kind === 'none' || !this.whole) return undefined
-    if (kind === 'number') {
-      const [digits = ''] = /^[-+.\dEe]*/.exec(text.toString('latin1', start, start + MAX_VALUE_BYTES + 1)) ?? []
-      return digits.length > MAX_VALUE_BYTES ? undefined : Number(digits)
-    }
-    const end = endOfString(text, start)
-    return text[end] === QUOTE ? decode(text, start, end) : undefined
+    return kind === 'number' ? readNumber(text, start) : readString(text, start)
   }
-}
-
-/**
- * The end of a string, or the place where it is cut: between two characters, after the maximum number of decoded bytes.
- */
-function endOfString(text: Buffer, start: number): number {
-  let i = start
-  while (i - start < MAX_VALUE_BYTES && text[i] !== QUOTE)
-    i += text[i] !== BACKSLASH ? 1 : text[i + 1] === LETTER_U ? 6 : 2
-  while (((text[i] as number) & 0xc0) === 0x80) i++
-  return i
-}
-
-/** Decodes a JSON string without its quotes. */
-function decode(text: Buffer, start: number, end: number): string {
-  const raw = text.toString('utf8', start, end)
-  return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
 }

@@ -7,6 +7,7 @@ import { type Answer, UNINTRODUCED } from '../outcome.ts'
 import { isBefore } from '../serial-numbers.ts'
 import type { RoutedMessage } from '../transport.ts'
 import { type InFlightHolder, InFlightMessage, type LinkRest } from './in-flight-message.ts'
+import { endsWithin, nextBatch } from './link-batch.ts'
 import { LinkDecoder } from './link-decoder.ts'
 import { END_BYTES, LINK_VERSION, type LinkFrame, writeEnd } from './link-frames.ts'
 import { closeLink, type DialFailure, dialLink, readLinkVersion, readRefusal, sendBytes } from './link-socket.ts'
@@ -233,39 +234,18 @@ export class LinkSender implements InFlightHolder {
   #write(): void {
     this.#flush = undefined
     if (!this.open || !this.#hello || !this.#socket) return
-    const { windowBytes, maxMessageBytes } = this.#hello
-    const batch: InFlightMessage[] = []
-    let bytes = 0
-    for (const inFlight of this.#waiting) {
-      const refusal = inFlight.refusal(this.#version, maxMessageBytes)
-      if (refusal) {
-        this.#waiting.delete(inFlight)
-        inFlight.settle(refusal)
-        continue
-      }
-      const unread = this.#unread + bytes
-      // A message larger than the window may be sent alone.
-      if (unread > 0 && unread + inFlight.bytes > windowBytes) break
-      // Waiting messages follow as the kernel takes earlier writes.
-      if (this.#buffered + bytes > 0 && this.#options.memory?.has(bytes + inFlight.bytes) === false) break
-      this.#waiting.delete(inFlight)
-      batch.push(inFlight)
-      bytes += inFlight.bytes
+    const { memory } = this.#options
+    const room = { ...this.#hello, version: this.#version, unread: this.#unread, buffered: this.#buffered, memory }
+    const { messages, refused, messageBytes } = nextBatch(this.#waiting, room)
+    for (const { message, outcome } of refused) {
+      this.#waiting.delete(message)
+      message.settle(outcome)
     }
-    // Ends count towards the window too, and the other end breaks the link if it is exceeded.
-    const room = Math.max(0, Math.floor((windowBytes - this.#unread - bytes) / END_BYTES))
-    const ends = this.#waiting.size > 0 ? [] : this.#ends.splice(0, room)
-    bytes += ends.length * END_BYTES
+    for (const message of messages) this.#waiting.delete(message)
+    const ends = this.#waiting.size > 0 ? [] : this.#ends.splice(0, endsWithin(room, messageBytes))
+    const bytes = messageBytes + ends.length * END_BYTES
     if (bytes === 0) return
-    const buffer = Buffer.allocUnsafe(bytes)
-    let offset = 0
-    for (const inFlight of batch) {
-      const id = inFlight.id ?? this.#options.nextId()
-      offset = inFlight.write(buffer, offset, id)
-      inFlight.position = ++this.#written
-      this.#sent.set(id, inFlight)
-    }
-    for (const connection of ends) offset = writeEnd(buffer, offset, connection)
+    const buffer = this.#encode(messages, ends, bytes)
     this.#unread += bytes
     this.#idleMs = 0
     this.#buffer(bytes)
@@ -274,6 +254,19 @@ export class LinkSender implements InFlightHolder {
       this.#buffer(-bytes)
       this.#schedule()
     })
+  }
+
+  #encode(messages: readonly InFlightMessage[], ends: readonly string[], bytes: number): Buffer {
+    const buffer = Buffer.allocUnsafe(bytes)
+    let offset = 0
+    for (const message of messages) {
+      const id = message.id ?? this.#options.nextId()
+      offset = message.write(buffer, offset, id)
+      message.position = ++this.#written
+      this.#sent.set(id, message)
+    }
+    for (const connection of ends) offset = writeEnd(buffer, offset, connection)
+    return buffer
   }
 
   #buffer(bytes: number): void {

@@ -37,6 +37,15 @@ async function upgraded(t: Test): Promise<{ client: Socket; accepted: Socket }> 
   return { client, accepted }
 }
 
+/** Fills the kernel's buffers of a paused lending socket, and lets it read all of that and more. */
+async function pour(from: Socket, lending: Socket): Promise<void> {
+  const big = Buffer.alloc(8_000_000)
+  from.write(big)
+  await waitFor(() => from.writableLength > 0, 'the kernel is full')
+  lending.resume()
+  await waitFor(() => lending.bytesRead === big.length, 'all of it')
+}
+
 /** The next chunk, read during its event. */
 const text = (socket: Socket) => new Promise<string>(resolve => socket.once('data', chunk => resolve(String(chunk))))
 
@@ -127,11 +136,7 @@ t.test('a socket that has much to read is read once in a turn, within what its f
     turns.push(turn)
     most = Math.max(most, chunk.length)
   })
-  const big = Buffer.alloc(8_000_000)
-  other.write(big)
-  await waitFor(() => other.writableLength > 0, 'the kernel is full')
-  lending.resume()
-  await waitFor(() => lending.bytesRead === big.length, 'all of it')
+  await pour(other, lending)
   t.equal(new Set(turns).size, turns.length, 'each chunk has a turn of its own')
   t.ok(most > 32_768 && most < 65_483, `it was full once at least: ${most}`)
 })
@@ -143,11 +148,7 @@ t.test('a socket that is read fast takes what sixteen messages of 4 KiB need as 
   lending.on('data', (chunk: Buffer) => {
     most = Math.max(most, chunk.length)
   })
-  const big = Buffer.alloc(8_000_000)
-  other.write(big)
-  await waitFor(() => other.writableLength > 0, 'the kernel is full')
-  lending.resume()
-  await waitFor(() => lending.bytesRead === big.length, 'all of it')
+  await pour(other, lending)
   t.ok(most > 65_664 && most <= 131_072, `its largest chunk: ${most}`)
 })
 

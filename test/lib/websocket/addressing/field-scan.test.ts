@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { FieldNames } from '../../../../lib/websocket/addressing/field-names.ts'
-import { FieldScan, MAX_DEPTH, MAX_VALUE_BYTES } from '../../../../lib/websocket/addressing/field-scan.ts'
+import { FieldScan, MAX_DEPTH } from '../../../../lib/websocket/addressing/field-scan.ts'
+import { MAX_VALUE_BYTES } from '../../../../lib/websocket/addressing/json-values.ts'
 
 const FIELDS = ['to', 'id', '__proto__', 'a"b', 'né\u{1f600}']
 
