@@ -14,16 +14,16 @@ export interface Reached<C> {
 }
 
 /** Chooses the next plan after one failed with this code of the error table; `undefined` if there is none. */
-export type UpstreamFailover<C> = (plan: Plan<C>, code: string) => Plan<C> | undefined
+export type NextPlan<C> = (plan: Plan<C>, code: string) => Plan<C> | undefined
 
 /** Dials upstreams for handshakes, one after another, until one of them answers without being passed over. */
 export class UpstreamDialler<C> {
   readonly #limits: DialLimits
-  readonly #passOver: UpstreamFailover<C>
+  readonly #passOver: NextPlan<C>
   readonly #dialling = new Set<Dialling>()
   #stopped = false
 
-  constructor(limits: DialLimits, passOver: UpstreamFailover<C>) {
+  constructor(limits: DialLimits, passOver: NextPlan<C>) {
     this.#limits = limits
     this.#passOver = passOver
   }
