@@ -29,7 +29,7 @@ t.test('a message that is too large or too deep passes, is counted, and its send
   })
   const large = JSON.stringify({ recipientId: 'bob', id: 1, text: 'x'.repeat(1000) })
   const deep = `{"recipientId":"bob","id":2,"a":${'['.repeat(400)}${']'.repeat(400)}}`
-  const deeper = `{"a":${'['.repeat(600)}`
+  const deeper = `{"recipientId":"bob","a":${'['.repeat(600)}`
   for (const text of [large, '{"id":3}', deeper, deep]) ann.send(text)
   await ann.received(3)
   t.strictSame(texts(app), [large, '{"id":3}', deeper])

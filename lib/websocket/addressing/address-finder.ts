@@ -3,6 +3,7 @@ import type { ByteAllowance } from '../byte-allowance.ts'
 import { applyMask } from '../frames.ts'
 import { FieldNames } from './field-names.ts'
 import { FieldScan } from './field-scan.ts'
+import { NameFilter } from './name-filter.ts'
 
 /** The recipient and id in an addressed message. */
 export interface Address {
@@ -40,6 +41,7 @@ export class AddressFinder {
   readonly maxBytes: number
   readonly room: ByteAllowance
   readonly #names: FieldNames
+  readonly #filter: NameFilter
   /** Index of `id` among the fields. */
   readonly #id: number | undefined
   /** For messages that arrive whole. */
@@ -52,6 +54,7 @@ export class AddressFinder {
     this.maxBytes = maxBytes
     this.room = room
     this.#names = new FieldNames(isOther ? [field, ID_FIELD] : [field])
+    this.#filter = new NameFilter(field)
     this.#id = isOther ? 1 : withId ? 0 : undefined
     this.#scan = new FieldScan(this.#names)
   }
@@ -64,6 +67,7 @@ export class AddressFinder {
    */
   find(payload: Buffer): Address | Unparsed | undefined {
     if (payload.length > this.maxBytes) return 'too_large'
+    if (!this.#filter.mayBeIn(payload)) return undefined
     const scan = this.#scan
     scan.reset()
     if (scan.feed(payload, 0, payload.length)) return this.addressOf(scan, payload)
