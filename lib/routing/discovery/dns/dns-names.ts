@@ -13,10 +13,10 @@ export function candidates(record: string, search: readonly string[]): string[] 
 
 const full = (name: string): string => `${name.replace(/\.+$/, '')}.`
 
-/** The search domains of `/etc/resolv.conf`; the last `search` line counts (resolv.conf(5)). */
-export function searchDomains(): string[] {
+/** The search domains of a resolver's configuration; the last `search` line counts (resolv.conf(5)). */
+export function searchDomains(file = '/etc/resolv.conf'): string[] {
   try {
-    const line = readFileSync('/etc/resolv.conf', 'utf8')
+    const line = readFileSync(file, 'utf8')
       .split('\n')
       .findLast(text => /^search\s/.test(text))
     return line?.trim().split(/\s+/).slice(1) ?? []

@@ -14,20 +14,17 @@ const slice = (name: string, version: number, ...addresses: string[]) => ({
 })
 
 const list = (version: number, ...items: unknown[]) => ({ metadata: { resourceVersion: String(version) }, items })
-const bookmark = (version: number) => ({ metadata: { name: '', resourceVersion: String(version) } })
 
 /** A source that follows a stand-in API server. */
-async function follow(t: Test, idleTimeoutMs = 60_000) {
+async function follow(t: Test) {
   const api = await StandInApi.start(t)
-  const timing = new FakeTiming({ endAtOnce: true })
-  const get = kubeClient(api.config, { idleTimeoutMs })
-  const recorded = record(kubernetesSource('team-a/chat', { get, timing }))
+  const get = kubeClient(api.config)
+  const recorded = record(kubernetesSource('team-a/chat', { get, timing: new FakeTiming({ endAtOnce: true }) }))
   t.teardown(() => recorded.stop())
   const { answers, failures } = recorded
   return {
     ...recorded,
     api,
-    timing,
     answered: (text: string) => waitFor(() => answers.at(-1) === text, `members ${text}, now ${answers.at(-1)}`),
     failed: (count: number) => waitFor(() => failures.length >= count, `${count} failures`),
   }
@@ -89,182 +86,6 @@ t.test('a pod that terminates is no member any more, and is told to leave', asyn
   t.equal(leavings.at(-1), '')
 })
 
-t.test('an event may come in pieces, and several at once are told once', async t => {
-  const { api, answers, answered } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(1, slice('a', 1, '10.0.0.1'), slice('b', 1, '10.0.0.2')))
-  const watch = await watchFrom(t, api, 1)
-  await answered('10.0.0.1:3000,10.0.0.2:3000')
-  const text = JSON.stringify({ type: 'ADDED', object: { ...slice('c', 2, '10.0.0.3'), note: 'é' } })
-  const bytes = Buffer.from(`${text}\n`)
-  const cut = bytes.indexOf('é') + 1
-  watch.response.write(bytes.subarray(0, cut))
-  watch.response.write(bytes.subarray(cut))
-  await answered('10.0.0.1:3000,10.0.0.2:3000,10.0.0.3:3000')
-
-  const before = answers.length
-  const move = [
-    { type: 'MODIFIED', object: slice('a', 3) },
-    { type: 'MODIFIED', object: slice('b', 4, '10.0.0.1', '10.0.0.2') },
-  ]
-  watch.response.write(move.map(event => `${JSON.stringify(event)}\n`).join(''))
-  await waitFor(() => answers.length > before, 'the move')
-  t.strictSame(answers.slice(before), ['10.0.0.1:3000,10.0.0.2:3000,10.0.0.3:3000'], 'never seen as gone')
-})
-
-t.test('a watch that ends is taken up where it was, with what a bookmark said', async t => {
-  const { api, failures } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
-  const watch = await watchFrom(t, api, 10)
-  watch.event('BOOKMARK', bookmark(42))
-  watch.response.end()
-  const second = await watchFrom(t, api, 42)
-  second.response.end()
-  await watchFrom(t, api, 42)
-  t.strictSame(failures, [], 'that is how a watch ends, no failure')
-})
-
-t.test('a server that ends every watch at once is not asked in a tight loop', async t => {
-  const { api, timing } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10))
-  for (let i = 0; i < 5; i++) {
-    const watch = await watchFrom(t, api, 10)
-    watch.reply(200, '')
-  }
-  await watchFrom(t, api, 10)
-  t.strictSame(
-    timing.sleeps.slice(0, 5),
-    [250, 500, 1000, 2000, 4000].map(ms => ms * 0.75),
-  )
-})
-
-t.test('a connection that is cut, between events or within one, is a failure; the watch goes on', async t => {
-  const { api, answers, failures, failed } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
-  const watch = await watchFrom(t, api, 10)
-  watch.event('BOOKMARK', bookmark(11))
-  watch.response.write('{"type":"MODIF', () => watch.response.destroy())
-  await failed(1)
-  const second = await watchFrom(t, api, 11)
-  second.response.write('{"type":"MODIFIED","object":')
-  second.response.end()
-  await failed(2)
-  t.match(failures[1], /^EndpointSlices of team-a\/chat: the watch was cut in the middle of an event$/)
-  const third = await watchFrom(t, api, 11)
-  t.strictSame([...new Set(answers)], ['10.0.0.1:3000'], 'the members known so far stay')
-  const before = answers.length
-  third.event('BOOKMARK', bookmark(12))
-  await waitFor(() => answers.length > before, 'that they are right is said again')
-  t.equal(answers.at(-1), '10.0.0.1:3000')
-})
-
-t.test('that a Service has no endpoint is said again after a failure, though nothing has changed', async t => {
-  const { api, answers, failures, failed } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10))
-  const watch = await watchFrom(t, api, 10)
-  watch.reply(500, 'no')
-  await failed(1)
-  t.strictSame(answers, [''])
-  const next = await watchFrom(t, api, 10)
-  next.event('BOOKMARK', bookmark(12))
-  await waitFor(() => answers.length === 2, 'the second answer')
-  next.response.end()
-  const last = await watchFrom(t, api, 12)
-  last.event('BOOKMARK', bookmark(13))
-  last.response.end()
-  await watchFrom(t, api, 13)
-  t.strictSame([answers, failures.length], [['', ''], 1], 'and not again without one')
-})
-
-t.test('410, as an answer or as an event: list again, which is no failure', async t => {
-  const { api, answered, failures } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
-  const watch = await watchFrom(t, api, 10)
-  watch.reply(410, { kind: 'Status', code: 410, message: 'too old resource version' })
-  const again = await expectList(t, api)
-  again.reply(200, list(500, slice('b', 499, '10.0.0.2')))
-  await answered('10.0.0.2:3000')
-  const second = await watchFrom(t, api, 500)
-  second.event('ERROR', {
-    kind: 'Status',
-    code: 410,
-    message: 'The resourceVersion for the provided watch is too old.',
-  })
-  const third = await expectList(t, api)
-  third.reply(200, list(600, slice('b', 499, '10.0.0.2')))
-  await watchFrom(t, api, 600)
-  t.strictSame(failures, [])
-})
-
-t.test('after any other error event, and after what cannot be read, it lists again', async t => {
-  const { api, failures, failed } = await follow(t)
-  let version = 10
-  for (const [line, message] of [
-    ['{"type":"ERROR","object":{"code":500,"message":"etcd is gone"}}', /the watch failed: etcd is gone/],
-    ['{"type":"MODIFIED","object":{', /broken JSON/],
-    ['{"type":"SURPRISE","object":{"metadata":{"name":"a"}}}', /unknown type "SURPRISE"/],
-    ['{"type":"ADDED"}', /./],
-  ] as const) {
-    const before = failures.length
-    const again = await expectList(t, api)
-    again.reply(200, list(++version, slice('a', 9, '10.0.0.1')))
-    const watch = await watchFrom(t, api, version)
-    watch.response.write(`${line}\n`)
-    await failed(before + 1)
-    t.match(failures.at(-1), message)
-  }
-})
-
-t.test('a watch that keeps failing from one version: after three in a row it lists again', async t => {
-  const { api, answered, failed } = await follow(t)
-  const first = await expectList(t, api)
-  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
-  for (let n = 0; n < 2; n++) {
-    const watch = await watchFrom(t, api, 10)
-    watch.reply(500, 'no')
-  }
-  const good = await watchFrom(t, api, 10)
-  good.event('BOOKMARK', bookmark(11))
-  good.response.end()
-  for (let n = 0; n < 3; n++) {
-    const watch = await watchFrom(t, api, 11)
-    watch.reply(500, 'no')
-  }
-  const again = await expectList(t, api)
-  again.reply(200, list(20, slice('a', 19, '10.0.0.2')))
-  await answered('10.0.0.2:3000')
-  await watchFrom(t, api, 20)
-  await failed(5)
-})
-
-t.test('a list that cannot be read, is refused or does not come is tried again', async t => {
-  const { api, answers, failures, failed, answered } = await follow(t)
-  for (const [status, body, message] of [
-    [200, '{"items":[', /broken JSON/],
-    [200, {}, /no list/],
-    [403, { message: 'no RBAC for this' }, /answered 403: no RBAC for this/],
-    [503, 'starting', /answered 503: starting/],
-  ] as const) {
-    const before = failures.length
-    const call = await expectList(t, api)
-    call.reply(status, body)
-    await failed(before + 1)
-    t.match(failures.at(-1), message)
-  }
-  const dropped = await expectList(t, api)
-  dropped.response.destroy()
-  await failed(5)
-  t.strictSame(answers, [])
-  const good = await expectList(t, api)
-  good.reply(200, list(1, slice('a', 1, '10.0.0.1')))
-  await answered('10.0.0.1:3000')
-})
-
 t.test('the token is read again for each watch', async t => {
   const { api } = await follow(t)
   const first = await expectList(t, api)
@@ -275,16 +96,6 @@ t.test('the token is read again for each watch', async t => {
   t.equal(watch.authorization, 'Bearer second')
 })
 
-t.test('a watch that is silent for too long is taken up anew, without a failure', async t => {
-  const { api, failures } = await follow(t, 100)
-  const first = await expectList(t, api)
-  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
-  const watch = await watchFrom(t, api, 10)
-  watch.event('BOOKMARK', bookmark(11))
-  await watchFrom(t, api, 11)
-  t.strictSame(failures, [])
-})
-
 t.test('an endpoint that cannot be a member fails that answer and no more', async t => {
   const { api, failures, failed } = await follow(t)
   const first = await expectList(t, api)
@@ -292,4 +103,15 @@ t.test('an endpoint that cannot be a member fails that answer and no more', asyn
   await failed(1)
   t.match(failures, [/"10.0.0.300" is neither a host name nor an IP address/])
   await watchFrom(t, api, 10)
+})
+
+t.test('a failure names the Service, and the members known so far stay', async t => {
+  const { api, answers, failures, failed } = await follow(t)
+  const first = await expectList(t, api)
+  first.reply(200, list(10, slice('a', 9, '10.0.0.1')))
+  const watch = await watchFrom(t, api, 10)
+  watch.reply(500, 'no')
+  await failed(1)
+  t.match(failures, [/^EndpointSlices of team-a\/chat: the API server answered 500: no$/])
+  t.strictSame(answers, ['10.0.0.1:3000'])
 })

@@ -1,6 +1,5 @@
 import { pino } from 'pino'
 import t from 'tap'
-import { createDiscovery, type DiscoveryConfig } from '../../../../lib/routing/discovery/discovery.ts'
 import { MemberWatch } from '../../../../lib/routing/discovery/member-watch.ts'
 import type { MemberSink, MemberSource } from '../../../../lib/routing/discovery/source.ts'
 import { type MemberChange, parseMembers } from '../../../../lib/routing/members.ts'
@@ -344,33 +343,4 @@ t.test('nothing changes after the stop, and a start that waits for an answer end
   fail('late')
   t.equal(names(), '')
   t.strictSame(lines, [])
-})
-
-t.test('the configured discovery is made', async t => {
-  const log = pino({ level: 'silent' })
-  const config: DiscoveryConfig = {
-    DISCOVERY: 'static',
-    MEMBERS: parseMembers('a:1,b:1=3'),
-    MEMBERS_FILE: '/nowhere/members.json',
-    SRV_DNS_RECORD: '_ws-proxy._tcp.invalid.',
-    SERVICE: 'default/chat',
-  }
-  const discovery = createDiscovery(config, { log })
-  await discovery.start()
-  t.equal(discovery.synced, true)
-  t.equal(discovery.members.get('b:1')?.weight, 3)
-  await discovery.stop()
-  t.equal(discovery.members.size, 2, 'still readable')
-
-  // This test may itself run in a pod.
-  delete process.env['KUBERNETES_SERVICE_HOST']
-  for (const DISCOVERY of ['file', 'kubernetes'] as const) {
-    const other = createDiscovery({ ...config, DISCOVERY }, { log })
-    await other.start()
-    t.equal(other.synced, false, `${DISCOVERY}: nothing to be found here, and no crash`)
-    await other.stop()
-  }
-  const dns = createDiscovery({ ...config, DISCOVERY: 'dns' }, { log })
-  t.equal(dns.members.size, 0)
-  await dns.stop()
 })
