@@ -52,7 +52,7 @@ export async function buildApp(config: SidecarConfig, deps: SidecarDeps): Promis
     find,
     confirm: host => confirmations.isMember(host),
     members: () => discovery.members,
-    onMet: member => addresses.met(member),
+    onVerified: member => addresses.addFormer(member),
     shares,
     log,
     metrics,

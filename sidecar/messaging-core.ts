@@ -23,7 +23,7 @@ export interface MessagingDeps {
   /** Whether a host that no list contains is a member nevertheless. */
   readonly confirm?: (host: string) => Promise<boolean>
   /** Called each time this sidecar meets a member that may be missing from its list. */
-  readonly onMet?: (member: Member) => void
+  readonly onVerified?: (member: Member) => void
   /** Unlimited by default. */
   readonly shares?: MemoryShares
   readonly log: Logger
@@ -50,8 +50,8 @@ export interface MessagingCore {
 }
 
 export function createCore(config: MessagingConfig, deps: MessagingDeps): MessagingCore {
-  const { find, members, history = new MemberHistory(), onMet, shares = unlimitedShares(), log, metrics } = deps
-  const knownPeers = new KnownPeers({ members, history, ...(onMet && { onMet }) })
+  const { find, members, history = new MemberHistory(), onVerified, shares = unlimitedShares(), log, metrics } = deps
+  const knownPeers = new KnownPeers({ members, history, ...(onVerified && { onVerified }) })
   return {
     config,
     find,

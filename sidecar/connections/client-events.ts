@@ -29,11 +29,11 @@ export class ClientEvents {
 
   opened(connection: Connection, opening: Opening): void {
     const { messaging, log } = this.#options
-    const { id, user, key, arriving } = connection.context
+    const { id, user, key, pending } = connection.context
     const handshake = this.#keepsHandshakes ? opening.handshake : undefined
-    messaging.connections.add(connection, { id, handshake }, arriving)
-    if (user !== undefined) messaging.users[arriving ? 'arriving' : 'connected'](user, connection, key)
-    log.debug({ user, connection: id, arriving }, 'connected')
+    messaging.connections.add(connection, { id, handshake }, pending)
+    if (user !== undefined) messaging.users[pending ? 'pending' : 'connected'](user, connection, key)
+    log.debug({ user, connection: id, arriving: pending }, 'connected')
   }
 
   closed(connection: Connection, end: BridgeEnd): void {

@@ -30,7 +30,7 @@ export interface Identity {
   /** Secret for control pings, if the connection came through a balancer. */
   readonly secret: Buffer | undefined
   /** The balancer has repeated the handshake here and will say when the client is served here. */
-  readonly arriving: boolean
+  readonly pending: boolean
 }
 
 /** Secrets of the balancers, shared by their connections; there is one per balancer process. */
@@ -65,7 +65,7 @@ export function planner(
     const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : behindBalancer
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
     const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])
-    const arriving = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
+    const pending = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
     // Accepted from a balancer only: a client's own header is no id.
     const given = secret && connectionIdOf(headers[CONNECTION_HEADER])
     const id = given ?? createConnectionId()
@@ -76,7 +76,7 @@ export function planner(
       drop: HOP_HEADERS,
       set: user === undefined ? {} : { [USER_HEADER]: encodeKeyHeader(user) },
       answer: { [INSTANCE_HEADER]: instance },
-      context: { user, id, key, secret, arriving },
+      context: { user, id, key, secret, pending },
       ...(secret && { extras: { secret: { client: secret } } }),
     }
   }

@@ -22,7 +22,7 @@ export interface Presence {
   /** Whether it is still unknown if the client is served here. */
   readonly pending: boolean
   /**
-   * While arriving: resolves when the arrival is decided or takes too long, and is `undefined` from then on. All
+   * While pending: resolves when the arrival is decided or takes too long, and is `undefined` from then on. All
    * waiters share it.
    */
   readonly settled: Promise<void> | undefined
@@ -69,16 +69,16 @@ export class Registry {
 
   /**
    * @param key as in {@link Presence}
-   * @param arriving whether it is unknown if the client is served here; {@link settle} or {@link remove} decides it
+   * @param pending whether it is unknown if the client is served here; {@link settle} or {@link remove} decides it
    */
-  add(user: string, bridge: Bridge, key = '', arriving = false): void {
+  add(user: string, bridge: Bridge, key = '', pending = false): void {
     this.#departures.delete(user)
     const entries = this.#byUser.get(user) ?? new Map<Bridge, Entry>()
     this.#byUser.set(user, entries)
     // Ends the wait for the replaced entry: the connection is already here.
     entries.get(bridge)?.end()
     const settled = { bridge, key, pending: false, settled: undefined, end: () => {} }
-    entries.set(bridge, arriving ? arrivingEntry(bridge, key) : settled)
+    entries.set(bridge, pending ? pendingEntry(bridge, key) : settled)
   }
 
   /** An arriving client is served here from now on. */
@@ -132,7 +132,7 @@ export class Registry {
   }
 }
 
-function arrivingEntry(bridge: Bridge, key: string): Entry {
+function pendingEntry(bridge: Bridge, key: string): Entry {
   const { promise, resolve } = Promise.withResolvers<void>()
   const late = () => {
     entry.settled = undefined

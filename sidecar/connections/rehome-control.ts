@@ -15,7 +15,7 @@ const OUTCOMES_MS = 2000
 const DYING_MS = 50
 
 /** How long an app that sends a going-away close is probed, in milliseconds: an ending app soon stops listening. */
-const GOODBYE_MS = 250
+const GOING_AWAY_MS = 250
 const PROBE_PAUSE_MS = 25
 
 export interface ControlOptions {
@@ -39,7 +39,7 @@ type Connection = Bridge<Identity>
  */
 export class RehomeControl {
   readonly #options: ControlOptions
-  #looking: Promise<boolean> | undefined
+  #probing: Promise<boolean> | undefined
   /**
    * Connections whose move is being finished, each with the last move that came meanwhile. Only the last is kept: a
    * balancer waits for its answer, and a forger of many pings must not use up memory.
@@ -64,7 +64,7 @@ export class RehomeControl {
 
   /** Asks the balancer to move a client. No effect without a balancer in front. */
   drain(connection: Connection): void {
-    this.#say(connection, 'drain')
+    this.#sendPing(connection, 'drain')
   }
 
   /**
@@ -102,7 +102,7 @@ export class RehomeControl {
   }
 
   async #explain(connection: Connection): Promise<void> {
-    if (await this.#isAlive(DYING_MS)) this.#say(connection, 'ended')
+    if (await this.#isAlive(DYING_MS)) this.#sendPing(connection, 'ended')
     connection.giveUp()
   }
 
@@ -110,26 +110,26 @@ export class RehomeControl {
    * Whether the app still accepts connections after a delay; all callers share one probe, since there may be thousands.
    */
   #isAlive(afterMs: number): Promise<boolean> {
-    this.#looking ??= sleep(afterMs)
+    this.#probing ??= sleep(afterMs)
       .then(() => this.#options.accepts())
       .finally(() => {
-        this.#looking = undefined
+        this.#probing = undefined
       })
-    return this.#looking
+    return this.#probing
   }
 
   async #watch(connection: Connection): Promise<void> {
-    const until = performance.now() + GOODBYE_MS
+    const until = performance.now() + GOING_AWAY_MS
     while (performance.now() < until) {
       if (!(await this.#isAlive(PROBE_PAUSE_MS))) {
-        this.#say(connection, 'drain')
+        this.#sendPing(connection, 'drain')
         break
       }
     }
     connection.giveUp()
   }
 
-  #say(connection: Connection, type: 'drain' | 'ended'): void {
+  #sendPing(connection: Connection, type: 'drain' | 'ended'): void {
     const { secret } = connection.context
     if (secret) void connection.control('client', OPCODE.PING, encodeControlPing(secret, { type }))
   }

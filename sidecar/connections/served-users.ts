@@ -33,7 +33,7 @@ export class ServedUsers {
   }
 
   /** A client's handshake was repeated here; it is not known yet whether this pod will serve the client. */
-  arriving(user: string, bridge: Bridge, key: string): void {
+  pending(user: string, bridge: Bridge, key: string): void {
     this.#options.registry.add(user, bridge, key, true)
   }
 

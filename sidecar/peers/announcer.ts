@@ -31,14 +31,14 @@ const SETTLED_MS = 100
 const RANKS = 16
 
 /** How long a member is skipped after a failed announcement, in milliseconds: until the next refresh. */
-const DEAF_MS = 20_000
-const MAX_DEAF = 1000
+const UNREACHABLE_MS = 20_000
+const MAX_UNREACHABLE = 1000
 
 /** Maximum number of announcements pending for one member; the next refresh covers the rest. */
 const MAX_WAITING = 100_000
 
 /** Memory of one user in a pending announcement, in bytes; the name is shared with the registry. */
-const NOTE_BYTES = 48
+const PENDING_USER_BYTES = 48
 
 export interface AnnouncerOptions {
   /** This sidecar's own member name. */
@@ -74,7 +74,7 @@ export class Announcer {
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #refresh: NodeJS.Timeout
   /** Members that an announcement failed to reach a short time ago. */
-  readonly #unreachable = new ExpiringMap<string, true>({ keepMs: DEAF_MS, maxEntries: MAX_DEAF })
+  readonly #unreachable = new ExpiringMap<string, true>({ keepMs: UNREACHABLE_MS, maxEntries: MAX_UNREACHABLE })
   readonly #announced
   #pass: NodeJS.Immediate | undefined
   #stopped = false
@@ -98,8 +98,8 @@ export class Announcer {
    */
   connected(user: string): void {
     const { self, known } = this.#options
-    for (const member of this.#targets(user)) if (member && member.name !== self) this.#note(member, user)
-    for (const member of known(user)) this.#note(member, user)
+    for (const member of this.#targets(user)) if (member && member.name !== self) this.#enqueue(member, user)
+    for (const member of known(user)) this.#enqueue(member, user)
   }
 
   /** Members that a sender would ask for the user, if its member list is ours or an older one. */
@@ -108,13 +108,13 @@ export class Announcer {
     const before = this.#settledMembers()
     // This sidecar has just started, and cannot tell which members are equally new.
     if (before.size === 0) return members().rank(user, RANKS)
-    const now = this.#ownerThatHears(members(), user)
-    const then = this.#ownerThatHears(before, user)
+    const now = this.#reachableOwner(members(), user)
+    const then = this.#reachableOwner(before, user)
     return now?.name === then?.name ? [now] : [now, then]
   }
 
   /** Skips unreachable owners, as senders do. */
-  #ownerThatHears(list: MemberSet, user: string): Member | undefined {
+  #reachableOwner(list: MemberSet, user: string): Member | undefined {
     const owner = list.owner(user)
     if (!owner || this.#unreachable.get(owner.name) === undefined) return owner
     return list.rank(user, RANKS).find(({ name }) => this.#unreachable.get(name) === undefined)
@@ -132,7 +132,7 @@ export class Announcer {
 
   /** A user's connection has moved to another member, which is told if the user has more connections here. */
   moved(user: string, member: Member): void {
-    if (this.#options.registry.has(user)) this.#note(member, user)
+    if (this.#options.registry.has(user)) this.#enqueue(member, user)
   }
 
   /** The members have changed: all users are examined, in slices. */
@@ -158,44 +158,44 @@ export class Announcer {
     clearInterval(this.#refresh)
     clearImmediate(this.#pass)
     for (const timer of this.#timers) clearTimeout(timer)
-    for (const notes of this.#pendingAnnouncements.values()) this.#forget(notes)
+    for (const pending of this.#pendingAnnouncements.values()) this.#forget(pending)
   }
 
   #forget({ users }: PendingAnnouncements): void {
-    this.#options.memory?.change(-users.size * NOTE_BYTES)
+    this.#options.memory?.change(-users.size * PENDING_USER_BYTES)
     users.clear()
   }
 
-  #note(member: Member, user: string): void {
-    let notes = this.#pendingAnnouncements.get(member.name)
-    if (!notes) {
-      notes = { users: new Set(), busy: false }
-      this.#pendingAnnouncements.set(member.name, notes)
+  #enqueue(member: Member, user: string): void {
+    let pending = this.#pendingAnnouncements.get(member.name)
+    if (!pending) {
+      pending = { users: new Set(), busy: false }
+      this.#pendingAnnouncements.set(member.name, pending)
     }
-    this.#add(notes, user)
-    if (notes.busy) return
-    notes.busy = true
+    this.#add(pending, user)
+    if (pending.busy) return
+    pending.busy = true
     // Deferred, so that all users of this round share one announcement.
-    setImmediate(() => void this.#tell(member, notes))
+    setImmediate(() => void this.#tell(member, pending))
   }
 
   #add({ users }: PendingAnnouncements, user: string): void {
     if (users.has(user)) return
     const { maxWaiting = MAX_WAITING, memory } = this.#options
-    if (users.size >= maxWaiting || memory?.has(NOTE_BYTES) === false) {
+    if (users.size >= maxWaiting || memory?.has(PENDING_USER_BYTES) === false) {
       this.#announced.inc({ result: 'dropped' })
       return
     }
     users.add(user)
-    memory?.change(NOTE_BYTES)
+    memory?.change(PENDING_USER_BYTES)
   }
 
-  async #tell(member: Member, notes: PendingAnnouncements): Promise<void> {
+  async #tell(member: Member, pending: PendingAnnouncements): Promise<void> {
     const { registry, transport, memory } = this.#options
-    while (notes.users.size > 0 && !this.#stopped) {
-      const { size } = notes.users
-      const users = takeUsers(notes.users).filter(user => registry.has(user))
-      memory?.change((notes.users.size - size) * NOTE_BYTES)
+    while (pending.users.size > 0 && !this.#stopped) {
+      const { size } = pending.users
+      const users = takeUsers(pending.users).filter(user => registry.has(user))
+      memory?.change((pending.users.size - size) * PENDING_USER_BYTES)
       if (users.length === 0) continue
       memory?.change(MAX_ANNOUNCEMENT_BYTES)
       const heard = await transport.announce(member, users, deadlineIn(this.#times.timeoutMs))
@@ -205,11 +205,11 @@ export class Announcer {
       this.#unreachable.set(member.name, true)
       for (const user of users) this.connected(user)
       if (!this.#concerns(member)) break
-      for (const user of users) this.#add(notes, user)
+      for (const user of users) this.#add(pending, user)
       await new Promise<void>(resolve => this.#later(this.#times.retryMs, resolve))
     }
-    notes.busy = false
-    this.#forget(notes)
+    pending.busy = false
+    this.#forget(pending)
     this.#pendingAnnouncements.delete(member.name)
   }
 

@@ -7,14 +7,14 @@ import { ExpiringMap } from '../expiring-map.ts'
  * trusted.
  */
 const KEEP_MS = 60_000
-const MAX_MET = 4000
+const MAX_VERIFIED = 4000
 
 export interface KnownPeersOptions {
   readonly members: () => MemberSet
   /** Previous lists of members. */
   readonly history: { get(name: string): Member | undefined }
   /** Called each time a member is verified. */
-  readonly onMet?: (member: Member) => void
+  readonly onVerified?: (member: Member) => void
   /** Milliseconds on a monotonic clock. */
   readonly now?: () => number
 }
@@ -26,12 +26,12 @@ export interface KnownPeersOptions {
  */
 export class KnownPeers {
   readonly #options: KnownPeersOptions
-  readonly #met: ExpiringMap<string, Member>
+  readonly #verified: ExpiringMap<string, Member>
 
   constructor(options: KnownPeersOptions) {
     this.#options = options
     const { now } = options
-    this.#met = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_MET, ...(now && { now }) })
+    this.#verified = new ExpiringMap({ keepMs: KEEP_MS, maxEntries: MAX_VERIFIED, ...(now && { now }) })
   }
 
   /**
@@ -41,14 +41,14 @@ export class KnownPeers {
   addVerified(name: string): void {
     const member = parse(name)
     if (!member) return
-    this.#met.set(member.name, member)
-    this.#options.onMet?.(member)
+    this.#verified.set(member.name, member)
+    this.#options.onVerified?.(member)
   }
 
   /** The member with this name; `undefined` if it is unknown or must not be dialled. */
   get(name: string): Member | undefined {
     const { members, history } = this.#options
-    return members().get(name) ?? history.get(name) ?? this.#met.get(name)
+    return members().get(name) ?? history.get(name) ?? this.#verified.get(name)
   }
 }
 

@@ -51,7 +51,7 @@ export class MemberAddresses {
   }
 
   /** Accepts the address of a member that may be unlisted, for a while. */
-  met({ host }: Member): void {
+  addFormer({ host }: Member): void {
     if (isIP(host) > 0) this.#former.set(canonicalAddress(host), true)
   }
 

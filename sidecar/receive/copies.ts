@@ -65,14 +65,15 @@ export class Copies {
   of(routed: LocalMessage, here: readonly Presence[]): (() => void) | undefined {
     const { self, owner, locationCache } = this.#options
     const { user } = routed
-    const home = owner(user)
-    const others = locationCache.members(user).filter(member => member !== home)
-    const owners = home === undefined || home === self || locationCache.hasRecentMiss(user, home) ? [] : [home]
+    const ownerName = owner(user)
+    const others = locationCache.members(user).filter(member => member !== ownerName)
+    const owners =
+      ownerName === undefined || ownerName === self || locationCache.hasRecentMiss(user, ownerName) ? [] : [ownerName]
     if (others.length + owners.length === 0) return undefined
-    const had = { keys: keysOf(here), members: [self, ...others, ...owners] }
+    const mark = { keys: keysOf(here), members: [self, ...others, ...owners] }
     return () => {
-      this.#relay(others, routed, { ...had, mayForward: false })
-      this.#relay(owners, routed, { ...had, mayForward: true })
+      this.#relay(others, routed, { ...mark, mayForward: false })
+      this.#relay(owners, routed, { ...mark, mayForward: true })
     }
   }
 
@@ -85,12 +86,12 @@ export class Copies {
   forward(routed: LocalMessage, { keys, members, mayForward }: DeliveryMark, here: readonly Presence[]): boolean {
     if (!mayForward) return false
     const others = this.#options.locationCache.members(routed.user).filter(member => !members.includes(member))
-    const had = { keys: [...keys, ...keysOf(here)], members: [...members, ...others], mayForward: false }
-    this.#relay(others, routed, had)
+    const mark = { keys: [...keys, ...keysOf(here)], members: [...members, ...others], mayForward: false }
+    this.#relay(others, routed, mark)
     return others.length > 0
   }
 
-  #relay(members: readonly string[], routed: LocalMessage, had: DeliveryMark): void {
-    for (const member of members) this.#options.relay(member, { ...routed, deliveredTo: writeMark(had) })
+  #relay(members: readonly string[], routed: LocalMessage, mark: DeliveryMark): void {
+    for (const member of members) this.#options.relay(member, { ...routed, deliveredTo: writeMark(mark) })
   }
 }

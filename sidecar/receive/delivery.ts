@@ -39,12 +39,12 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #copies: Copies
   /** Messages for arriving clients. */
-  readonly #room: ArrivalBuffer
+  readonly #arrivals: ArrivalBuffer
 
   constructor(options: DeliveryOptions) {
     this.#options = options
     this.#copies = new Copies(options)
-    this.#room = new ArrivalBuffer(options.maxWaitingBytes, options.memory)
+    this.#arrivals = new ArrivalBuffer(options.maxWaitingBytes, options.memory)
   }
 
   /**
@@ -58,15 +58,15 @@ export class Delivery {
     const all = this.#options.registry.connections(routed.user)
     if (routed.deliveredTo) return this.#deliverCopy(routed, routed.deliveredTo, all)
     if (all.length === 0) return this.#elsewhere(routed.user)
-    const settled = all.filter(({ pending: arriving }) => !arriving)
+    const settled = all.filter(({ pending }) => !pending)
     if (settled.length === 0) return this.#afterArrival(all, routed)
     if (routed.deliver === 'app') return this.#toOne(settled, routed)
     if (routed.deliver === 'sender') {
       // The app writes to both sockets of a client that is being moved; delivered after the arrival, the message is
       // shown once.
-      const arriving = all.filter(({ settled: soon }) => soon)
-      return arriving.length > 0
-        ? this.#afterArrival(arriving, routed)
+      const pending = all.filter(({ settled: decided }) => decided)
+      return pending.length > 0
+        ? this.#afterArrival(pending, routed)
         : this.#asSender(routed, this.#copies.of(routed, settled))
     }
     // A client being moved is connected to both pods under the same key: if other pods get copies, the old one serves
@@ -81,14 +81,14 @@ export class Delivery {
     deliveredTo: readonly string[],
     all: readonly Presence[],
   ): Answer | Promise<Answer> {
-    const had = readMark(deliveredTo)
-    const left = all.filter(({ key }) => !had.keys.includes(key))
-    const settled = left.filter(({ pending: arriving }) => !arriving)
-    const passed = this.#copies.forward(routed, had, settled)
+    const mark = readMark(deliveredTo)
+    const left = all.filter(({ key }) => !mark.keys.includes(key))
+    const settled = left.filter(({ pending }) => !pending)
+    const forwarded = this.#copies.forward(routed, mark, settled)
     // If further pods get copies, an arriving client may come from one of them and have the message from there.
-    const here = passed || had.members.length > 2 ? settled : left
-    if (here.length === 0) return passed || (all.length > 0 && left.length === 0) ? 'delivered' : 'offline'
-    const once = { ...routed, deliveredTo: had.keys }
+    const here = forwarded || mark.members.length > 2 ? settled : left
+    if (here.length === 0) return forwarded || (all.length > 0 && left.length === 0) ? 'delivered' : 'offline'
+    const once = { ...routed, deliveredTo: mark.keys }
     if (settled.length === 0) return this.#afterArrival(here, once)
     return routed.deliver === 'sender' ? this.#asSender(once) : this.#toClients(here, routed)
   }
@@ -130,11 +130,11 @@ export class Delivery {
   }
 
   #send(presence: Presence, routed: LocalMessage): Promise<SendResult> {
-    const { bridge, pending: arriving, settled: soon } = presence
-    if (!arriving) return bridge.send('client', routed.message)
-    if (!soon) return CLOSED
+    const { bridge, pending, settled: decided } = presence
+    if (!pending) return bridge.send('client', routed.message)
+    if (!decided) return CLOSED
     // A user's other connections do not wait for the arriving client; it alone misses a message that waits too long.
-    return this.#room.wait(routed, soon, 'full', ({ message }) =>
+    return this.#arrivals.wait(routed, decided, 'full', ({ message }) =>
       presence.pending ? CLOSED : bridge.send('client', message),
     )
   }
@@ -143,12 +143,12 @@ export class Delivery {
    * A client's previous pod may go on serving it, so the right pod is unknown until the arrival is decided. If that
    * takes long, the sender asks that pod too, and this one again, for as long as a move may take.
    */
-  #afterArrival(arriving: readonly Presence[], routed: LocalMessage): Answer | Promise<Answer> {
-    const soon = arriving.flatMap(presence => presence.settled ?? [])
-    if (soon.length === 0) return routed.deliveredTo ? 'offline' : A_MOMENT_AGO
+  #afterArrival(pending: readonly Presence[], routed: LocalMessage): Answer | Promise<Answer> {
+    const decisions = pending.flatMap(presence => presence.settled ?? [])
+    if (decisions.length === 0) return routed.deliveredTo ? 'offline' : A_MOMENT_AGO
     // The sender of a copy does not ask again.
     const full = routed.deliveredTo ? 'slow_consumer' : A_MOMENT_AGO
-    return this.#wait(routed, Promise.race(soon), full, kept => this.deliver(kept))
+    return this.#wait(routed, Promise.race(decisions), full, kept => this.deliver(kept))
   }
 
   /**
@@ -156,10 +156,10 @@ export class Delivery {
    * again.
    */
   #wait(routed: LocalMessage, until: Promise<unknown>, full: Answer, then: Again): Promise<Answer> {
-    if (routed.deliveredTo) return this.#room.wait(routed, until, full, then)
+    if (routed.deliveredTo) return this.#arrivals.wait(routed, until, full, then)
     const now = performance.now()
     const waitsUntil = routed.waitsUntil ?? now + this.#options.maxWaitMs
-    return this.#room.wait({ ...routed, waitsUntil }, until, full, then, waitsUntil - now)
+    return this.#arrivals.wait({ ...routed, waitsUntil }, until, full, then, waitsUntil - now)
   }
 
   /** Possible location of a user who is not here: the sender may know less, and may have another member list. */

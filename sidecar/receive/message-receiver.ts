@@ -72,8 +72,8 @@ export class MessageReceiver implements Receiver {
     this.#repeated = () => duplicates.inc()
   }
 
-  from(sender: string, inlet?: Session): Session {
-    const known = this.#senders.get(sender) ?? (inlet instanceof SenderSession ? inlet : this.#create())
+  from(sender: string, session?: Session): Session {
+    const known = this.#senders.get(sender) ?? (session instanceof SenderSession ? session : this.#create())
     // Set again to extend its lifetime.
     this.#senders.set(sender, known)
     if (performance.now() >= this.#recountAt) this.#recount()
@@ -115,22 +115,22 @@ export class MessageReceiver implements Receiver {
     if (memory.has(0)) return
     this.#recount()
     if (memory.has(0)) return
-    const inlets = Array.from(this.#senders.entries(), ([, inlet]) => inlet)
+    const sessions = Array.from(this.#senders.entries(), ([, session]) => session)
     const hasRoom = () => memory.has(memory.maxBytes * FREED_PART)
-    for (const inlet of inlets) {
+    for (const session of sessions) {
       if (hasRoom()) return
-      memory.change(-inlet.forgetLanes())
+      memory.change(-session.forgetLanes())
     }
-    for (const inlet of inlets) {
+    for (const session of sessions) {
       if (hasRoom()) return
-      memory.change(-inlet.forget())
+      memory.change(-session.forget())
     }
   }
 
   /** Corrects the account by what senders have forgotten themselves, and by expired senders. */
   #recount(): void {
     let sum = 0
-    for (const [, inlet] of this.#senders.entries()) sum += inlet.bytes
+    for (const [, session] of this.#senders.entries()) sum += session.bytes
     const { memory } = this.#options
     memory.change(sum - memory.bytes)
     this.#recountAt = performance.now() + RECOUNT_MS

@@ -10,15 +10,15 @@ const MAX_MOVED = 100_000
 const MOVED_BYTES = 250
 
 /**
- * Where a connection's client is served: by this bridge, at a member, or unknown while a bridge here is still arriving.
+ * Where a connection's client is served: by this bridge, at a member, or unknown while a bridge here is pending.
  */
-export type Whereabout = { readonly bridge: Bridge } | { readonly member: string } | 'arriving'
+export type ClientLocation = { readonly bridge: Bridge } | { readonly member: string } | 'pending'
 
 /** A client's connection to this pod. */
 interface Entry {
   readonly bridge: Bridge
   readonly origin: Origin
-  arriving: boolean
+  pending: boolean
   movedTo: string | undefined
 }
 
@@ -52,20 +52,20 @@ export class ClientConnections {
     })
   }
 
-  /** @param arriving whether it is unknown if the client is served here */
-  add(bridge: Bridge, origin: Origin, arriving: boolean): void {
-    const entry: Entry = { bridge, origin, arriving, movedTo: undefined }
+  /** @param pending whether it is unknown if the client is served here */
+  add(bridge: Bridge, origin: Origin, pending: boolean): void {
+    const entry: Entry = { bridge, origin, pending, movedTo: undefined }
     this.#byBridge.set(bridge, entry)
     const entries = this.#byId.get(origin.id)
     if (entries) entries.push(entry)
     else this.#byId.set(origin.id, [entry])
-    if (!arriving) this.#served(origin.id)
+    if (!pending) this.#served(origin.id)
   }
 
   taken(bridge: Bridge): void {
     const entry = this.#byBridge.get(bridge)
-    if (!entry?.arriving) return
-    entry.arriving = false
+    if (!entry?.pending) return
+    entry.pending = false
     this.#served(entry.origin.id)
   }
 
@@ -100,7 +100,7 @@ export class ClientConnections {
     if (left.length > 0) this.#byId.set(id, left)
     else this.#byId.delete(id)
     // A moved client lives on elsewhere, and an arriving one at its previous pod.
-    if (entry.movedTo === undefined && !entry.arriving && left.length === 0) this.#onEnd(bridge, entry.origin)
+    if (entry.movedTo === undefined && !entry.pending && left.length === 0) this.#onEnd(bridge, entry.origin)
   }
 
   origin(bridge: Bridge): Origin | undefined {
@@ -116,18 +116,18 @@ export class ClientConnections {
   serving(id: string): Bridge | undefined {
     return this.#byId
       .get(id)
-      ?.find(({ arriving, movedTo, bridge }) => isHere(arriving, movedTo) && bridge.state === 'open')?.bridge
+      ?.find(({ pending, movedTo, bridge }) => isHere(pending, movedTo) && bridge.state === 'open')?.bridge
   }
 
   /** Where a connection's client is, as far as this pod knows. */
-  locate(id: string): Whereabout | undefined {
+  locate(id: string): ClientLocation | undefined {
     const bridge = this.serving(id)
     if (bridge) return { bridge }
     const entries = this.#byId.get(id)
-    if (entries?.some(({ arriving }) => arriving)) return 'arriving'
+    if (entries?.some(({ pending }) => pending)) return 'pending'
     const member = entries?.[0]?.movedTo ?? this.#moved.get(id)
     return member === undefined ? undefined : { member }
   }
 }
 
-const isHere = (arriving: boolean, movedTo: string | undefined): boolean => !arriving && movedTo === undefined
+const isHere = (pending: boolean, movedTo: string | undefined): boolean => !pending && movedTo === undefined

@@ -95,9 +95,9 @@ export class LocationCache {
    * they can become usable.
    */
   members(user: string): readonly string[] {
-    const believed = this.#of(user).map(({ member }) => member)
-    const claimed = (this.#claims.get(user) ?? NOBODY).filter(member => !believed.includes(member))
-    return [...believed, ...claimed].filter(this.#isUsable)
+    const cached = this.#of(user).map(({ member }) => member)
+    const claimed = (this.#claims.get(user) ?? NOBODY).filter(member => !cached.includes(member))
+    return [...cached, ...claimed].filter(this.#isUsable)
   }
 
   /** Whether a peer that must not be asked yet claims the user; it may be a member in a moment. */

@@ -69,7 +69,7 @@ export type Outboxes = Readonly<Record<Side, Outbox>> & {
 const MAX_STARTED = 128
 
 /** Maximum number of idle lanes remembered per side of a connection; the oldest go first. */
-const MAX_DOUBTFUL = 1000
+const MAX_UNCONFIRMED = 1000
 
 export function createOutboxes(): Outboxes {
   const empty = (): Outbox => ({
@@ -121,6 +121,6 @@ export function retire(outbox: Outbox, { recipient, number, unconfirmed }: Lane)
   if (!unconfirmed) return
   outbox.unconfirmed.delete(recipient)
   outbox.unconfirmed.set(recipient, number)
-  if (outbox.unconfirmed.size > MAX_DOUBTFUL)
+  if (outbox.unconfirmed.size > MAX_UNCONFIRMED)
     outbox.unconfirmed.delete(outbox.unconfirmed.keys().next().value as string)
 }

@@ -29,7 +29,7 @@ export interface RelayOptions {
 }
 
 /** Copies for one user to one member, in order. */
-interface Way {
+interface CopyQueue {
   readonly lane: number
   readonly member: string
   readonly waiting: LocalMessage[]
@@ -37,12 +37,12 @@ interface Way {
   moving: number
 }
 
-const LETTER_OVERHEAD_BYTES = 256
+const COPY_OVERHEAD_BYTES = 256
 
 /** Pause before a copy is sent again to a member that did not know us, in milliseconds. */
 const PAUSE_MS = 200
 
-const bytesOf = (routed: LocalMessage): number => routed.message.data.length + LETTER_OVERHEAD_BYTES
+const bytesOf = (routed: LocalMessage): number => routed.message.data.length + COPY_OVERHEAD_BYTES
 
 /**
  * Sends copies of messages to further members, for users connected to several pods. A message's outcome is that of its
@@ -52,7 +52,7 @@ const bytesOf = (routed: LocalMessage): number => routed.message.data.length + L
  */
 export class Relay {
   readonly #options: RelayOptions
-  readonly #ways = new Map<string, Way>()
+  readonly #queues = new Map<string, CopyQueue>()
   #bytes = 0
   readonly #counter
 
@@ -76,31 +76,31 @@ export class Relay {
     const kept = { ...routed, message: detach(routed.message) }
     // User names cannot contain this character.
     const name = `${routed.user}\0${member}`
-    const way = this.#ways.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
-    this.#ways.set(name, way)
-    way.waiting.push(kept)
-    this.#advance(name, way)
+    const queue = this.#queues.get(name) ?? { lane: this.#options.nextLane(), member, waiting: [], moving: 0 }
+    this.#queues.set(name, queue)
+    queue.waiting.push(kept)
+    this.#advance(name, queue)
   }
 
-  #advance(name: string, way: Way): void {
+  #advance(name: string, queue: CopyQueue): void {
     const { finder, transport } = this.#options
-    const member = finder.member(way.member)
+    const member = finder.member(queue.member)
     // A copy delivered as its sender's may have to be sent twice.
     const follows = ({ deliver }: LocalMessage) =>
       deliver !== 'sender' && member !== undefined && transport.pipelines(member)
-    for (let routed = way.waiting[0]; routed && (way.moving === 0 || follows(routed)); routed = way.waiting[0]) {
-      way.waiting.shift()
-      way.moving++
-      void this.#send(routed, member, way).then(() => this.#advance(name, way))
+    for (let routed = queue.waiting[0]; routed && (queue.moving === 0 || follows(routed)); routed = queue.waiting[0]) {
+      queue.waiting.shift()
+      queue.moving++
+      void this.#send(routed, member, queue).then(() => this.#advance(name, queue))
     }
     // A new queue with this name may have been created since this one finished.
-    if (way.moving === 0 && this.#ways.get(name) === way) this.#ways.delete(name)
+    if (queue.moving === 0 && this.#queues.get(name) === queue) this.#queues.delete(name)
   }
 
-  async #send(routed: LocalMessage, target: Member | undefined, way: Way): Promise<void> {
+  async #send(routed: LocalMessage, target: Member | undefined, queue: CopyQueue): Promise<void> {
     const { finder, locationCache, origin, timeoutMs, waitMs } = this.#options
     const sender = routed.origin && (origin(routed.origin.id) ?? routed.origin)
-    const copy: RoutedMessage = { ...routed, origin: sender, lane: way.lane, start: true }
+    const copy: RoutedMessage = { ...routed, origin: sender, lane: queue.lane, start: true }
     let asked = performance.now()
     const until = asked + waitMs
     let answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
@@ -109,10 +109,10 @@ export class Relay {
       asked = performance.now()
       answer = await finder.askAlone(target, copy, deadlineIn(timeoutMs))
     }
-    if (isMiss(answer)) locationCache.absent(routed.user, way.member, asked)
+    if (isMiss(answer)) locationCache.absent(routed.user, queue.member, asked)
     this.#counter.inc({ result: resultOf(answer) })
     this.#change(-bytesOf(routed))
-    way.moving--
+    queue.moving--
   }
 
   #change(bytes: number): void {

@@ -72,7 +72,7 @@ export async function messageRoute(app: FastifyInstance, options: MessageRouteOp
       inbox.ended(readConnection(headers))
       return reply.code(204).send()
     }
-    const routed = readLetter(headers, body)
+    const routed = readRoutedMessage(headers, body)
     if (routed.message.data.length > maxPayloadBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
     const order = readOrder(headers)
     const answer = await (order
@@ -100,7 +100,7 @@ const reserve = (memory: Allotment, bodyLimit: number) => async (request: Fastif
   reply.raw.once('close', () => memory.change(-bytes))
 }
 
-function readLetter(headers: IncomingHttpHeaders, body: unknown) {
+function readRoutedMessage(headers: IncomingHttpHeaders, body: unknown) {
   const user = decodeKeyHeader([headers[USER_HEADER] ?? ''].flat().join())
   const problem = user === '' ? `the header ${USER_HEADER} is missing` : keyProblem(user)
   if (problem) throw serviceError('BAD_MESSAGE', problem)

@@ -95,9 +95,9 @@ export interface Receiver {
    * The session of a sending process; it is forgotten some minutes after its last use.
    *
    * @param sender the name that the process has chosen for itself
-   * @param inlet the session returned before and still in use: it is kept
+   * @param session the session returned before and still in use: it is kept
    */
-  from(sender: string, inlet?: Session): Session
+  from(sender: string, session?: Session): Session
   /** Delivers a message of a sender without lanes and repetitions. */
   receive(routed: Omit<RoutedMessage, 'lane' | 'start'>): Answer | Promise<Answer>
   /** Records the proven member name of a sidecar: messages for users located there may be sent to it. */

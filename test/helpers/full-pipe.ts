@@ -3,11 +3,11 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
-/** The one of {@link DEAF} in which a write waits for ever. */
+/** The one of {@link UNWRITABLE} in which a write waits for ever. */
 export const BLOCKS = 'a full pipe that nobody reads'
 
 /** Places for a log that take nothing, as descriptors for a child's standard output. */
-export const DEAF: Readonly<Record<string, (t: Test) => number>> = {
+export const UNWRITABLE: Readonly<Record<string, (t: Test) => number>> = {
   [BLOCKS]: t => {
     const { reader, writer } = fullPipe(t)
     t.teardown(() => closeSync(reader))

@@ -75,7 +75,7 @@ function startWorld() {
           wire = { there: [], back: [], open: new Map() }
           toward.set(member.name, wire)
           wires.push(wire)
-          targets.set(wire, { inlet: nodes.find(node => node.self.name === member.name)!.inbox.from(self.name) })
+          targets.set(wire, { session: nodes.find(node => node.self.name === member.name)!.inbox.from(self.name) })
         }
         const incoming: IncomingMessage = { ...routed, id: nextId(), repeated: false }
         const { there, open } = wire
@@ -104,7 +104,7 @@ function startWorld() {
     const limits = { timeoutMs: 60_000, recipientWaitMs: 1000, maxQueueBytes: () => 10_000_000 }
     return new Router({ finder, transport, nextLane: serialNumbers(), ...limits, log, metrics })
   })
-  const targets = new Map<Wire, { inlet: ReturnType<MessageReceiver['from']> }>()
+  const targets = new Map<Wire, { session: ReturnType<MessageReceiver['from']> }>()
   const bridge = (): Bridge =>
     ({
       state: 'open',
@@ -137,7 +137,7 @@ function startWorld() {
     arrive(pick: number) {
       const wire = wires[pick % wires.length]
       const incoming = wire?.there.shift()
-      if (wire && incoming) wire.back.push({ id: incoming.id, answer: targets.get(wire)!.inlet.receive(incoming) })
+      if (wire && incoming) wire.back.push({ id: incoming.id, answer: targets.get(wire)!.session.receive(incoming) })
     },
     async hear(pick: number) {
       const wire = wires[pick % wires.length]

@@ -168,7 +168,7 @@ export async function startPod(t: Scope, { config = {}, port = 0, name }: PodOpt
 /** Connections that were made: each has a key of its own. */
 let keys = 0
 
-function attach(messaging: Messaging, user: string, received: string[], key: string, arriving = false): FakeClient {
+function attach(messaging: Messaging, user: string, received: string[], key: string, pending = false): FakeClient {
   const bridge = {
     state: 'open',
     send: async (_side: string, { data }: Message) => {
@@ -181,7 +181,7 @@ function attach(messaging: Messaging, user: string, received: string[], key: str
     release: () => {},
   }
   const client = bridge as unknown as Bridge
-  messaging.users[arriving ? 'arriving' : 'connected'](user, client, key)
+  messaging.users[pending ? 'pending' : 'connected'](user, client, key)
   return {
     user,
     key,

@@ -40,7 +40,7 @@ interface Started {
 /** A router whose deliveries end when the test says so: `started` has them in the order in which they began. */
 function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
   const started: Started[] = []
-  const world = { owner: THERE, pipelines, turbulent: false }
+  const world = { owner: THERE, pipelines, unsettled: false }
   const registry = new Registry()
   const transport: Transport = {
     send: (member, { message: { data }, start }, deadline) =>
@@ -68,7 +68,7 @@ function start(t: Scope, { pipelines = true, maxQueueBytes = 1_000_000 } = {}) {
   const finder = new Finder({
     self,
     members: () => MemberSet.of([world.owner]),
-    history: { changedWithin: () => world.turbulent, isNew: () => false, formerOwners: () => [] },
+    history: { changedWithin: () => world.unsettled, isNew: () => false, formerOwners: () => [] },
     knownPeers: new KnownPeers({
       members: () => MemberSet.of([world.owner]),
       history: { get: () => undefined },
@@ -225,9 +225,9 @@ t.test('offline: in calm times it is final at once, also for what has gone after
   t.strictSame(await outcomes(), { offline: 2 })
 })
 
-t.test('offline in turbulent times: asked again until the time is over', async t => {
+t.test('offline in unsettled times: asked again until the time is over', async t => {
   const { started, send, end, outcomes, world } = start(t)
-  world.turbulent = true
+  world.unsettled = true
   send('1')
   await end(0, 'offline')
   for (let n = 1; n < 4; n++) {

@@ -75,7 +75,7 @@ export function toClient(
   senders: Pick<SenderConnections, 'home'>,
 ): Answer | Promise<Answer> {
   const place = connections.locate(routed.user)
-  if (place === 'arriving') return A_MOMENT_AGO
+  if (place === 'pending') return A_MOMENT_AGO
   if (place && 'bridge' in place) return toBridge(routed, place.bridge)
   if (place) return place
   const home = senders.home(routed.user)

@@ -98,14 +98,14 @@ export class Shadow implements SocketHandler, StreamListener {
       // The response may arrive in the same moment as a call of `close`, which then had no socket to close.
       if (!isAccepted(answered.head) || this.state !== 'opening') {
         answered.socket.on('error', () => {}).destroy()
-        this.#bury()
+        this.#setGone()
         return false
       }
       this.#join(answered)
       await ready()
     } catch {
       this.#socket?.on('error', () => {}).destroy()
-      this.#bury()
+      this.#setGone()
       return false
     }
     // Either side may have closed it meanwhile.
@@ -269,7 +269,7 @@ export class Shadow implements SocketHandler, StreamListener {
 
   gone(): void {
     if (this.state === 'opening' || this.state === 'open') this.#end = 'app'
-    this.#bury()
+    this.#setGone()
   }
 
   #break(code: number): void {
@@ -286,7 +286,7 @@ export class Shadow implements SocketHandler, StreamListener {
     this.#timer ??= setTimeout(() => this.#socket?.destroy(), ms)
   }
 
-  #bury(): void {
+  #setGone(): void {
     if (this.state === 'gone') return
     this.state = 'gone'
     clearTimeout(this.#timer)

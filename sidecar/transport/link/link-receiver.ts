@@ -56,7 +56,7 @@ const LAST_ANSWERS_MS = 1000
 export class LinkReceiver {
   readonly #socket: WebSocket
   readonly #inbox: Receiver
-  readonly #inlet: Session
+  readonly #session: Session
   readonly #member: string
   readonly #limits: LinkReceiverLimits
   readonly #decoder: LinkDecoder
@@ -89,19 +89,19 @@ export class LinkReceiver {
   ) {
     this.#socket = socket
     this.#inbox = inbox
-    this.#inlet = inbox.from(sender)
+    this.#session = inbox.from(sender)
     this.#member = member
     this.#limits = limits
     this.#decoder = new LinkDecoder(limits.maxMessageBytes)
     this.#incomplete = incomplete
     socket.on('message', (data: Buffer, binary: boolean) => this.#read(data, binary))
     // A pinging sender is alive, so its session must not be forgotten.
-    const meet = () => {
-      inbox.from(sender, this.#inlet)
+    const keepAlive = () => {
+      inbox.from(sender, this.#session)
       if (proven) inbox.addVerified(member)
     }
-    meet()
-    socket.on('ping', meet)
+    keepAlive()
+    socket.on('ping', keepAlive)
     socket.once('close', () => this.terminate())
     socket.send(encodeHello(limits.windowBytes, limits.maxMessageBytes, inbox.boot))
   }
@@ -163,8 +163,8 @@ export class LinkReceiver {
     else {
       const frames = this.#decoder.push(data)
       for (const frame of frames) {
-        if (frame.type === 'deliver') this.#take(frame)
-        else if (frame.type === 'here') this.#hear(frame)
+        if (frame.type === 'deliver') this.#takeMessage(frame)
+        else if (frame.type === 'here') this.#takeAnnouncement(frame)
         else if (frame.type === 'end') this.#inbox.ended(frame.connection)
         else {
           this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
@@ -198,7 +198,7 @@ export class LinkReceiver {
     return this.#incomplete.change(more)
   }
 
-  #take(frame: Extract<LinkFrame, { type: 'deliver' }>): void {
+  #takeMessage(frame: Extract<LinkFrame, { type: 'deliver' }>): void {
     this.#taken++
     const { id, message } = frame
     // A text frame with invalid UTF-8 would make the recipient close its connection (RFC 6455 §8.1).
@@ -207,7 +207,7 @@ export class LinkReceiver {
       return
     }
     frame.via = this.#member
-    const answer = this.#inlet.receive(frame)
+    const answer = this.#session.receive(frame)
     if (!(answer instanceof Promise)) {
       this.#answers.push({ id, answer })
       return
@@ -222,7 +222,7 @@ export class LinkReceiver {
     answer.then(settle, () => settle('rejected'))
   }
 
-  #hear({ id, users }: Extract<LinkFrame, { type: 'here' }>): void {
+  #takeAnnouncement({ id, users }: Extract<LinkFrame, { type: 'here' }>): void {
     this.#taken++
     const names = decodeUsers(users)
     if (names) this.#inbox.announced(this.#member, names)

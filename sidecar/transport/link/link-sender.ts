@@ -155,11 +155,11 @@ export class LinkSender implements InFlightHolder {
   #read(data: Buffer): string | undefined {
     for (const frame of this.#decoder.push(data)) {
       if ((frame.type === 'hello') === (this.#hello !== undefined)) return `${frame.type} out of place`
-      if (frame.type === 'hello') this.#greet(frame)
+      if (frame.type === 'hello') this.#open(frame)
       else if (frame.type === 'outcome') this.#settle(frame.id, frame.outcome)
       else if (frame.type === 'moved') this.#settle(frame.id, frame)
       else if (frame.type === 'introduce') this.#settle(frame.id, UNINTRODUCED)
-      else if (frame.type === 'bye') this.#part(frame.count)
+      else if (frame.type === 'bye') this.#otherEndLeft(frame.count)
       else if (frame.type === 'window') {
         if (frame.bytes > this.#unread) return 'a window for bytes that were not sent'
         this.#unread -= frame.bytes
@@ -169,7 +169,7 @@ export class LinkSender implements InFlightHolder {
     return this.#decoder.problem
   }
 
-  #greet(hello: Extract<LinkFrame, { type: 'hello' }>): void {
+  #open(hello: Extract<LinkFrame, { type: 'hello' }>): void {
     this.#hello = hello
     this.#failure = 'broken'
     clearTimeout(this.#timer)
@@ -197,7 +197,7 @@ export class LinkSender implements InFlightHolder {
   }
 
   /** The other end reads no more: unread messages can be sent to another member. */
-  #part(count: number): void {
+  #otherEndLeft(count: number): void {
     this.#left = true
     this.#failure = 'left'
     for (const inFlight of [...this.#sent.values(), ...this.#waiting]) {

@@ -22,7 +22,13 @@ function start(
 ) {
   const heard: string[] = []
   const calls: number[] = []
-  const world = { members: [A, B, C], settled, known: [] as Member[], deaf: new Set<string>(), users: new Set(users) }
+  const world = {
+    members: [A, B, C],
+    settled,
+    known: [] as Member[],
+    unreachable: new Set<string>(),
+    users: new Set(users),
+  }
   const metrics = new Metrics()
   const announcer = new Announcer({
     self: A.name,
@@ -33,7 +39,7 @@ function start(
     transport: {
       async announce(member, names) {
         await new Promise(setImmediate)
-        if (world.deaf.has(member.name)) return false
+        if (world.unreachable.has(member.name)) return false
         calls.push(names.length)
         heard.push(...names.map(name => `${name} ${member.name}`))
         return true
@@ -114,14 +120,14 @@ t.test('after a change all users concerned are, in few requests; and again and a
 t.test('a member that does not hear is tried again, and the next in rank is told meanwhile', async t => {
   const user = owned(B, [A, B, C])
   const { announcer, heard, world, metric } = start(t, { users: [user] })
-  world.deaf.add(B.name)
+  world.unreachable.add(B.name)
   announcer.connected(user)
   const next = MemberSet.of([A, C]).owner(user) === C
   await waitFor(async () => ((await metric('failed')) ?? 0) >= 2, 'it is tried again')
   t.strictSame(heard, next ? [`${user} ${C.name}`] : [])
-  world.deaf.clear()
+  world.unreachable.clear()
   await waitFor(() => heard.includes(`${user} ${B.name}`), 'it is heard')
-  world.deaf.add(B.name)
+  world.unreachable.add(B.name)
   world.members = [A, C]
   world.settled = [A, C]
 })

@@ -30,7 +30,7 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
     maxWaitingBytes,
     maxWaitMs,
   })
-  const connect = (user: string, key: string, arriving = false) => {
+  const connect = (user: string, key: string, pending = false) => {
     const received: string[] = []
     const bridge = {
       state: 'open',
@@ -39,11 +39,11 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
         return 'sent'
       },
     } as unknown as Bridge
-    registry.add(user, bridge, key, arriving)
+    registry.add(user, bridge, key, pending)
     return { bridge, received }
   }
   const knownPeers = { addVerified: () => {}, get: () => undefined }
-  const intake = new MessageReceiver({
+  const receiver = new MessageReceiver({
     ended: () => {},
     delivery,
     locationCache,
@@ -52,7 +52,7 @@ function start(maxWaitingBytes = 10_000, maxWaitMs = 60_000) {
     memory: new Allotment(1e9),
     metrics,
   })
-  return { delivery, registry, locationCache, copies, connect, intake }
+  return { delivery, registry, locationCache, copies, connect, receiver }
 }
 
 const routed = (user: string, text: string): LocalMessage => ({
@@ -159,13 +159,13 @@ t.test('what waits for a client keeps nothing of what it came in', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   for (const devices of [1, 2]) {
-    const { registry, connect, intake } = start()
+    const { registry, connect, receiver } = start()
     const { bridge, received } = connect('bob', 'k', true)
     if (devices === 2) Object.assign(connect('bob', 'l').bridge, { send: () => new Promise(() => {}) })
     const take = () => {
       const batch = Buffer.alloc(262_144)
       const message = { data: batch.subarray(100, 102), binary: true }
-      void intake
+      void receiver
         .from('sender')
         .receive({ ...routed('bob', ''), message, id: 1, lane: 1, start: true, repeated: false })
       return new WeakRef(batch.buffer)

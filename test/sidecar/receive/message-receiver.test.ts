@@ -8,7 +8,7 @@ import { SMALLEST_DELIVER_BYTES } from '../../../sidecar/transport/link/link-fra
 import { A_MOMENT_AGO, type Answer } from '../../../sidecar/transport/outcome.ts'
 import type { IncomingMessage } from '../../../sidecar/transport/transport.ts'
 
-/** An intake whose deliveries a test decides on. */
+/** An receiver whose deliveries a test decides on. */
 function start(
   answer: (text: string) => Answer | Promise<Answer> = () => 'delivered',
   windowBytes = 262_144,
@@ -18,7 +18,7 @@ function start(
   const delivered: string[] = []
   const announced: string[] = []
   const metrics = new Metrics()
-  const intake = new MessageReceiver({
+  const receiver = new MessageReceiver({
     ended: () => {},
     delivery: {
       deliver({ message }) {
@@ -27,7 +27,7 @@ function start(
       },
     },
     locationCache: { announced: (member, users) => void announced.push(member, ...users) },
-    knownPeers: { addVerified: member => void announced.push(`met ${member}`), get: () => undefined },
+    knownPeers: { addVerified: member => void announced.push(`verified ${member}`), get: () => undefined },
     windowBytes,
     memory,
     maxSenders,
@@ -35,7 +35,7 @@ function start(
   })
   const duplicates = async () =>
     (await metrics.registry.getSingleMetric('ws_operator_duplicates_total')?.get())?.values[0]?.value
-  return { intake, delivered, announced, duplicates, from: (name = 'pod-a') => intake.from(name) }
+  return { receiver, delivered, announced, duplicates, from: (name = 'pod-a') => receiver.from(name) }
 }
 
 const incoming = (id: number, more: Partial<IncomingMessage> = {}): IncomingMessage => ({
@@ -152,12 +152,12 @@ t.test('a delivery that fails is told so, and leaves nothing behind', async t =>
 })
 
 t.test('every process has another boot, and announcements are passed on', async t => {
-  const { intake, announced } = start()
-  t.equal(intake.boot.length, 16)
-  t.notOk(intake.boot.equals(start().intake.boot))
-  intake.addVerified('b:1')
-  intake.announced('b:1', ['ann', 'bob'])
-  t.strictSame(announced, ['met b:1', 'b:1', 'ann', 'bob'])
+  const { receiver, announced } = start()
+  t.equal(receiver.boot.length, 16)
+  t.notOk(receiver.boot.equals(start().receiver.boot))
+  receiver.addVerified('b:1')
+  receiver.announced('b:1', ['ann', 'bob'])
+  t.strictSame(announced, ['verified b:1', 'b:1', 'ann', 'bob'])
 })
 
 t.test(
@@ -177,10 +177,10 @@ t.test(
 t.test('all that a window can hold of the smallest messages is remembered when it comes again', async t => {
   const small = 20_000
   const { from, delivered } = start(() => 'delivered', small * SMALLEST_DELIVER_BYTES)
-  const inlet = from()
-  for (let id = 1; id <= small; id++) await inlet.receive(incoming(id))
+  const session = from()
+  for (let id = 1; id <= small; id++) await session.receive(incoming(id))
   const again = new Set<Answer>()
-  for (let id = 1; id <= small; id++) again.add(await inlet.receive(incoming(id, { repeated: true })))
+  for (let id = 1; id <= small; id++) again.add(await session.receive(incoming(id, { repeated: true })))
   t.strictSame([...again], ['delivered'])
   t.equal(delivered.length, small)
 })
@@ -216,22 +216,22 @@ t.test('where that is not enough, who was not heard of for longest is forgotten'
 })
 
 t.test('a link that lives on keeps what is known of its sender, however many others there are', async t => {
-  const { delivered, intake } = start(undefined, undefined, undefined, 2)
-  const inlet = intake.from('pod-a')
-  await inlet.receive(incoming(1))
-  for (const other of ['pod-b', 'pod-c', 'pod-d']) intake.from(other)
+  const { delivered, receiver } = start(undefined, undefined, undefined, 2)
+  const session = receiver.from('pod-a')
+  await session.receive(incoming(1))
+  for (const other of ['pod-b', 'pod-c', 'pod-d']) receiver.from(other)
   // As a link does with each ping.
-  intake.from('pod-a', inlet)
-  t.equal(await intake.from('pod-a').receive(incoming(1, { repeated: true })), 'delivered')
+  receiver.from('pod-a', session)
+  t.equal(await receiver.from('pod-a').receive(incoming(1, { repeated: true })), 'delivered')
   t.equal(delivered.length, 1, 'once')
 })
 
 t.test('a sender that was forgotten and comes back: what it sends again may have been delivered', async t => {
-  const { delivered, intake } = start(undefined, undefined, undefined, 2)
-  await intake.from('pod-a').receive(incoming(1))
-  for (const other of ['pod-b', 'pod-c', 'pod-d']) intake.from(other)
-  t.equal(await intake.from('pod-a').receive(incoming(1, { repeated: true })), 'timeout')
-  t.equal(await intake.from('pod-a').receive(incoming(2)), 'delivered')
+  const { delivered, receiver } = start(undefined, undefined, undefined, 2)
+  await receiver.from('pod-a').receive(incoming(1))
+  for (const other of ['pod-b', 'pod-c', 'pod-d']) receiver.from(other)
+  t.equal(await receiver.from('pod-a').receive(incoming(1, { repeated: true })), 'timeout')
+  t.equal(await receiver.from('pod-a').receive(incoming(2)), 'delivered')
   t.equal(delivered.length, 2, 'each once')
 })
 

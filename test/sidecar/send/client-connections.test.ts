@@ -10,9 +10,9 @@ function start() {
     (_bridge, { id }) => void events.push(`end ${id}`),
     id => void events.push(`served ${id}`),
   )
-  const add = (arriving = false) => {
+  const add = (pending = false) => {
     const bridge = { state: 'open' } as Bridge
-    connections.add(bridge, { id: ID, handshake: undefined }, arriving)
+    connections.add(bridge, { id: ID, handshake: undefined }, pending)
     return bridge
   }
   return { connections, add, events }
@@ -55,7 +55,7 @@ t.test('one that stays after all ends as any other', async t => {
 t.test('one that arrives is served when it is taken; one that does not come has not left', async t => {
   const { connections, add, events } = start()
   const first = add(true)
-  t.equal(connections.locate(ID), 'arriving')
+  t.equal(connections.locate(ID), 'pending')
   connections.remove(first)
   const second = add(true)
   connections.taken(second)

@@ -7,7 +7,7 @@ import type { Answer, Outcome } from '../../../sidecar/transport/outcome.ts'
 import type { Transport, TransportIdentity } from '../../../sidecar/transport/transport.ts'
 import { startBlackHole } from '../../helpers/black-hole.ts'
 import { waitFor } from '../../helpers/wait.ts'
-import { identity, inOrder, patience, routed, startPeer, text } from './peer.ts'
+import { identity, inOrder, routed, startPeer, text, timeLimit } from './peer.ts'
 
 /** Of connections that have a copied message already. */
 const KEYS = ['AAAAAAAAAAAAAAAAAAAAAA==', 'BBBBBBBBBBBBBBBBBBBBBB==']
@@ -25,25 +25,25 @@ export function conformance(
   }
   const forever = () => new Promise<Answer>(() => {})
   const send = (transport: Transport, member: Member, user = 'bob', content = 'x') =>
-    transport.send(member, routed(content, { user }), patience())
+    transport.send(member, routed(content, { user }), timeLimit())
 
   t.test('what arrives is what was sent: recipient, text or binary, way, bytes', async t => {
     const { member, arrivals } = await startPeer(t)
     const transport = start(t)
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
     const long = 'z'.repeat(1_000_000)
-    t.equal(await transport.send(member, routed('hello'), patience()), 'delivered')
-    t.equal(await transport.send(member, routed('', { user: 'Zoë ✓', deliver: 'client' }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('hello'), timeLimit()), 'delivered')
+    t.equal(await transport.send(member, routed('', { user: 'Zoë ✓', deliver: 'client' }), timeLimit()), 'delivered')
     t.equal(
       await transport.send(
         member,
         routed('', { user: 'x'.repeat(512), message: { data: every, binary: true } }),
-        patience(),
+        timeLimit(),
       ),
       'delivered',
     )
     t.equal(
-      await transport.send(member, routed(long, { deliver: 'client', deliveredTo: KEYS }), patience()),
+      await transport.send(member, routed(long, { deliver: 'client', deliveredTo: KEYS }), timeLimit()),
       'delivered',
     )
     t.strictSame(arrivals, [
@@ -77,8 +77,8 @@ export function conformance(
       t.equal(await send(transport, member, user), 'rejected', JSON.stringify(user))
     }
     const data = Buffer.from([0xff])
-    t.equal(await transport.send(member, routed('', { message: { data, binary: false } }), patience()), 'rejected')
-    t.equal(await transport.send(member, routed('', { message: { data, binary: true } }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('', { message: { data, binary: false } }), timeLimit()), 'rejected')
+    t.equal(await transport.send(member, routed('', { message: { data, binary: true } }), timeLimit()), 'delivered')
     t.equal(arrivals.length, 1)
   })
 
@@ -94,7 +94,7 @@ export function conformance(
     const { member } = await startPeer(t)
     const transport = start(t, 's\u2013cret')
     t.equal(await send(transport, member), 'no_owner')
-    t.equal(await transport.announce(member, ['ann'], patience()), false)
+    t.equal(await transport.announce(member, ['ann'], timeLimit()), false)
   })
 
   t.test('no_owner: nobody listens there', async t => {
@@ -107,7 +107,7 @@ export function conformance(
 
   t.test('no_owner: at a host that has vanished, where nothing could be sent', async t => {
     const member = createMember('127.0.0.1', await startBlackHole(t))
-    t.equal(await start(t).send(member, routed('x'), patience(50)), 'no_owner')
+    t.equal(await start(t).send(member, routed('x'), timeLimit(50)), 'no_owner')
   })
 
   t.test(
@@ -121,7 +121,7 @@ export function conformance(
         silent.close()
       })
       const member = createMember('127.0.0.1', (silent.address() as AddressInfo).port)
-      t.equal(await start(t).send(member, routed('x'), patience(50)), silence)
+      t.equal(await start(t).send(member, routed('x'), timeLimit(50)), silence)
     },
   )
 
@@ -131,7 +131,7 @@ export function conformance(
     })
     const transport = start(t)
     t.equal(await send(transport, member), 'delivered')
-    t.equal(await transport.send(member, routed('stuck'), patience(50)), 'timeout')
+    t.equal(await transport.send(member, routed('stuck'), timeLimit(50)), 'timeout')
     t.equal(await send(transport, member), 'delivered')
     t.equal(arrivals.length, 3)
   })
@@ -205,10 +205,10 @@ export function conformance(
   t.test('announcements: as many as there are, whose ever they are', async t => {
     const { member, announced, arrivals } = await startPeer(t)
     const transport = start(t)
-    t.equal(await transport.announce(member, ['ann', 'Zoë ✓', 'a b'], patience()), true)
+    t.equal(await transport.announce(member, ['ann', 'Zoë ✓', 'a b'], timeLimit()), true)
     t.strictSame(announced.splice(0), ['ann 127.0.0.9:9', 'Zoë ✓ 127.0.0.9:9', 'a b 127.0.0.9:9'])
     const users = new Set(Array.from({ length: 10_000 }, (_, n) => `user-${n}`))
-    while (users.size > 0) t.equal(await transport.announce(member, takeUsers(users), patience()), true)
+    while (users.size > 0) t.equal(await transport.announce(member, takeUsers(users), timeLimit()), true)
     t.equal(announced.length, 10_000)
     t.equal(announced[9999], 'user-9999 127.0.0.9:9')
     t.equal(arrivals.length, 0)
@@ -216,14 +216,14 @@ export function conformance(
 
   t.test('announcements: to nobody, without the token, and of what can be nobody’s name', async t => {
     const peer = await startPeer(t, { token: 's3cret' })
-    t.equal(await start(t).announce(peer.member, ['ann'], patience()), false)
-    t.equal(await start(t, 's3cret').announce(peer.member, ['ann', ''], patience()), false)
+    t.equal(await start(t).announce(peer.member, ['ann'], timeLimit()), false)
+    t.equal(await start(t, 's3cret').announce(peer.member, ['ann', ''], timeLimit()), false)
     t.strictSame(peer.announced, [])
     await peer.close()
-    t.equal(await start(t, 's3cret').announce(peer.member, ['ann'], patience()), false)
+    t.equal(await start(t, 's3cret').announce(peer.member, ['ann'], timeLimit()), false)
     const late = start(t)
     late.close()
-    t.equal(await late.announce(peer.member, ['ann'], patience()), false)
+    t.equal(await late.announce(peer.member, ['ann'], timeLimit()), false)
   })
 
   t.test('order: a message without an answer holds up those after it no longer than its time', async t => {
@@ -238,11 +238,15 @@ export function conformance(
     })
     const transport = start(t)
     const lane = 77
-    t.equal(await transport.send(member, routed('first', { lane }), patience()), 'delivered', 'so that the way is open')
-    t.equal(await transport.send(member, routed('stuck', { lane }), patience(50)), 'timeout')
-    t.equal(await transport.send(member, routed('next', { lane }), patience()), 'delivered')
+    t.equal(
+      await transport.send(member, routed('first', { lane }), timeLimit()),
+      'delivered',
+      'so that the way is open',
+    )
+    t.equal(await transport.send(member, routed('stuck', { lane }), timeLimit(50)), 'timeout')
+    t.equal(await transport.send(member, routed('next', { lane }), timeLimit()), 'delivered')
     release('delivered')
-    t.equal(await transport.send(member, routed('last', { lane }), patience()), 'delivered')
+    t.equal(await transport.send(member, routed('last', { lane }), timeLimit()), 'delivered')
     t.strictSame(
       arrivals.map(({ text }) => text),
       ['first', 'stuck', 'next', 'last'],

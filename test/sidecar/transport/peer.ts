@@ -135,7 +135,7 @@ export const routed = (content: string, more: Partial<RoutedMessage> = {}): Rout
 export const text = (content: string): Message => ({ data: Buffer.from(content), binary: false })
 
 /** A time limit that no test reaches, unless it says so. */
-export const patience = (ms = 20_000): AbortSignal => AbortSignal.timeout(ms)
+export const timeLimit = (ms = 20_000): AbortSignal => AbortSignal.timeout(ms)
 
 /** Sends messages to one recipient as fast as the transport keeps their order; the outcomes in that order. */
 export async function inOrder(
@@ -150,7 +150,7 @@ export async function inOrder(
   for (const message of messages) {
     if (!transport.pipelines(member)) await Promise.all(answers)
     const start = settled === answers.length
-    const answer = transport.send(member, routed('', { user, message, lane, start }), patience())
+    const answer = transport.send(member, routed('', { user, message, lane, start }), timeLimit())
     answers.push(answer)
     answer.then(
       () => settled++,

@@ -2,9 +2,9 @@ import t from 'tap'
 import { InFlightMessage } from '../../../../sidecar/transport/link/in-flight-message.ts'
 import { endsWithin, nextBatch, type WriteRoom } from '../../../../sidecar/transport/link/link-batch.ts'
 import { END_BYTES, LINK_VERSION } from '../../../../sidecar/transport/link/link-frames.ts'
-import { patience, routed } from '../peer.ts'
+import { routed, timeLimit } from '../peer.ts'
 
-const message = (content: string) => new InFlightMessage(routed(content), { forget() {} }, patience(), () => {})
+const message = (content: string) => new InFlightMessage(routed(content), { forget() {} }, timeLimit(), () => {})
 
 const room = (changes: Partial<WriteRoom>): WriteRoom => ({
   version: LINK_VERSION,

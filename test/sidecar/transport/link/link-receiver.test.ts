@@ -31,13 +31,13 @@ async function start(
 ) {
   const announced: string[] = []
   const met: string[] = []
-  const inlet = {
+  const session = {
     receive: (incoming: IncomingMessage) => receive(incoming.user, incoming),
     receiveLoose: () => 'rejected' as const,
   }
   const inbox: Receiver = {
     boot: BOOT,
-    from: () => inlet,
+    from: () => session,
     receive: () => 'rejected',
     addVerified: member => void met.push(member),
     knows: () => false,

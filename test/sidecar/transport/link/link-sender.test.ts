@@ -9,7 +9,7 @@ import { type LinkEnd, LinkSender, type LinkSenderOptions } from '../../../../si
 import { serialNumbers } from '../../../../sidecar/transport/serial-numbers.ts'
 import { startBlackHole } from '../../../helpers/black-hole.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { patience, routed } from '../peer.ts'
+import { routed, timeLimit } from '../peer.ts'
 import { BOOT, type LinkPeer, startLinkPeer } from './link-peer.ts'
 
 const encodeHello = (windowBytes: number, maxMessageBytes: number, boot = BOOT) =>
@@ -37,7 +37,7 @@ function start(t: Test, member: Member, options: Partial<LinkSenderOptions> = {}
     },
   })
   t.teardown(() => link.close())
-  return { ends, otherwise, link, send: (content: string, signal = patience()) => link.send(routed(content), signal) }
+  return { ends, otherwise, link, send: (content: string, signal = timeLimit()) => link.send(routed(content), signal) }
 }
 
 t.test('messages of one round go out in one write; outcomes come in any order', async t => {
@@ -124,7 +124,7 @@ t.test(
     const peer = await startLinkPeer(t, {}, encodeHello(108, 100))
     const { ends, link, send } = start(t, peer.member)
     const answered = send('x'.repeat(30))
-    const late = send('x'.repeat(30), patience(100))
+    const late = send('x'.repeat(30), timeLimit(100))
     await waitFor(() => peer.texts.length === 2, 'both have come')
     const waiting = send('x'.repeat(30))
     peer.answer(peer.ids[0]!, 'delivered')
@@ -219,9 +219,9 @@ t.test(
       const { link, send } = start(t, peer.member)
       const sent = [
         send('app'),
-        link.send(routed('sender', { deliver: 'sender', origin }), patience()),
-        link.send(routed('reply', { deliver: 'reply', user: id }), patience()),
-        link.send(routed('client', { deliver: 'client' }), patience()),
+        link.send(routed('sender', { deliver: 'sender', origin }), timeLimit()),
+        link.send(routed('reply', { deliver: 'reply', user: id }), timeLimit()),
+        link.send(routed('client', { deliver: 'client' }), timeLimit()),
       ]
       const knows = version === '2' || version === '3'
       const come = knows ? ['app', 'sender', 'reply', 'client'] : ['app', 'client']
@@ -245,7 +245,7 @@ t.test('who answers the handshake but not as a link takes none, and nothing was 
   const other = await startLinkPeer(t, { handleProtocols: () => false })
   for (const { member } of [refusing, other]) {
     const { ends, otherwise, link, send } = start(t, member)
-    const announced = link.send(Buffer.from('bob'), patience())
+    const announced = link.send(Buffer.from('bob'), timeLimit())
     t.equal(await send('x'), 'delivered')
     t.equal(await announced, 'no_owner', 'an announcement does not go another way')
     t.strictSame(otherwise, ['x'])

@@ -6,7 +6,7 @@ import { createLinkTransport } from '../../../../sidecar/transport/link/link.ts'
 import type { Answer } from '../../../../sidecar/transport/outcome.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 import { conformance } from '../conformance.ts'
-import { identity, inOrder, patience, routed, startPeer, text } from '../peer.ts'
+import { identity, inOrder, routed, startPeer, text, timeLimit } from '../peer.ts'
 import { BOOT, hello, startLinkPeer } from './link-peer.ts'
 
 const TIMES = {
@@ -44,7 +44,7 @@ t.test('a member that knows only HTTP is used so, and asked again for a link onl
   const old = await startPeer(t, { links: false })
   const transport = createLinkTransport(identity(), { ...TIMES, httpMs: 300 })
   t.teardown(() => transport.close())
-  const send = (content: string) => transport.send(old.member, routed(content), patience())
+  const send = (content: string) => transport.send(old.member, routed(content), timeLimit())
   const begin = performance.now()
   t.strictSame(await inOrder(transport, old.member, 'bob', ['1', '2', '3'].map(text)), Array(3).fill('delivered'))
   if (performance.now() - begin < 300)
@@ -61,7 +61,7 @@ t.test('a member whose app takes the handshake, because its sidecar knows no lin
   const transport = createLinkTransport(identity())
   t.teardown(() => transport.close())
   // Its HTTP side answers everything with 426, as a WebSocket server does.
-  t.equal(await transport.send(app.member, routed('x'), patience()), 'rejected')
+  t.equal(await transport.send(app.member, routed('x'), timeLimit()), 'rejected')
   await waitFor(() => app.server.clients.size === 0, 'nothing stays open there')
 })
 
@@ -77,7 +77,7 @@ t.test('while HTTP is under way to a member, nothing may overtake it on a link',
   })
   const transport = createLinkTransport(identity(), { ...TIMES, httpMs: 1 })
   t.teardown(() => transport.close())
-  const send = (content: string) => transport.send(member, routed(content), patience())
+  const send = (content: string) => transport.send(member, routed(content), timeLimit())
   const waiting = send('held')
   await waitFor(() => arrivals.length === 1, 'it has arrived')
   refuse = false
@@ -93,7 +93,7 @@ async function breakAfterFirst(t: Test, boot = BOOT) {
   const peer = await startLinkPeer(t)
   const transport = createLinkTransport(identity(), { ...TIMES, firstPauseMs: 1 })
   t.teardown(() => transport.close())
-  const send = (content: string, start = true, signal = patience()) =>
+  const send = (content: string, start = true, signal = timeLimit()) =>
     transport.send(peer.member, routed(content, { start, lane: 1 }), signal)
   const first = send('first')
   await waitFor(() => peer.texts.length === 1, 'it has come')
@@ -150,8 +150,8 @@ t.test('after a break with nobody there any more, nobody knows; what was not sen
   const peer = await startLinkPeer(t, {}, hello(60))
   const transport = createLinkTransport(identity(), TIMES)
   t.teardown(() => transport.close())
-  const sent = transport.send(peer.member, routed('x'.repeat(40)), patience())
-  const waiting = transport.send(peer.member, routed('x'.repeat(40)), patience())
+  const sent = transport.send(peer.member, routed('x'.repeat(40)), timeLimit())
+  const waiting = transport.send(peer.member, routed('x'.repeat(40)), timeLimit())
   await waitFor(() => peer.texts.length === 1, 'one has come')
   const closed = new Promise(resolve => peer.server.close(resolve))
   peer.links[0]?.terminate()
@@ -166,7 +166,7 @@ t.test('a message whose time is up during a break is not sent again', async t =>
   t.teardown(() => transport.close())
   const abort = new AbortController()
   const late = transport.send(peer.member, routed('late'), abort.signal)
-  const other = transport.send(peer.member, routed('other'), patience())
+  const other = transport.send(peer.member, routed('other'), timeLimit())
   await waitFor(() => peer.texts.length === 2, 'both have come')
   peer.links[0]?.terminate()
   while (transport.pipelines(peer.member)) await new Promise(setImmediate)
@@ -187,7 +187,7 @@ t.test(
     })
     const transport = createLinkTransport(identity(), TIMES)
     t.teardown(() => transport.close())
-    const send = (content: string) => transport.send(member, routed(content), patience())
+    const send = (content: string) => transport.send(member, routed(content), timeLimit())
     t.equal(await send('first'), 'delivered')
     const slow = send('slow')
     await waitFor(() => arrivals.length === 2, 'it has begun')
@@ -204,7 +204,7 @@ t.test('what a member that goes has not read is told so, and what it has read an
   const peer = await startLinkPeer(t)
   const transport = createLinkTransport(identity(), TIMES)
   t.teardown(() => transport.close())
-  const sent = ['1', '2', '3'].map(content => transport.send(peer.member, routed(content), patience()))
+  const sent = ['1', '2', '3'].map(content => transport.send(peer.member, routed(content), timeLimit()))
   await waitFor(() => peer.texts.length === 3, 'all have come')
   peer.links[0]?.send(Buffer.of(6, 0, 0, 0, 2))
   t.equal(await sent[2], 'no_owner')
@@ -227,7 +227,7 @@ t.test('a member that breaks every link is dialled less and less often', async t
   const transport = createLinkTransport(identity(), { ...TIMES, firstPauseMs: 20, longestPauseMs: 80 })
   t.teardown(() => transport.close())
   for (let n = 0; n < 6; n++) {
-    t.equal(await transport.send(member, routed('x'), patience()), 'no_owner')
+    t.equal(await transport.send(member, routed('x'), timeLimit()), 'no_owner')
   }
   const pauses = dials.slice(1).map((at, n) => at - (dials[n] ?? 0))
   for (const [n, least] of [10, 20, 40, 40, 40].entries())
@@ -237,6 +237,6 @@ t.test('a member that breaks every link is dialled less and less often', async t
 t.test('a name that cannot be written in a URL is a member like any other', async t => {
   const transport = createLinkTransport(identity())
   t.teardown(() => transport.close())
-  const outcome = await transport.send(createMember('xn--zz', 1), routed('x'), patience(5000))
+  const outcome = await transport.send(createMember('xn--zz', 1), routed('x'), timeLimit(5000))
   t.match(String(outcome), /^(no_owner|timeout)$/)
 })

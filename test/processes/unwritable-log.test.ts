@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
-import { BLOCKS, DEAF } from '../helpers/full-pipe.ts'
+import { BLOCKS, UNWRITABLE } from '../helpers/full-pipe.ts'
 import { freePort } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { echoes } from '../helpers/workers.ts'
@@ -27,7 +27,7 @@ const answers = (port: number, path: string) =>
     () => false,
   )
 
-for (const [what, open] of Object.entries(DEAF)) {
+for (const [what, open] of Object.entries(UNWRITABLE)) {
   for (const [name, settings] of Object.entries(programs)) {
     // The output is the same for all; a primary and its workers share one. What could block is tried with each.
     if (what !== BLOCKS && name !== 'balancer with workers') continue
