@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { WebSocket } from 'ws'
 
-const app = fileURLToPath(new URL('../../examples/chat/app.mjs', import.meta.url))
+const app = fileURLToPath(new URL('../../../examples/chat/app.mjs', import.meta.url))
 
 async function start(): Promise<{ child: ChildProcess; port: number }> {
   const child = spawn(process.execPath, [app], {
