@@ -70,33 +70,49 @@ export class Rehome {
    * Never throws. The connection is unchanged, moved, or gone; the caller decides what to do with a remaining orphan.
    */
   async move(connection: Connection, reason: Reason): Promise<Result> {
-    const { members, timeoutMs } = this.#options
+    const { timeoutMs } = this.#options
     const { context } = connection
     const begun = performance.now()
     // Evaluated on each call, since the connection may become an orphan meanwhile. Never negative, since timers use it.
     const left = () => Math.max(0, (connection.orphaned ? context.lostAt : begun) + timeoutMs - performance.now())
     const tried = new Set<string>(reason === 'rebalance' ? [] : [context.member])
-    for (let pauseMs = FIRST_PAUSE_MS; ; ) {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      const result = await this.#tryMembers(connection, reason, tried, left)
+      if (result) return result
+      // Members that refused may be ready by then, and waiting connections must cost little.
+      await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
+      tried.clear()
+      if (!connection.orphaned && reason !== 'rebalance') tried.add(context.member)
+    }
+  }
+
+  /**
+   * Tries one member after another, and adds each to `tried`.
+   *
+   * @returns `undefined` if no member can take the client now
+   */
+  async #tryMembers(
+    connection: Connection,
+    reason: Reason,
+    tried: Set<string>,
+    left: () => number,
+  ): Promise<Result | undefined> {
+    const { context } = connection
+    let attempt: Attempt = 'next'
+    while (attempt === 'next') {
       if (connection.state !== 'open') return 'gone'
       if (left() === 0) return 'timeout'
       // This wait precedes the dial, so that an app does not hold a connection long before it hears from the client.
       if (!(await connection.whenRetired(left()))) continue
-      const target = members.choose(context.key, tried)
-      if (target && target.name === context.member && !connection.orphaned) return 'stayed'
-      if (target) {
-        tried.add(target.name)
-        const result = await this.#attempt(connection, target, reason, left)
-        if (result === 'next') continue
-        if (result !== 'busy') return result
-        // The current upstream serves it well; the caller tries again.
-        if (reason === 'rebalance' && !connection.orphaned) return 'stayed'
-      }
-      // Members that refused may be ready by then, and waiting connections must cost little.
-      await sleep(Math.min(left(), pauseMs * (0.5 + Math.random() / 2)))
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
-      tried.clear()
-      if (!connection.orphaned && reason !== 'rebalance') tried.add(context.member)
+      const target = this.#options.members.choose(context.key, tried)
+      if (!target) return undefined
+      if (target.name === context.member && !connection.orphaned) return 'stayed'
+      tried.add(target.name)
+      attempt = await this.#attempt(connection, target, reason, left)
     }
+    if (attempt !== 'busy') return attempt
+    // The current upstream serves it well; the caller tries again.
+    return reason === 'rebalance' && !connection.orphaned ? 'stayed' : undefined
   }
 
   async #attempt(connection: Connection, target: Member, reason: Reason, left: () => number): Promise<Attempt> {

@@ -1,7 +1,7 @@
 import type { Bridge, EndCause } from '../bridge/bridge.ts'
 import type { Shed } from '../service/http/client-connections.ts'
 import type { Metrics } from '../service/metrics.ts'
-import type { PlainResult } from './plain/plain-http.ts'
+import type { PlainResult } from './plain/plain-exchange.ts'
 
 /** Counters of a proxy. */
 export interface ProxyMetrics {

@@ -77,16 +77,22 @@ function validate(schema: TObject, given: Record<string, string>, problems: stri
       continue
     }
     const value = coerce(property, text)
-    const errors = Errors(property, value)
-    if (errors.length === 0) values[name] = value
+    const found = problemsOf(property, value).map(
+      problem => `${ENV_PREFIX}${name} ${problem} (it is ${JSON.stringify(text)})`,
+    )
+    if (found.length === 0) values[name] = value
     // The parsers still read the other settings, so that all problems are reported at once.
-    for (const { message, params } of errors) {
-      const { allowedValues } = params as { allowedValues?: readonly unknown[] }
-      const allowed = allowedValues ? `: ${allowedValues.join(', ')}` : ''
-      problems.push(`${ENV_PREFIX}${name} ${message}${allowed} (it is ${JSON.stringify(text)})`)
-    }
+    problems.push(...found)
   }
   return values
+}
+
+/** Why a value does not fit its property; empty if it does. */
+function problemsOf(property: TSchema, value: unknown): string[] {
+  return Errors(property, value).map(({ message, params }) => {
+    const { allowedValues } = params as { allowedValues?: readonly unknown[] }
+    return allowedValues ? `${message}: ${allowedValues.join(', ')}` : message
+  })
 }
 
 /** Converts a variable's text to the type of its property; an invalid text is returned unchanged. */

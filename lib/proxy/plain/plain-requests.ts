@@ -5,7 +5,9 @@ import { answerOf, type ErrorSinks } from '../error-response.ts'
 import { hasTwoHosts } from '../handshake.ts'
 import type { ProxyMetrics } from '../proxy-metrics.ts'
 import type { WireConfig } from '../proxy-settings.ts'
-import { PlainHttp, type PlainResult, type PlainTarget } from './plain-http.ts'
+import type { PlainTarget } from './outgoing-request.ts'
+import type { PlainResult } from './plain-exchange.ts'
+import { PlainHttp } from './plain-http.ts'
 import { type BodyPace, watchBody } from './slow-body.ts'
 
 export interface PlainRequestsOptions<T extends PlainTarget> {

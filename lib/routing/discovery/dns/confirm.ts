@@ -10,6 +10,8 @@ export type Confirm = (host: string) => Promise<boolean>
 const QUERY_TIMEOUT_MS = 1000
 const QUERY_TRIES = 2
 
+type AddressResolver = Pick<Resolver, 'resolve4' | 'resolve6'>
+
 /**
  * Makes the check for a program's discovery. Lists from DNS can be seconds old, because servers cache them. The other
  * sources are current, so a host that they do not list is not confirmed.
@@ -27,22 +29,26 @@ export function dnsConfirm(
   {
     resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES }),
     search = searchDomains(),
-  }: { readonly resolver?: Pick<Resolver, 'resolve4' | 'resolve6'>; readonly search?: readonly string[] } = {},
+  }: { readonly resolver?: AddressResolver; readonly search?: readonly string[] } = {},
 ): Confirm {
   const services = candidates(record, search).map(name => name.replace(/^(?:_[^.]*\.)+/, ''))
   return async host => {
-    const family = isIP(host)
-    if (family === 0) return false
+    if (isIP(host) === 0) return false
     for (const service of services) {
-      const name = `${spelled(host)}.${service}`
-      try {
-        const addresses = await (family === 4 ? resolver.resolve4(name) : resolver.resolve6(name))
-        if (addresses.includes(host)) return true
-      } catch (error) {
-        // Without an answer nothing is confirmed; the list will have the pod a little later.
-        if (!isNone(error)) return false
-      }
+      const result = await hasAddress(resolver, `${spelled(host)}.${service}`, host)
+      // Without an answer nothing is confirmed; the list will have the pod a little later.
+      if (result !== 'no') return result === 'yes'
     }
     return false
+  }
+}
+
+/** Whether a name has an address; `unknown` if DNS gave no answer. */
+async function hasAddress(resolver: AddressResolver, name: string, host: string): Promise<'yes' | 'no' | 'unknown'> {
+  try {
+    const addresses = await (isIP(host) === 4 ? resolver.resolve4(name) : resolver.resolve6(name))
+    return addresses.includes(host) ? 'yes' : 'no'
+  } catch (error) {
+    return isNone(error) ? 'no' : 'unknown'
   }
 }

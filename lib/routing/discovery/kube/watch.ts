@@ -67,15 +67,19 @@ export class CollectionWatch<T extends KubeObject> {
         await this.#watch(signal)
       } catch (error) {
         if (signal.aborted) return
-        const stale = error instanceof KubeError && error.status === GONE
-        if (!stale) this.#fail(error as Error)
-        if (stale || ++this.#failures >= FAILURES_TO_LIST) {
-          this.#version = undefined
-          this.#failures = 0
-        }
+        this.#failed(error as Error)
         await this.#backoff.wait(signal)
       }
     }
+  }
+
+  /** Reports the failure, and decides whether the next attempt lists or resumes the watch. */
+  #failed(error: Error): void {
+    const isTooOld = error instanceof KubeError && error.status === GONE
+    if (!isTooOld) this.#report(error)
+    if (!isTooOld && ++this.#failures < FAILURES_TO_LIST) return
+    this.#version = undefined
+    this.#failures = 0
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -155,7 +159,7 @@ export class CollectionWatch<T extends KubeObject> {
     return get(`${path}?${new URLSearchParams({ labelSelector, ...params })}`, signal)
   }
 
-  #fail(error: Error): void {
+  #report(error: Error): void {
     this.#doubted = true
     this.#collection.onError(error)
   }
