@@ -1,5 +1,6 @@
 import { applyMask, type FrameReader, OPCODE, STEP } from './frames.ts'
 import { GrowingBuffer } from './growing-buffer.ts'
+import { detach } from './message.ts'
 
 /**
  * Records the first text message of a stream. Some apps expect clients to introduce themselves in it, so another
@@ -37,8 +38,8 @@ export class FirstMessage {
       applyMask(this.#bytes.view().subarray(before), mask, length - remaining - (end - start))
     }
     const whole = (step === STEP.END || step === STEP.EMPTY) && reader.fin
-    // A copy of exact size, because it is kept for the life of the connection.
-    return whole && this.#end(Buffer.from(this.#bytes.view()))
+    // It is kept for the life of the connection, so it must retain no larger memory.
+    return whole && this.#end(detach({ data: this.#bytes.view(), binary: false }).data)
   }
 
   #end(payload: Buffer | undefined): boolean {

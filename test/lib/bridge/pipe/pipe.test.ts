@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
-import * as ws from 'ws'
 import { Pipe } from '../../../../lib/bridge/pipe/pipe.ts'
 import {
   type ControlPing,
@@ -16,6 +15,7 @@ import { SharedByteAllowance } from '../../../../lib/websocket/byte-allowance.ts
 import { FirstMessage } from '../../../../lib/websocket/first-message.ts'
 import { encodeClose, encodeFrame, FrameReader, OPCODE } from '../../../../lib/websocket/frames.ts'
 import type { Direction, Message } from '../../../../lib/websocket/message.ts'
+import { decode } from './decode.ts'
 
 const finderIn = (room: SharedByteAllowance, maxBytes = 1_048_576) =>
   new AddressFinder({ field: 'recipientId', withId: false, maxBytes, room })
@@ -148,35 +148,6 @@ function run(direction: Direction, given: Given = {}): Run {
   )
   const run: Run = Object.assign(result, { pipe })
   return run
-}
-
-interface Decoded {
-  readonly messages: string[]
-  readonly controls: string[]
-  readonly error: string | undefined
-}
-
-/** `ws` exports it, its types do not. */
-const { Receiver } = ws as unknown as { Receiver: new (options: { isServer: boolean; maxPayload: number }) => Writable }
-
-/** Reads frames with the receiver of `ws`. */
-async function decode(bytes: Buffer, direction: Direction): Promise<Decoded> {
-  const receiver = new Receiver({ isServer: direction === 'inbound', maxPayload: 0 })
-  const decoded = { messages: [] as string[], controls: [] as string[], error: undefined as string | undefined }
-  receiver.on('message', (data: Buffer, binary: boolean) =>
-    decoded.messages.push(`${binary ? 'b' : 't'}${data.toString('latin1')}`),
-  )
-  for (const name of ['ping', 'pong'] as const)
-    receiver.on(name, (data: Buffer) => decoded.controls.push(`${name} ${data}`))
-  receiver.on('conclude', (code: number, reason: Buffer) => decoded.controls.push(`close ${code} ${reason}`))
-  receiver.on('error', (error: Error) => {
-    decoded.error = error.message
-  })
-  await new Promise<void>(resolve => {
-    receiver.on('error', () => resolve())
-    receiver.end(bytes, () => resolve())
-  })
-  return decoded
 }
 
 const cut = (bytes: Buffer, cuts: readonly number[]): Buffer[] => {
