@@ -15,8 +15,9 @@ export interface ProxyMetrics {
 }
 
 /**
- * `idle`: closed to make room for another; `full`: not accepted, because all others are in use; `busy`: request
- * refused, because too many are being answered; `slow_body`: the body of a request arrived too slowly.
+ * `idle`: closed to make room for another; `full`: not accepted, because all others are in use; `pipelined`:
+ * closed, because too many requests came ahead of their answers; `busy`: request refused, because too many are being
+ * answered; `slow_body`: the body of a request arrived too slowly.
  */
 export type ShedReason = Shed | 'busy' | 'slow_body'
 
@@ -33,7 +34,7 @@ export function proxyMetrics(
   })
   const shed = metrics.counter(
     'plain_connections_shed_total',
-    'Connections without a WebSocket that were closed or refused, by reason: idle, full, busy, slow_body.',
+    'Connections without a WebSocket that were closed or refused, by reason: idle, full, pipelined, busy, slow_body.',
     { labelNames: ['reason'] },
   )
   metrics.gauge('connections', 'Open client connections.', {

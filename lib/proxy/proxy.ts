@@ -84,7 +84,11 @@ export class WebSocketProxy<C> implements ServerFront {
     })
     const limits = plainLimits(config)
     this.#connections = new ClientConnections(
-      { soft: limits.connections, hard: () => limits.all - this.bridges.size },
+      {
+        soft: limits.connections,
+        hard: () => limits.all - this.bridges.size,
+        requests: limits.requests,
+      },
       reason => this.#counters.shed(reason),
     )
     this.#counters = proxyMetrics(metrics, this.bridges, () => this.#connections.size)
@@ -116,6 +120,8 @@ export class WebSocketProxy<C> implements ServerFront {
   }
 
   takeRequest(request: IncomingMessage, response: ServerResponse): boolean {
+    // Its connection was closed for the requests before it.
+    if (request.socket.destroyed) return true
     this.#inFlight.add(response)
     return this.#plain.take(request, response)
   }

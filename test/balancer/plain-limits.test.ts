@@ -120,3 +120,32 @@ t.test('a handshake behind a request that has no answer yet: no byte of one is i
   t.match(received, /^HTTP\/1\.1 200 [\s\S]*slowHTTP\/1\.1 200 [\s\S]*plain$/)
   t.equal(app.handshakes.length, 0)
 })
+
+for (const program of ['balancer', 'sidecar'] as const) {
+  t.test(
+    `${program}: requests by the thousand ahead of their answers end their connection, the app gets few`,
+    async t => {
+      let arrived = 0
+      const app = await startHttp(t, () => arrived++)
+      const { balancer, sidecars } = await startStack(t, [app])
+      const { port, metric } = program === 'balancer' ? balancer : (sidecars[0] as typeof balancer)
+      const sockets = await open(t, port, 10, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5000))
+      await waitFor(
+        async () => (await metric('plain_connections_shed_total', { reason: 'pipelined' })) === 10,
+        'counted',
+      )
+      await waitFor(() => sockets.every(socket => socket.destroyed), 'they are ended')
+      t.ok(arrived <= 160, `the app got ${arrived}`)
+      await waitFor(async () => (await metric('memory_used_bytes', { kind: 'connections' })) === 0, 'nothing is kept')
+    },
+  )
+}
+
+t.test('requests by the thousand ahead of their answers at the admin port: it answers others', async t => {
+  const app = await startApp(t)
+  const program = await startProgram(t, 'balancer', { MEMBERS: `127.0.0.1:${app.port}`, WORKERS: 1 })
+  const sockets = await open(t, program.adminPort, 10, 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5000))
+  for (const socket of sockets) socket.resume()
+  await waitFor(() => sockets.every(socket => socket.destroyed), 'they are ended')
+  t.equal(await status(program, '/healthz'), 200)
+})

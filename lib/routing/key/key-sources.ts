@@ -1,6 +1,6 @@
-import { decodeJwt } from 'jose'
 import { decodeKeyHeader, percentDecode } from './key-text.ts'
 import { parsePathExpression } from './path-expression.ts'
+import { tokenClaims } from './token-claims.ts'
 
 /**
  * The parts of a request that can name its user: target and header lines (names and values alternating, as in Node).
@@ -85,15 +85,11 @@ function token(text: string, what: string): string {
 const bearerTokens: KeyReader = ({ rawHeaders }) =>
   headerValues(rawHeaders, 'authorization').flatMap(value => value.split(/[\s,]+/))
 
-/** A string or number claim in the payload of a token (RFC 7519, section 4), as text. */
-function claimOf(jwt: string, claim: string): string | [] {
-  try {
-    const payload = decodeJwt(jwt)
-    const value = Object.hasOwn(payload, claim) ? payload[claim] : undefined
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : []
-  } catch {
-    return []
-  }
+/** A string or number claim in the payload of a token, as text. */
+function claimOf(token: string, claim: string): string | [] {
+  const claims = tokenClaims(token)
+  const value = claims && Object.hasOwn(claims, claim) ? claims[claim] : undefined
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : []
 }
 
 /**

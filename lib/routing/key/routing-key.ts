@@ -41,14 +41,14 @@ export function parseRoutingKey(text: string): RoutingKey {
   return {
     text,
     find(request) {
-      const users: string[] = []
+      const users = new Set<string>()
       for (const read of readers) {
         for (const name of read(request)) {
           const user = keyOf(name)
-          if (user !== undefined && !users.includes(user)) users.push(user)
+          if (user !== undefined) users.add(user)
         }
       }
-      return users
+      return [...users]
     },
   }
 }

@@ -9,10 +9,21 @@ export interface ConnectionLimits {
    * Absolute limit: if no connection has been idle for a second, the oldest idle one is closed, or else the new one.
    */
   hard(): number
+  /** Unanswered requests of all connections from which none may be sent ahead (pipelined). */
+  readonly requests: number
 }
 
-/** Why the server closed a connection: to make room, or because all others are in use. */
-export type Shed = 'idle' | 'full'
+/**
+ * Why the server closed a connection: to make room, because all others are in use, or because its client sent too many
+ * requests without waiting for their answers.
+ */
+export type Shed = 'idle' | 'full' | 'pipelined'
+
+/**
+ * Unanswered requests of one connection. Node parses all that a client sends ahead, thousands in one chunk, and never
+ * stops reading for it.
+ */
+const MAX_PIPELINED = 16
 
 /** Idle time after which a connection is no longer expected to send its first request, in milliseconds. */
 const SETTLED_MS = 1000
@@ -51,17 +62,19 @@ export class ClientConnections {
     return this.#uses.size
   }
 
-  /** Connections with an unanswered request. */
+  /** Unanswered requests of all connections. */
   get busy(): number {
     return this.#busy
   }
 
-  /** Tracks each connection and each plain request of a server. */
+  /**
+   * Tracks each connection and each plain request of a server. Node goes on to emit the requests of a chunk whose
+   * connection was closed meanwhile: the server's own listener must drop requests of a destroyed socket.
+   */
   attach(server: Server): void {
     server.on('connection', socket => this.accepted(socket))
     server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      this.begin(socket)
-      response.once('close', () => this.end(socket))
+      if (this.begin(socket)) response.once('close', () => this.end(socket))
     })
   }
 
@@ -75,24 +88,36 @@ export class ClientConnections {
     this.#becomeIdle(socket)
   }
 
-  /** A request has arrived; with pipelining, the previous one may be unanswered. */
-  begin(socket: Socket): void {
+  /**
+   * A request has arrived; with pipelining, earlier ones may be unanswered.
+   *
+   * @returns whether it may be answered; otherwise the connection is closed
+   */
+  begin(socket: Socket): boolean {
+    if (socket.destroyed) return false
     const use = this.#uses.get(socket)
-    if (use === undefined || use === 'upgraded') return
-    if ('requests' in use) use.requests++
-    else {
+    if (use === undefined || use === 'upgraded') return true
+    if ('requests' in use) {
+      if (use.requests >= MAX_PIPELINED || this.#busy >= this.#limits.requests) {
+        this.#shed('pipelined')
+        socket.destroy()
+        return false
+      }
+      use.requests++
+    } else {
       this.#idle.delete(socket)
       this.#uses.set(socket, { requests: 1 })
-      this.#busy++
     }
+    this.#busy++
+    return true
   }
 
   /** A request has been answered. */
   end(socket: Socket): void {
     const use = this.#uses.get(socket)
-    if (use === undefined || use === 'upgraded' || !('requests' in use) || --use.requests > 0) return
+    if (use === undefined || use === 'upgraded' || !('requests' in use)) return
     this.#busy--
-    this.#becomeIdle(socket)
+    if (--use.requests === 0) this.#becomeIdle(socket)
   }
 
   /** Unanswered requests on this connection. */
@@ -146,6 +171,6 @@ export class ClientConnections {
 
   #release(socket: Socket): void {
     this.#idle.delete(socket)
-    if (this.requests(socket) > 0) this.#busy--
+    this.#busy -= this.requests(socket)
   }
 }

@@ -30,7 +30,12 @@ export type HandOver = () => Promise<string>
  */
 export function buildAdmin(metrics: AdminMetrics, notReady: Readiness, handOver?: HandOver): FastifyInstance {
   const app = fastify({ logger: false, forceCloseConnections: true })
-  new ClientConnections({ soft: MAX_ADMIN_CONNECTIONS, hard: () => MAX_ADMIN_CONNECTIONS }).attach(app.server)
+  const limits = { soft: MAX_ADMIN_CONNECTIONS, hard: () => MAX_ADMIN_CONNECTIONS, requests: MAX_ADMIN_CONNECTIONS }
+  new ClientConnections(limits).attach(app.server)
+  // Of a connection that was closed for its pipelined requests.
+  app.addHook('onRequest', async ({ socket }, reply) => {
+    if (socket.destroyed) reply.hijack()
+  })
   let draining: Promise<string> | undefined
   app.get('/healthz', async () => 'ok\n')
   app.get('/readyz', async (_request, reply) => {

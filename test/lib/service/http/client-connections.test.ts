@@ -12,11 +12,11 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function make(soft: number, hard = 100) {
+function make(soft: number, hard = 100, requests = 100) {
   let now = 0
   const shed: Shed[] = []
   const connections = new ClientConnections(
-    { soft, hard: () => hard },
+    { soft, hard: () => hard, requests },
     reason => shed.push(reason),
     () => now,
   )
@@ -75,6 +75,25 @@ t.test('requests are counted for each connection, and one is idle again when its
   t.equal(connections.busy, 0)
   connections.end(socket)
   t.equal(connections.busy, 0, 'an answer that comes to nothing any more')
+})
+
+t.test('requests ahead of their answers: so many on one connection, none where all together are many', async t => {
+  const { connections, accept, shed } = make(100, 100, 20)
+  const [eager, other] = [accept(), accept()]
+  for (let n = 0; n < 16; n++) t.ok(connections.begin(eager))
+  t.equal(connections.busy, 16, 'each counts')
+  t.notOk(connections.begin(eager))
+  t.ok(eager.destroyed)
+  t.notOk(connections.begin(eager), 'the rest of the same chunk')
+  t.equal(connections.busy, 0, 'all of them are done with')
+  for (let n = 0; n < 15; n++) connections.begin(other)
+  const last = accept()
+  for (let n = 0; n < 5; n++) t.ok(connections.begin(last))
+  const first = accept()
+  t.ok(connections.begin(first), 'the first of a connection is refused by an answer')
+  t.notOk(connections.begin(last))
+  t.ok(last.destroyed)
+  t.strictSame(shed, ['pipelined', 'pipelined'])
 })
 
 t.test('one that becomes a WebSocket is not spared from the count until it is forgotten, and never ended', async t => {
