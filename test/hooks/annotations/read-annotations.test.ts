@@ -1,11 +1,6 @@
 import t from 'tap'
-import type { Annotation } from '../../../hooks/annotations/annotation.ts'
 import { ANNOTATIONS, WRITTEN } from '../../../hooks/annotations/annotations.ts'
 import { readSettings } from '../../../hooks/annotations/read-annotations.ts'
-import { BALANCER_FIELDS } from '../../../hooks/composite/variables/balancer-fields.ts'
-import { variableSchema } from '../../../hooks/composite/variables/variable-schema.ts'
-import { balancerSchema } from '../../../lib/settings/balancer-settings.ts'
-import { sidecarSchema } from '../../../lib/settings/sidecar-settings.ts'
 
 t.test('reads what is annotated and nothing else', async t => {
   t.same(readSettings(), { ok: true, settings: {} })
@@ -55,20 +50,4 @@ t.test(
 t.test('a long value does not make a long message', async t => {
   const result = readSettings({ 'ws.operator/route': 'x'.repeat(100_000) })
   t.ok(!result.ok && result.problems[0]!.length < 200)
-})
-
-t.test('the table agrees with itself and with the programs', async t => {
-  for (const [name, { values, fallback, description }] of Object.entries(ANNOTATIONS)) {
-    t.ok(values && fallback && description, name)
-  }
-  for (const [name, { fallback, sidecar, field }] of Object.entries(ANNOTATIONS) as [string, Annotation<unknown>][]) {
-    const variables = [
-      [sidecarSchema, sidecar],
-      // The hooks always say how long a balancer may take.
-      [balancerSchema, field === 'drainSeconds' ? undefined : BALANCER_FIELDS[field as keyof typeof BALANCER_FIELDS]],
-    ] as const
-    for (const [schema, variable] of variables) {
-      if (variable !== undefined) t.equal(fallback, String(variableSchema(schema, variable).default), name)
-    }
-  }
 })
