@@ -10,17 +10,14 @@ export type SpecResult =
   | { readonly ok: true; readonly spec: BalancerSpec }
   | { readonly ok: false; readonly message: string }
 
-/** Problems that one message names. */
-const MAX_PROBLEMS = 10
-
-/** Checks a user's spec and the name of its balancer; reports all problems. */
+/** Checks a user's spec and the name of its balancer; reports all problems, of the fields the first 8, as typebox does. */
 export function readSpec(name: string, given: unknown): SpecResult {
   const problems = Errors(balancerSpec, given).map(
     ({ instancePath, message }) => `spec${instancePath.replaceAll('/', '.')} ${message}`,
   )
   const child = balancerChildName(name)
   if (!isServiceName(child)) problems.push(`metadata.name: ${child} is no valid name of a Service`)
-  if (problems.length > 0) return { ok: false, message: `${problems.slice(0, MAX_PROBLEMS).join('; ')}.` }
+  if (problems.length > 0) return { ok: false, message: `${problems.join('; ')}.` }
   const spec = given as BalancerSpec
   const silence = keepAliveProblems(spec.keepAlive)
   if (silence.length > 0) return { ok: false, message: `${silence.join('; ')}.` }
