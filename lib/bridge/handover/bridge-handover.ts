@@ -117,9 +117,10 @@ export class BridgeHandover implements Handing {
   }
 
   #introduce(socket: Answered['socket'], takePing: Buffer | undefined): void {
-    if (takePing) socket.write(encodeFrame(OPCODE.PING, takePing, nextMask()))
     const hello = this.#parts.first?.payload
     if (hello) socket.write(encodeFrame(OPCODE.TEXT, hello, nextMask()))
+    // With the ping the sidecar lets waiting messages in: the app must know the client by then.
+    if (takePing) socket.write(encodeFrame(OPCODE.PING, takePing, nextMask()))
   }
 
   #linger(old: Pipe, lingerMs: number): LingeringUpstream {

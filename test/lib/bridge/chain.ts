@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { loadBalancerConfig } from '../../../balancer/config.ts'
-import type { Bridge, HandedOver, Loss } from '../../../lib/bridge/bridge.ts'
+import type { Bridge, HandedOver, HandOver, Loss } from '../../../lib/bridge/bridge.ts'
 import { type Answered, dial } from '../../../lib/bridge/socket/dial.ts'
 import type { Opening } from '../../../lib/proxy/plan.ts'
 import { WebSocketProxy } from '../../../lib/proxy/proxy.ts'
@@ -10,6 +10,8 @@ import { dialLimitsOf } from '../../../lib/proxy/proxy-settings.ts'
 import { createServer } from '../../../lib/proxy/server.ts'
 import { createLogger } from '../../../lib/service/log/log.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
+import { MAX_HELLO_BYTES } from '../../../lib/settings/balancer-settings.ts'
+import { FirstMessage } from '../../../lib/websocket/first-message.ts'
 import type { Scope } from '../../helpers/stack.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
@@ -102,7 +104,15 @@ export async function startChain(
     config,
     identity: {},
     wholeMessages: true,
-    plan: () => ({ host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, context: {} }),
+    plan: () => ({
+      host: '127.0.0.1',
+      port: app.port,
+      drop: new Set<string>(),
+      set: {},
+      answer: {},
+      context: {},
+      ...(config.REHOME_HELLO === 'first-text' && { extras: { first: new FirstMessage(MAX_HELLO_BYTES) } }),
+    }),
     opened: (bridge, opening) => void chain.connections.push({ bridge, opening }),
     closed: (_bridge, end) => void chain.ends.push(end),
     onLost(_bridge, loss) {
@@ -131,7 +141,7 @@ export async function dialAgain({ opening }: Connection, app: App): Promise<Answ
 export const TIMES = { movePing: Buffer.from('farewell'), fenceMs: 20_000, boundaryMs: 1000, lingerMs: 300 }
 
 /** Hands a connection over to another app, which takes it. */
-export async function handOver(connection: Connection, app: App, times = TIMES): Promise<HandedOver> {
+export async function handOver(connection: Connection, app: App, times: HandOver = TIMES): Promise<HandedOver> {
   await connection.bridge.whenRetired(10_000)
   return connection.bridge.handOver(await dialAgain(connection, app), times)
 }

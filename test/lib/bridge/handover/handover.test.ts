@@ -266,6 +266,22 @@ t.test(
   },
 )
 
+t.test('the new upstream reads the first message before it is told that the client is its own', async t => {
+  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
+  const chain = await startChain(t, a, false, { REHOME_HELLO: 'first-text' })
+  const { socket, received } = await connect(t, chain.url)
+  socket.send('I am Ann')
+  await until(() => received.length === 1)
+  const read: string[] = []
+  b.server.on('connection', upstream => {
+    upstream.on('message', data => read.push(String(data)))
+    upstream.on('ping', data => read.push(String(data)))
+  })
+  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, takePing: Buffer.from('take') }), 'moved')
+  await until(() => read.length === 2)
+  t.strictSame(read, ['I am Ann', 'take'])
+})
+
 t.test('an app that answers no ping is waited for only so long; what it says late still comes', async t => {
   const [a, b] = await Promise.all([startApp(t, 'a', { autoPong: false }), startApp(t, 'b')])
   const chain = await startChain(t, a)
