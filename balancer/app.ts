@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { targetOf } from '../lib/proxy/handshake.ts'
 import { WebSocketProxy } from '../lib/proxy/proxy.ts'
 import type { ProxyOptions } from '../lib/proxy/proxy-options.ts'
 import { createServer } from '../lib/proxy/server.ts'
@@ -11,6 +12,7 @@ import { PROXY_INSTANCE_HEADER } from '../lib/service/names.ts'
 import type { Deps, Service } from '../lib/service/program.ts'
 import { accepts } from '../lib/service/tcp-probe.ts'
 import { workerCount } from '../lib/service/workers/count.ts'
+import { sessionProtocolOf } from '../lib/session/known-protocols.ts'
 import { fieldOf } from '../lib/websocket/response-head.ts'
 import type { BalancerConfig } from './config.ts'
 import { confirmed, planner } from './placement/handshake-plan.ts'
@@ -91,6 +93,7 @@ function connectionEvents(
       const { context } = connection
       context.handshake = handshake
       context.protocol = fieldOf(answer, 'sec-websocket-protocol')
+      context.session = sessionProtocolOf({ target: targetOf(handshake), protocol: context.protocol })
       residents?.add(connection)
       log.debug({ user: context.user, connection: context.id, member: context.member }, 'connected')
     },

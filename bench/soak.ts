@@ -93,6 +93,7 @@ async function startPrograms(appPort: number): Promise<Programs> {
   const balancer = await Program.start('balancer', 'balancer', admin[2], {
     ...common,
     ...moves,
+    REHOME: 'transparent',
     PORT: port,
     WORKERS: 1,
   })

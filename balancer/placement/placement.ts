@@ -1,4 +1,6 @@
 import type { Bridge } from '../../lib/bridge/bridge.ts'
+import type { SessionProtocol } from '../../lib/session/known-protocols.ts'
+import type { Reason } from '../rehome/rehome-metrics.ts'
 
 /** The balancer's state of a connection. */
 export interface Placement {
@@ -16,6 +18,10 @@ export interface Placement {
   handshake: Buffer
   /** Sub-protocol chosen by the app; the next upstream must choose the same one. */
   protocol: string | undefined
+  /** The client's protocol, if its sessions live in one app process. */
+  session: SessionProtocol | undefined
+  /** When it was last moved (ms of `performance.now()`), and why. */
+  lastMove: { readonly at: number; readonly reason: Reason } | undefined
   /** The app's sidecar reported that the app ended this connection on purpose. */
   endedByApp: boolean
   /** Number of upstream losses since `losingSince` (ms of `performance.now()`). */
@@ -37,6 +43,8 @@ export const newPlacement = (begun: Pick<Placement, 'id' | 'user' | 'key' | 'mem
   claimed: begun.user,
   handshake: Buffer.alloc(0),
   protocol: undefined,
+  session: undefined,
+  lastMove: undefined,
   endedByApp: false,
   losses: 0,
   losingSince: 0,

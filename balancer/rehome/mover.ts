@@ -9,7 +9,9 @@ import { CLOSE } from '../../lib/websocket/close-codes.ts'
 import type { BalancerConfig } from '../config.ts'
 import { LiveMembers } from '../placement/live-members.ts'
 import { type Connection, withinLossBudget } from '../placement/placement.ts'
-import { MoveQueue } from './move-queue.ts'
+import { isSessionLost, LostSessions } from './lost-sessions.ts'
+import { MoveTable, type QueueName } from './move-table.ts'
+import { mayMove, type RehomePolicy } from './policy.ts'
 import { misplaced } from './rebalance.ts'
 import { Rehome } from './rehome.ts'
 import { type Reason, type Result, rehomeMetrics } from './rehome-metrics.ts'
@@ -25,9 +27,6 @@ export interface MoverOptions {
   readonly connections: () => Iterable<Connection>
 }
 
-/** Maximum number of connections that each queue moves at a time. */
-const AT_A_TIME = 64
-
 /**
  * Maximum delay between an app telling a client that it shuts down and the news that its member does, in milliseconds.
  * Without that news, the app meant only this client.
@@ -41,25 +40,16 @@ const RESTART = 'service restart'
 
 /**
  * Decides which connections get another upstream, and when: at once if the upstream is lost or announces that it is
- * leaving; gradually if the owner has changed.
+ * leaving; gradually if the owner has changed. Clients that cannot be moved are closed instead, at a limited rate.
  */
 export class Mover {
   readonly members: LiveMembers
   readonly #options: MoverOptions
   readonly #rehome: Rehome
   readonly #count
-  /** Connections without an upstream; they have little time, so they do not queue behind connections still served. */
-  readonly #lost: MoveQueue<Connection>
-  /** Connections whose upstream is leaving. */
-  readonly #leaving: MoveQueue<Connection>
-  readonly #gradual: MoveQueue<Connection>
+  readonly #table: MoveTable
+  readonly #lostSessions = new LostSessions()
   readonly #unsubscribe: () => void
-  /** Connections waiting to learn whether their member is leaving. */
-  readonly #expecting = new Map<Connection, NodeJS.Timeout>()
-  /** Connections being moved, each with the latest reason that came up meanwhile. */
-  readonly #moving = new Map<Connection, Reason | undefined>()
-  /** Connections the app refused to re-accept; not retried until membership changes. */
-  #refused = new WeakSet<Connection>()
   #settling: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -75,21 +65,19 @@ export class Mover {
       lingerMs: config.REHOME_LINGER_MS,
       log,
     })
-    this.#count = rehomeMetrics(metrics)
-    const perSecond = config.MAX_MOVES_PER_SECOND
-    // Clients that are only told to reconnect would all come back at once.
-    const urgentPerSecond = config.REHOME === 'close' ? perSecond : Number.POSITIVE_INFINITY
-    const onError = (error: unknown) => log.error({ err: error }, 'a move failed')
-    this.#lost = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
-    this.#leaving = new MoveQueue({ concurrency: AT_A_TIME, perSecond: urgentPerSecond, onError })
-    this.#gradual = new MoveQueue({ concurrency: AT_A_TIME, perSecond, onError })
-    const queues = [this.#lost, this.#leaving, this.#gradual]
-    metrics.gauge('moves_waiting', 'Connections that wait for another upstream, or are being moved to one.', {
-      collect() {
-        this.set(queues.reduce((sum, { size }) => sum + size, 0))
-      },
+    const table = new MoveTable({
+      perSecond: config.MAX_MOVES_PER_SECOND,
+      run: (connection, reason, queue) => this.#move(connection, reason, queue),
+      onError: error => log.error({ err: error }, 'a move failed'),
     })
-    this.#unsubscribe = discovery.onChange((_members, { leaving }) => {
+    this.#table = table
+    this.#count = rehomeMetrics(metrics, {
+      waiting: () => table.size,
+      isSuspended: () => this.#lostSessions.areTooMany,
+    })
+    this.#unsubscribe = discovery.onChange((members, { leaving }) => {
+      if (this.#lostSessions.membersChanged(members.members.map(({ name }) => name)))
+        log.info('all pods of the app are new: clients are moved again')
       if (leaving.length > 0) this.#leave(new Set(leaving))
       this.settle()
     })
@@ -99,7 +87,7 @@ export class Mover {
   settle(): void {
     const { REBALANCE, REBALANCE_DELAY_SECONDS } = this.#options.config
     if (REBALANCE !== 'gradual' || this.#stopped) return
-    this.#refused = new WeakSet()
+    this.#table.forgetRefusals()
     clearTimeout(this.#settling)
     this.#settling = setTimeout(() => this.#rebalance(), REBALANCE_DELAY_SECONDS * 1000)
   }
@@ -117,17 +105,43 @@ export class Mover {
   /** Handles the end of an upstream; `true`: the client need not know. */
   onLost(connection: Connection, { code, midMessage }: Loss): boolean {
     const { context } = connection
+    if (this.#stopped) return false
+    const { lastMove } = context
+    if (this.#policy === 'auto' && lastMove && !midMessage && isSessionLost(code, lastMove.at, performance.now())) {
+      this.#loseSession(connection, lastMove.reason, code)
+      return true
+    }
     const leaving = !this.members.isMember(context.member)
     const reason = reasonOf(code, leaving)
-    if (!reason || context.endedByApp || this.#stopped) return false
+    if (!reason || context.endedByApp) return false
     if (midMessage || !withinLossBudget(context, performance.now())) {
       this.#count.count(reason, 'passed_on', 0)
       return false
     }
     // A connection that is already being moved continues: the move ends before the news can arrive.
-    if (reason === 'restart' && !leaving && !this.#moving.has(connection)) this.#expect(connection)
+    const isMoving = this.#table.get(connection)?.is === 'moving'
+    if (reason === 'restart' && !leaving && !isMoving) this.#expect(connection)
     else this.#start(connection, reason)
     return true
+  }
+
+  get #policy(): RehomePolicy {
+    return this.#options.config.REHOME
+  }
+
+  /** An app has rejected a client that was moved to it. Its code would make some client libraries give up. */
+  #loseSession(connection: Connection, reason: Reason, code: number): void {
+    const { discovery, log } = this.#options
+    const { user, member } = connection.context
+    this.#count.count(reason, 'session_lost', 0)
+    log.warn({ user, member, code }, 'the app rejected a client that was moved to it')
+    if (this.#lostSessions.add(discovery.members.members.map(({ name }) => name)))
+      log.error(
+        { code },
+        'the app rejects moved clients: until all its pods are new, clients are closed with 1012 instead of moved',
+      )
+    // Not within the event that tells of the loss.
+    setImmediate(() => connection.close('rehome', CLOSE.SERVICE_RESTART, RESTART))
   }
 
   /** Handles a sidecar's control ping about a connection. */
@@ -141,10 +155,7 @@ export class Mover {
 
   /** Forgets a connection that has ended. */
   forget(connection: Connection): void {
-    this.#lost.delete(connection)
-    this.#unqueue(connection)
-    clearTimeout(this.#expecting.get(connection))
-    this.#expecting.delete(connection)
+    this.#table.delete(connection)
   }
 
   /** Stops all moves, because this balancer itself is ending. */
@@ -152,14 +163,7 @@ export class Mover {
     this.#stopped = true
     this.#unsubscribe()
     clearTimeout(this.#settling)
-    this.#lost.clear()
-    this.#leaving.clear()
-    this.#gradual.clear()
-    for (const [connection, timer] of this.#expecting) {
-      clearTimeout(timer)
-      connection.giveUp()
-    }
-    this.#expecting.clear()
+    for (const connection of this.#table.clear()) connection.giveUp()
   }
 
   #leave(names: ReadonlySet<string>): void {
@@ -173,84 +177,79 @@ export class Mover {
    * client.
    */
   #expect(connection: Connection): void {
-    this.#unqueue(connection)
-    const timer = setTimeout(() => {
-      this.#expecting.delete(connection)
+    this.#table.expect(connection, NEWS_MS, () => {
       if (!this.members.isMember(connection.context.member)) {
         this.#start(connection, 'restart')
         return
       }
       this.#count.count('restart', 'passed_on', 0)
       connection.giveUp()
-    }, NEWS_MS)
-    this.#expecting.set(connection, timer)
+    })
   }
 
   #start(connection: Connection, reason: Reason): void {
     if (this.#stopped || connection.state !== 'open') return
-    clearTimeout(this.#expecting.get(connection))
-    this.#expecting.delete(connection)
-    this.#unqueue(connection)
-    if (this.#moving.has(connection)) {
-      this.#moving.set(connection, reason)
-      return
-    }
-    const move = () => this.#move(connection, reason)
-    const { REHOME_TIMEOUT_MS } = this.#options.config
-    if (connection.orphaned) this.#lost.add(connection, move, connection.context.lostAt + REHOME_TIMEOUT_MS)
-    else this.#leaving.add(connection, move)
+    // Closing it does not depend on the app, which has refused it.
+    const wasRefused = this.#table.get(connection)?.is === 'refused'
+    const queue = wasRefused || !this.#mayMove(connection) ? 'closing' : queueOf(connection, reason)
+    const latest = connection.orphaned ? connection.context.lostAt + this.#options.config.REHOME_TIMEOUT_MS : undefined
+    this.#table.add(connection, reason, queue, latest)
   }
 
-  /** Removes a connection from the queues for connections that have an upstream. */
-  #unqueue(connection: Connection): void {
-    this.#leaving.delete(connection)
-    this.#gradual.delete(connection)
+  #mayMove(connection: Connection): boolean {
+    return mayMove(this.#policy, connection) && !(this.#policy === 'auto' && this.#lostSessions.areTooMany)
   }
 
   #rebalance(): void {
-    const { connections } = this.#options
     this.#settling = undefined
-    this.#gradual.clear()
+    this.#table.dropWaiting('rebalance')
     // Without members, connections stay where they are; the arrival of a member triggers a change.
     if (this.members.size === 0) return
     const wrong = misplaced(
-      connections(),
+      this.#options.connections(),
       key => this.members.choose(key),
       name => this.members.isMember(name),
     )
-    for (const connection of wrong) {
-      // It is already queued for another upstream, or being moved to one, which the app may still refuse.
-      if (connection.orphaned || this.#moving.has(connection) || this.#leaving.has(connection)) continue
-      if (this.#refused.has(connection)) continue
-      this.#gradual.add(connection, () => this.#move(connection, 'rebalance'))
-    }
+    // A connection with a state already gets another upstream, or its app refuses it.
+    for (const connection of wrong)
+      if (!connection.orphaned && !this.#table.get(connection)) this.#start(connection, 'rebalance')
   }
 
-  async #move(connection: Connection, reason: Reason): Promise<void> {
+  async #move(connection: Connection, reason: Reason, queue: QueueName): Promise<void> {
     const start = performance.now()
-    this.#moving.set(connection, undefined)
-    const result = await this.#result(connection, reason)
-    const next = this.#moving.get(connection)
-    this.#moving.delete(connection)
+    const isClosed = queue === 'closing' || !this.#mayMove(connection)
+    const result = isClosed ? 'closed' : await this.#result(connection, reason)
+    const next = this.#table.end(connection)
     this.#count.count(reason, result, (performance.now() - start) / 1000)
     if (connection.state !== 'open') return
+    const { context } = connection
+    if (result === 'moved') context.lastMove = { at: performance.now(), reason }
     // The connection's new member may be no better.
-    if (next && (connection.orphaned ? result !== 'timeout' : this.members.isLeaving(connection.context.member))) {
+    if (next && (connection.orphaned ? result !== 'timeout' : this.members.isLeaving(context.member)))
       this.#start(connection, next)
-      return
-    }
-    if (result !== 'closed' && !connection.orphaned) {
-      // An unmoved connection is still served by its upstream. If that ends too, there is another attempt.
-      if (result === 'refused' || result === 'differs') this.#refused.add(connection)
-      else if (this.members.choose(connection.context.key)?.name !== connection.context.member) this.#tryLater()
-      return
-    }
-    this.#options.log.info({ user: connection.context.user, reason, result }, 'a client has to connect again')
+    else if (connection.orphaned || isClosed) this.#close(connection, reason, result)
+    else this.#stay(connection, reason, result)
+  }
+
+  /** An unmoved connection is still served by its upstream. If that ends too, there is another attempt. */
+  #stay(connection: Connection, reason: Reason, result: Result): void {
+    const { key, member } = connection.context
+    if (result === 'refused' || result === 'differs') {
+      // Another attempt would end in the same way, and a leaving member would wait for it in vain.
+      if (this.members.isLeaving(member)) this.#table.add(connection, reason, 'closing')
+      else this.#table.refuse(connection)
+    } else if (this.members.choose(key)?.name !== member) this.#tryLater()
+  }
+
+  #close(connection: Connection, reason: Reason, result: Result): void {
+    const { user, session } = connection.context
+    this.#options.log.info({ user, reason, result }, 'a client has to connect again')
+    if (session?.goodbye !== undefined)
+      void connection.send('client', { data: Buffer.from(session.goodbye), binary: false })
     connection.close('rehome', CLOSE.SERVICE_RESTART, RESTART)
   }
 
   async #result(connection: Connection, reason: Reason): Promise<Result> {
-    if (this.#options.config.REHOME === 'close') return 'closed'
     try {
       return await this.#rehome.move(connection, reason)
     } catch (error) {
@@ -258,6 +257,12 @@ export class Mover {
       return 'failed'
     }
   }
+}
+
+/** The queue of a connection that can be moved. */
+function queueOf({ orphaned }: Connection, reason: Reason): QueueName {
+  if (orphaned) return 'lost'
+  return reason === 'rebalance' ? 'gradual' : 'leaving'
 }
 
 /** Reason for the end of an upstream, derived from its close code; `undefined`: the app ended it on purpose. */

@@ -160,6 +160,12 @@ export class Rehome {
 /** The client's handshake, for a member that may not count on the client yet. */
 const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
 
+/** Statuses of an app that may accept the same handshake later (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4). */
+const TEMPORARY: ReadonlySet<number> = new Set([408, 425, 429])
+
+/** Whether a member that has answered with this status would answer so again. */
+const isFinal = (status: number): boolean => status < 500 && !TEMPORARY.has(status)
+
 /** Codes of refusals by the app, or caused by what app and client report about the user: every member would refuse. */
 const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
   undefined,
@@ -175,7 +181,8 @@ function judge(
   head: ResponseHead,
   { protocol, claimed, user }: Placement,
 ): 'good' | 'unavailable' | 'refused' | 'differs' {
-  if (!isAccepted(head)) return OF_OTHERS.has(fieldOf(head, ERROR_HEADER)) ? 'refused' : 'unavailable'
+  if (!isAccepted(head))
+    return OF_OTHERS.has(fieldOf(head, ERROR_HEADER)) && isFinal(head.status) ? 'refused' : 'unavailable'
   const same =
     fieldOf(head, 'sec-websocket-protocol') === protocol &&
     fieldOf(head, 'sec-websocket-extensions') === undefined &&

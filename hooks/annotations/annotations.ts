@@ -159,8 +159,8 @@ export const ANNOTATIONS = {
   },
   rehome: choice(
     REHOMES,
-    'transparent',
-    'What happens to a client whose pod terminates or no longer owns the user: `transparent` (it keeps its socket, and the new pod gets its handshake) or `close` (closed with 1012, so that it reconnects).',
+    'auto',
+    'What happens to a client whose pod terminates or no longer owns the user: with `transparent` it keeps its socket, and the new pod gets its handshake, by which the app must know it; with `close` it is closed with 1012, so that it reconnects; `auto` moves only clients that have not sent any message and whose protocol has no session in the app, and closes the others.',
     { field: 'rehome' },
   ),
   'rehome-hello': choice(

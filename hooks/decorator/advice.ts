@@ -10,6 +10,7 @@ export const advise = (deployment: Deployment, settings: Settings, ports: Omit<P
   ...aboutPorts(ports),
   ...aboutAnnotations(deployment),
   ...aboutUsers(settings),
+  ...aboutRehome(settings),
   ...aboutEnding(deployment, settings, ports),
   ...aboutDelivery(settings),
   ...aboutDiscovery(deployment, settings),
@@ -56,6 +57,23 @@ function aboutUsers({ 'routing-key': routingKey }: Settings): string[] {
   if (routingKey !== undefined) return []
   return [
     `Users are known by header ${USER_HEADER} or query parameter user. If your clients name them elsewhere, set ws.operator/routing-key.`,
+  ]
+}
+
+/** Only the owner knows whether another pod can go on with a client as it is. */
+function aboutRehome({ balancer, rehome, 'rehome-hello': hello }: Settings): string[] {
+  if (balancer === 'none') return []
+  if (hello === 'first-text' && rehome !== 'transparent')
+    return [
+      'ws.operator/rehome-hello has an effect only with ws.operator/rehome: transparent: other clients that have sent a message are closed with 1012, so that they connect again.',
+    ]
+  if (rehome === 'transparent')
+    return [
+      'Clients are moved without noticing (rehome: transparent): the app must know each of them by its handshake.',
+    ]
+  if (rehome !== undefined) return []
+  return [
+    'When a pod ends, its clients that have sent a message are closed with 1012, so that they connect again. If the app knows each client by its handshake, set ws.operator/rehome: transparent, and they keep their sockets.',
   ]
 }
 

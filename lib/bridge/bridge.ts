@@ -184,6 +184,11 @@ export class Bridge<C = unknown> {
     return this.#life.isOrphaned
   }
 
+  /** Whether the client has begun any message since its handshake. */
+  get clientHasSpoken(): boolean {
+    return this.#pipes.client.hasBegun
+  }
+
   /** The sweep in which the client last sent something. */
   get lastSeen(): number {
     return this.#flow.seen('client')

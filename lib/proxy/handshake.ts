@@ -73,6 +73,12 @@ export function repeatHandshake(request: Request, path: string, drop: ReadonlySe
   return encodeHead(`GET ${path} HTTP/1.1`, fields)
 }
 
+/** The request target of a handshake (RFC 9112 §3). */
+export function targetOf(handshake: Buffer): string {
+  const line = handshake.toString('latin1', 0, handshake.indexOf('\r\n'))
+  return line.slice(line.indexOf(' ') + 1, line.lastIndexOf(' '))
+}
+
 /** Adds a field to a handshake of {@link repeatHandshake}. */
 export function withField(handshake: Buffer, name: string, value: string): Buffer {
   // Before the empty line that ends the head.

@@ -139,7 +139,7 @@ export const MESSAGE_PATH = '/message'
 export const RECIPIENT_FIELD = 'recipientId'
 
 /** What a balancer does with a client whose pod leaves or no longer owns the user. */
-export const REHOMES = ['transparent', 'close'] as const
+export const REHOMES = ['auto', 'transparent', 'close'] as const
 
 /** What a client's new pod receives first: nothing, or the client's first text message again. */
 export const REHOME_HELLOS = ['none', 'first-text'] as const

@@ -19,9 +19,9 @@ export const balancerSchema = Type.Object({
       'Processes that share the port; 1: a single process; 0: one for each usable core for which there are 192 MiB of memory.',
   }),
   REHOME: Type.Enum(REHOMES, {
-    default: 'transparent',
+    default: 'auto',
     description:
-      'What a client notices when its pod goes away: nothing (transparent), or a close with 1012, so that it reconnects (close).',
+      'What happens to a client whose pod goes away: transparent moves it, so it notices nothing; close closes it with 1012, so that it reconnects; auto moves it only if it has not sent any message and its protocol has no session in the app, and closes it otherwise. transparent is right for apps that know a client by its handshake.',
   }),
   REHOME_HELLO: Type.Enum(REHOME_HELLOS, {
     default: 'none',

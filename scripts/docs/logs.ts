@@ -8,7 +8,8 @@ const PROGRAMS = ['sidecar', 'balancer', 'hooks']
 
 /** What the log lines mean, by their message. */
 const MEANINGS: Readonly<Record<string, string>> = {
-  'a client has to connect again': 'No pod took this client; it is closed with 1012. `reason` and `result` say why.',
+  'a client has to connect again':
+    'This client cannot be moved, or no pod took it; it is closed with 1012. `reason` and `result` say why.',
   'a listener for members failed': 'A fault in ws-operator; please report it.',
   'a move failed': 'A fault in ws-operator while a client was moved; other moves continue. Please report it.',
   'a worker ended, another takes its place':
@@ -17,6 +18,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'a worker stands still, it answers nothing and uses no CPU time: it is killed':
     'Its clients see 1006; another worker starts.',
   'admin server listening': 'Health checks and metrics are available; the program is still starting.',
+  'all pods of the app are new: clients are moved again':
+    'The app had rejected moved clients; its new version has not done so yet.',
   answered: 'A hook call and its outcome.',
   'cannot start: …': 'The program exits with code 1, for example because its port is taken.',
   'clients that have not ended are cut off': 'The time for a clean end is over.',
@@ -43,6 +46,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
   stayed: 'A client that was to be moved stays on this pod.',
   stopped: 'The program ended in an orderly way.',
   taken: 'A client that was moved here is now served here.',
+  'the app rejected a client that was moved to it':
+    'Its close `code` reaches the client as 1012, so that the client connects again.',
+  'the app rejects moved clients: until all its pods are new, clients are closed with 1012 instead of moved':
+    'Three moved clients were rejected. See [which clients are moved](guides/zero-loss.md#which-clients-are-moved).',
   'the hand-over failed': 'A fault during the hand-over, or its time was over.',
   'uncaught error': 'A fault in ws-operator; the process ends. Please report it.',
   'worker listening': 'A worker of the balancer serves.',

@@ -211,6 +211,7 @@ export class Stage {
       WORKERS: 1,
       // Users say on which pod they are.
       EXPOSE_TOPOLOGY: 'true',
+      REHOME: 'transparent',
       // A run is short: with the default, nobody would be moved to a new pod within it.
       REBALANCE_DELAY_SECONDS: 1,
       DISCOVERY: 'file',

@@ -38,7 +38,12 @@ const HANDSHAKE = [
 export function startMover(t: Scope, apps: readonly { port: number }[], env: Record<string, string | number> = {}) {
   const members = apps.map(({ port }) => createMember('127.0.0.1', port))
   const names = { WS_OPERATOR_DISCOVERY: 'static', WS_OPERATOR_MEMBERS: members.map(({ name }) => name).join() }
-  const settings = Object.entries({ REBALANCE_DELAY_SECONDS: 0, MAX_MOVES_PER_SECOND: 1000, ...env })
+  const settings = Object.entries({
+    REHOME: 'transparent',
+    REBALANCE_DELAY_SECONDS: 0,
+    MAX_MOVES_PER_SECOND: 1000,
+    ...env,
+  })
   const config = loadBalancerConfig({
     ...names,
     ...Object.fromEntries(settings.map(([name, value]) => [`WS_OPERATOR_${name}`, String(value)])),
@@ -70,7 +75,7 @@ export function startMover(t: Scope, apps: readonly { port: number }[], env: Rec
       const begun: Puppet['begun'] = []
       const context = newPlacement({ id: `connection of ${user}`, user, key: user, member: members[pod]?.name ?? '' })
       context.handshake = Buffer.from([...HANDSHAKE, `ws-user-id: ${user}`, '', ''].join('\r\n'))
-      const state = { state: 'open', orphaned: false, lastSeen: connections.size }
+      const state = { state: 'open', orphaned: false, lastSeen: connections.size, clientHasSpoken: true }
       const connection = Object.assign(state, {
         context,
         whenRetired: async () => true,

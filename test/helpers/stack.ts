@@ -39,6 +39,9 @@ type Env = Record<string, string | number>
 /** Answers say which balancer, pod and member they came from. */
 export const EXPOSED = { balancer: { EXPOSE_TOPOLOGY: 'true' }, sidecar: { EXPOSE_TOPOLOGY: 'true' } } as const
 
+/** The apps of the tests know a client by its handshake. */
+const TRANSPARENT = { REHOME: 'transparent' }
+
 const prefixed = (env: Env) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`WS_OPERATOR_${name}`, String(value)]))
 
@@ -132,7 +135,10 @@ export function startSidecar(
 
 export function startBalancer(t: Scope, members: MembersFile, env: Env = {}): Promise<Running> {
   return run(t, 'balancer', (_own, deps) =>
-    buildBalancer(loadBalancerConfig(prefixed({ DISCOVERY: 'file', MEMBERS_FILE: members.path, ...env })), deps),
+    buildBalancer(
+      loadBalancerConfig(prefixed({ DISCOVERY: 'file', MEMBERS_FILE: members.path, ...TRANSPARENT, ...env })),
+      deps,
+    ),
   )
 }
 
@@ -148,10 +154,13 @@ export async function startToldBalancer(
     await once(signal, 'abort')
   }
   const running = await run(t, 'balancer', (_own, deps) =>
-    buildBalancer(loadBalancerConfig(prefixed({ DISCOVERY: 'kubernetes', SERVICE: 'team-a/chat', ...env })), {
-      ...deps,
-      discovery: new MemberWatch(source, { ...deps, source: 'test', graceMs: 50 }),
-    }),
+    buildBalancer(
+      loadBalancerConfig(prefixed({ DISCOVERY: 'kubernetes', SERVICE: 'team-a/chat', ...TRANSPARENT, ...env })),
+      {
+        ...deps,
+        discovery: new MemberWatch(source, { ...deps, source: 'test', graceMs: 50 }),
+      },
+    ),
   )
   return {
     ...running,

@@ -125,7 +125,7 @@ async function start(
     startProgram(
       t,
       'balancer',
-      { ...discovery, WORKERS: 1, SHUTDOWN_SECONDS: 2, EXPOSE_TOPOLOGY: 'true' },
+      { ...discovery, REHOME: 'transparent', WORKERS: 1, SHUTDOWN_SECONDS: 2, EXPOSE_TOPOLOGY: 'true' },
       mainOf(balancerVersion, 'balancer'),
     ),
     ...versions.map(startPod),

@@ -47,7 +47,7 @@ t.test('a pod hands its users over before it ends: no client notices', async t =
   const pods = [await startSidecar(t, discovery), await startSidecar(t, discovery)]
   const [leaving, staying] = pods.map(({ sidecar }) => sidecar) as [ProgramProcess, ProgramProcess]
   await members.set(...pods.map(({ sidecar }) => `127.0.0.1:${sidecar.port}`))
-  const balancer = await startProgram(t, 'balancer', { ...discovery, WORKERS: 1 })
+  const balancer = await startProgram(t, 'balancer', { ...discovery, REHOME: 'transparent', WORKERS: 1 })
   const users = Array.from({ length: 12 }, (_, n) => `user-${n}`)
   const clients = await Promise.all(users.map(user => connect(t, balancer.port, { user })))
   for (const client of clients) await echoes(client, 'before')
@@ -76,7 +76,7 @@ t.test('a pod that is ended without a word before hands its users over first: no
   const discovery = { DISCOVERY: 'file', MEMBERS_FILE: members.path }
   const pods = [await startSidecar(t, discovery), await startSidecar(t, discovery)]
   await members.set(...pods.map(({ sidecar }) => `127.0.0.1:${sidecar.port}`))
-  const balancer = await startProgram(t, 'balancer', { ...discovery, WORKERS: 1 })
+  const balancer = await startProgram(t, 'balancer', { ...discovery, REHOME: 'transparent', WORKERS: 1 })
   const users = Array.from({ length: 12 }, (_, n) => `user-${n}`)
   const clients = await Promise.all(users.map(user => connect(t, balancer.port, { user })))
   for (const client of clients) await echoes(client, 'before')

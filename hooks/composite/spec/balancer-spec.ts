@@ -80,7 +80,7 @@ export const balancerSpec = Type.Object(
     rehome: Type.Optional(
       Type.Enum(REHOMES, {
         description:
-          'What happens to a client whose pod terminates or no longer owns the user: transparent (it keeps its socket) or close (closed with 1012); transparent if absent.',
+          'What happens to a client whose pod terminates or no longer owns the user: with transparent it keeps its socket; with close it is closed with 1012; auto moves only clients that have not sent any message and whose protocol has no session in the app, and closes the others. auto if absent.',
       }),
     ),
     rehomeHello: Type.Optional(

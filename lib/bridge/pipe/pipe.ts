@@ -80,6 +80,11 @@ export class Pipe {
     return this.#position.betweenMessages
   }
 
+  /** Whether the source has begun any message. */
+  get hasBegun(): boolean {
+    return this.#position.hasBegun
+  }
+
   /** Bytes waiting to be written to the target, including the overhead per write. */
   get queuedBytes(): number {
     return this.#writer.queuedBytes + this.#injector.bytes

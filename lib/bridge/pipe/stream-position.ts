@@ -40,6 +40,11 @@ export class StreamPosition {
     return !this.opaque && this.#reader.betweenMessages && !this.#addressed?.isHolding
   }
 
+  /** Whether the source has begun any message, or sends bytes that are no messages. */
+  get hasBegun(): boolean {
+    return this.opaque || this.#reader.messages > 0 || this.#reader.message !== 0
+  }
+
   get #inControlFrame(): boolean {
     return !this.#reader.betweenFrames && this.#reader.opcode >= OPCODE.CLOSE
   }

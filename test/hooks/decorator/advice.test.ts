@@ -2,9 +2,10 @@ import t from 'tap'
 import { DEFAULT_ROUTING_KEY } from '../../../lib/service/names.ts'
 import { plan } from '../plans.ts'
 
-const USERS = { 'ws.operator/routing-key': 'cookie:session' }
+/** Said, so that nothing has to be advised about it. */
+const SAID = { 'ws.operator/routing-key': 'cookie:session', 'ws.operator/rehome': 'close' }
 const advice = (annotations: Record<string, string>, pod: object = {}) =>
-  plan({ ...USERS, ...annotations }, pod).advice.join(' ')
+  plan({ ...SAID, ...annotations }, pod).advice.join(' ')
 const app = (lifecycle?: object) => ({ containers: [{ name: 'app', ports: [{ containerPort: 3001 }], lifecycle }] })
 
 t.test('advises a longer grace period exactly where draining and ending do not fit in', async t => {
@@ -46,6 +47,17 @@ t.test('says where handshakes must name their user exactly where the Deployment 
   )
   for (const chain of ['jwt:sub', 'cookie:session', DEFAULT_ROUTING_KEY])
     t.notMatch(advice({ 'ws.operator/routing-key': chain }), 'Users are known by', chain)
+})
+
+t.test('says which clients are moved, until the owner has decided', async t => {
+  const about = (annotations: Record<string, string>) => plan(annotations).advice.filter(one => one.includes('rehome:'))
+  t.match(about({}), [/^When a pod ends, its clients that have sent a message are closed with 1012/])
+  t.match(about({ 'ws.operator/rehome': 'transparent' }), [/the app must know each of them by its handshake/])
+  const hello = { 'ws.operator/rehome-hello': 'first-text' }
+  t.match(plan(hello).advice.join(' '), 'ws.operator/rehome-hello has an effect only with ws.operator/rehome: transparent')
+  t.notMatch(plan({ ...hello, 'ws.operator/rehome': 'transparent' }).advice.join(' '), 'has an effect only')
+  for (const rehome of ['auto', 'close']) t.strictSame(about({ 'ws.operator/rehome': rehome }), [])
+  t.strictSame(about({ 'ws.operator/balancer': 'none' }), [], 'nothing moves them')
 })
 
 const WARNING = "lets any client speak in another's name"

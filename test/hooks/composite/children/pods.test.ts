@@ -34,7 +34,7 @@ t.test('a balancer starts with what it is given', async t => {
     SERVICE: 'team/chat-ws-proxy-headless',
     INSTANCE: 'chat-abc',
     TARGET: 'team/chat',
-    REHOME: 'transparent',
+    REHOME: 'auto',
     REHOME_HELLO: 'none',
     REBALANCE: 'gradual',
     SHUTDOWN_SECONDS: 20,
