@@ -51,7 +51,5 @@ const RULES: readonly Rule[] = [
  * @returns `undefined` if the handshake shows no such protocol
  */
 export function sessionProtocolOf({ target, protocol }: AcceptedHandshake): SessionProtocol | undefined {
-  return RULES.find(
-    rule => (protocol !== undefined && rule.subprotocol?.test(protocol)) || rule.target?.test(target),
-  )
+  return RULES.find(rule => (protocol !== undefined && rule.subprotocol?.test(protocol)) || rule.target?.test(target))
 }

@@ -54,7 +54,10 @@ t.test('says which clients are moved, until the owner has decided', async t => {
   t.match(about({}), [/^When a pod ends, its clients that have sent a message are closed with 1012/])
   t.match(about({ 'ws.operator/rehome': 'transparent' }), [/the app must know each of them by its handshake/])
   const hello = { 'ws.operator/rehome-hello': 'first-text' }
-  t.match(plan(hello).advice.join(' '), 'ws.operator/rehome-hello has an effect only with ws.operator/rehome: transparent')
+  t.match(
+    plan(hello).advice.join(' '),
+    'ws.operator/rehome-hello has an effect only with ws.operator/rehome: transparent',
+  )
   t.notMatch(plan({ ...hello, 'ws.operator/rehome': 'transparent' }).advice.join(' '), 'has an effect only')
   for (const rehome of ['auto', 'close']) t.strictSame(about({ 'ws.operator/rehome': rehome }), [])
   t.strictSame(about({ 'ws.operator/balancer': 'none' }), [], 'nothing moves them')
