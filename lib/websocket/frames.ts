@@ -140,21 +140,9 @@ export class FrameReader {
     const fin = first >= 0x80
     if ((first & 0x70) !== 0 || masked !== this.#masked || this.#misplaced(opcode, fin, short)) return this.#fail(1002)
     if (end - offset < bytes) return STEP.MORE
-    let length = short
-    if (lengthBytes === 2) {
-      length = chunk.readUInt16BE(offset + 2)
-      if (length < 126) return this.#fail(1002)
-    } else if (lengthBytes === 8) {
-      const high = chunk.readUInt32BE(offset + 2)
-      length = high * 2 ** 32 + chunk.readUInt32BE(offset + 6)
-      // The highest bit must be 0, and the shortest form must be used (RFC 6455 §5.2).
-      if (high >= 2 ** 31 || length < 65_536) return this.#fail(1002)
-    }
-    if (opcode < OPCODE.CLOSE) {
-      if (this.messageBytes + length > this.#maxMessageBytes) return this.#fail(1009)
-      if (opcode !== OPCODE.CONTINUATION) this.message = opcode
-      this.messageBytes += length
-    }
+    const length = short < 126 ? short : readLength(chunk, offset + 2, short === 126)
+    if (length < 0) return this.#fail(1002)
+    if (opcode < OPCODE.CLOSE && !this.#addToMessage(opcode, length)) return this.#fail(1009)
     this.opcode = opcode
     this.fin = fin
     this.length = length
@@ -166,6 +154,14 @@ export class FrameReader {
     if (length > 0) return STEP.HEADER
     this.#endFrame()
     return STEP.EMPTY
+  }
+
+  /** Counts a data frame to its message. @returns whether the message is within its limit */
+  #addToMessage(opcode: number, length: number): boolean {
+    if (this.messageBytes + length > this.#maxMessageBytes) return false
+    if (opcode !== OPCODE.CONTINUATION) this.message = opcode
+    this.messageBytes += length
+    return true
   }
 
   /** Unknown opcodes, fragments out of order, control frames that are too long or fragmented (RFC 6455 §5.4, §5.5). */
@@ -201,6 +197,16 @@ export class FrameReader {
     }
     return step
   }
+}
+
+/** Reads a length of two or eight bytes; -1 if it is not in its shortest form or its highest bit is set (RFC 6455 §5.2). */
+function readLength(chunk: Buffer, offset: number, isShort: boolean): number {
+  if (isShort) {
+    const length = ((chunk[offset] as number) << 8) | (chunk[offset + 1] as number)
+    return length < 126 ? -1 : length
+  }
+  const length = chunk.readInt32BE(offset) * 2 ** 32 + chunk.readUInt32BE(offset + 4)
+  return length < 65_536 ? -1 : length
 }
 
 /**

@@ -87,6 +87,7 @@ export class FieldScan {
     return this.#state !== FAIL
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: with the actions in a method, nested objects took 10 % longer
   #read(bytes: Uint8Array, from: number, end: number): number {
     const levels = this.#levels
     let depth = this.#depth
