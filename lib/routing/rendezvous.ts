@@ -1,5 +1,6 @@
 import { assertUnique, type Member } from './members.ts'
-import { fmix32, murmur3 } from './murmur3.ts'
+import { fmix32 } from './murmur3.ts'
+import { TextHash } from './text-hash.ts'
 
 // The first 128 bits of the fraction of pi. Keys and members use different seeds: otherwise a key equal to a member's
 // name would hash to 0 with it, the lowest possible value.
@@ -13,11 +14,6 @@ const SCORE_MARGIN = 1 + 1e-9
 
 /** Up to this number, the first members of the order are selected one by one; above it, sorting all is cheaper. */
 const FEW = 16
-
-// Shared by all sets, so that a lookup allocates nothing; filled and read within one synchronous call.
-const encoder = new TextEncoder()
-const scratch = new Uint8Array(2048)
-const lanes = new Uint32Array(2)
 
 /**
  * An immutable set of members that knows the owner of every key: weighted rendezvous hashing (Thaler and Ravishankar,
@@ -34,6 +30,8 @@ export class MemberSet {
   readonly #hi: Uint32Array
   readonly #lo: Uint32Array
   readonly #weights: Float64Array
+  /** Hash of the key that is being looked up. */
+  readonly #key: TextHash
   /** Whether all weights are equal: then scores are integers, which are exact in every language. */
   readonly #uniform: boolean
 
@@ -51,6 +49,7 @@ export class MemberSet {
     this.members = Object.freeze(sorted)
     this.#indexOf = new Map(sorted.map(({ name }, i) => [name, i]))
     if (this.#indexOf.size < sorted.length) assertUnique(sorted)
+    this.#key = previous ? previous.#key : new TextHash()
     this.#hi = new Uint32Array(sorted.length)
     this.#lo = new Uint32Array(sorted.length)
     this.#weights = Float64Array.from(sorted, ({ weight }) => weight)
@@ -60,9 +59,9 @@ export class MemberSet {
         this.#hi[i] = previous.#hi[known]!
         this.#lo[i] = previous.#lo[known]!
       } else {
-        hashInto(lanes, name, MEMBER_SEED_HI, MEMBER_SEED_LO)
-        this.#hi[i] = lanes[0]!
-        this.#lo[i] = lanes[1]!
+        this.#key.update(name, MEMBER_SEED_HI, MEMBER_SEED_LO)
+        this.#hi[i] = this.#key.lanes[0]!
+        this.#lo[i] = this.#key.lanes[1]!
       }
     }
     this.#uniform = this.#weights.every(weight => weight === this.#weights[0])
@@ -79,7 +78,7 @@ export class MemberSet {
 
   /** The member that owns a key; `undefined` only in an empty set. */
   owner(key: string): Member | undefined {
-    hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
+    this.#key.update(key, KEY_SEED_HI, KEY_SEED_LO)
     return this.members[this.#uniform ? this.#highestDraw() : this.#highestScore()]
   }
 
@@ -87,7 +86,7 @@ export class MemberSet {
 
   /** Computes the low lane only when high lanes are equal, which is rare. */
   #highestDraw(): number {
-    const keyHi = lanes[0]!
+    const keyHi = this.#key.lanes[0]!
     let bestHi = -1
     let best = -1
     for (let i = 0; i < this.#hi.length; i++) {
@@ -104,7 +103,7 @@ export class MemberSet {
    * Computes a logarithm only if the high lane leaves a chance to win: ln u ≤ u − 1, so a score is at most w ⁄ (1 − u).
    */
   #highestScore(): number {
-    const keyHi = lanes[0]!
+    const keyHi = this.#key.lanes[0]!
     let bestScore = 0
     let best = -1
     for (let i = 0; i < this.#hi.length; i++) {
@@ -126,7 +125,7 @@ export class MemberSet {
    * @param limit maximum number of members returned
    */
   rank(key: string, limit: number = this.size): Member[] {
-    hashInto(lanes, key, KEY_SEED_HI, KEY_SEED_LO)
+    this.#key.update(key, KEY_SEED_HI, KEY_SEED_LO)
     const order = limit <= FEW && limit < this.size ? this.#first(limit) : this.#order().subarray(0, limit)
     return Array.from(order, i => this.members[i]!)
   }
@@ -155,26 +154,12 @@ export class MemberSet {
     return order
   }
 
-  /** The score of a member for the key in {@link lanes}; the highest wins. */
+  /** The score of a member for the hashed key; the highest wins. */
   #score(index: number): number {
-    const hi = fmix32(lanes[0]! ^ this.#hi[index]!)
-    const lo = fmix32(lanes[1]! ^ this.#lo[index]! ^ hi)
+    const hi = fmix32(this.#key.lanes[0]! ^ this.#hi[index]!)
+    const lo = fmix32(this.#key.lanes[1]! ^ this.#lo[index]! ^ hi)
     // 52 bits, so that adding a half is exact and the fraction never rounds to 0 or 1.
     const draw = hi * 0x100000 + (lo >>> 12)
     return this.#uniform ? draw : -this.#weights[index]! / Math.log((draw + 0.5) / 0x10000000000000)
   }
-}
-
-/** Writes two independent 32-bit hashes of a text's UTF-8 bytes to `out`. */
-function hashInto(out: Uint32Array, text: string, seedHi: number, seedLo: number): void {
-  let bytes = scratch
-  let length = 0
-  // A UTF-16 unit becomes at most three bytes.
-  if (text.length * 3 <= scratch.length) length = encoder.encodeInto(text, scratch).written
-  else {
-    bytes = encoder.encode(text)
-    length = bytes.length
-  }
-  out[0] = murmur3(bytes, length, seedHi)
-  out[1] = murmur3(bytes, length, seedLo)
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { encodeMask, nextMask } from '../../../lib/websocket/mask.ts'
 
-/** More than one filling of the pool of random bytes. */
+/** More than Node takes from one filling of its pool of random bytes. */
 const KEYS = 5000
 
 t.test('keys are whole 32-bit numbers, and do not repeat when the pool is filled again', async t => {
