@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 
 /** What the app does with a connection, by its path; anything else: it echoes. */
@@ -10,7 +11,10 @@ const SINK = '/sink'
 const FLOOD_FRAME = Buffer.concat([Buffer.of(0x82, 126, 0x40, 0), Buffer.alloc(16_384, 'f')])
 
 // The app of a program that is attacked, as a process of its own: outside of the cgroup, and it can be stopped.
-const server = createServer()
+const server = createServer((request, response) => {
+  if (request.url === FLOOD) pour(response)
+  else if (request.method === 'GET') response.end()
+})
 const sockets = new WebSocketServer({ server, maxPayload: 1 << 30 })
 sockets.on('connection', (socket, { url }) => {
   socket.on('error', () => {})
@@ -23,10 +27,13 @@ process.on('disconnect', () => process.exit())
 
 /** Sends as fast as the other end takes it, once it has been told to begin. */
 function flood(socket: WebSocket): void {
-  const { _socket: raw } = socket as unknown as { _socket: Socket }
+  pour((socket as unknown as { _socket: Socket })._socket)
+}
+
+function pour(stream: Writable): void {
   const more = () => {
-    while (!raw.destroyed && raw.writable && raw.write(FLOOD_FRAME));
+    while (!stream.destroyed && stream.writable && stream.write(FLOOD_FRAME));
   }
-  raw.on('drain', more)
+  stream.on('drain', more)
   more()
 }

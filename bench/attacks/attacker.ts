@@ -26,15 +26,20 @@ const clients: Client[] = []
 let refused = 0
 let begun = 0
 
+function begin(client: Client): Promise<Client> {
+  if (attack.request !== undefined) return client.ask(attack.request)
+  return attack.halfOpen ? client.begin(attack.path, HALF_HEAD_BYTES) : client.open(attack.path)
+}
+
 async function connectSome(): Promise<void> {
   while (begun < job.clients) {
     const n = begun++
     const user = attack.oneUser && n > 0 ? 'many' : `attacker-${n}`
     const client = new Client(job.port, user)
     try {
-      clients.push(await (attack.halfOpen ? client.begin(attack.path, HALF_HEAD_BYTES) : client.open(attack.path)))
+      clients.push(await begin(client))
       client.socket.pause()
-      if (attack.path !== '/flood') client.socket.resume()
+      if (attack.path !== '/flood' && attack.request === undefined) client.socket.resume()
     } catch {
       refused++
       client.socket.destroy()

@@ -17,6 +17,8 @@ export interface Attack {
   readonly path: string
   /** All clients are one user, who is not read by anybody. */
   readonly oneUser?: boolean
+  /** They write this instead of a handshake, and do not read what is answered. */
+  readonly request?: string
   /** They begin handshakes and do not end them. */
   readonly halfOpen?: boolean
   /** The app is stopped meanwhile: whoever else has this app gets nothing either. */
@@ -77,6 +79,9 @@ async function pour(client: Client, signal: AbortSignal): Promise<void> {
   const frame = clientFrame(BINARY, Buffer.alloc(65_536, 'p'))
   while (!signal.aborted && !client.closed) await client.write(frame)
 }
+
+/** A plain request. */
+const REQUEST = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 
 export const ATTACKS: readonly Attack[] = [
   {
@@ -192,6 +197,35 @@ export const ATTACKS: readonly Attack[] = [
     stopsApp: true,
     harmless: true,
     run: clients => all(clients, client => client.write(clientFrame(BINARY, Buffer.alloc(100, 'q')))),
+  },
+  {
+    name: 'pipelined',
+    about: 'each client sends plain requests by the thousand and waits for no answer',
+    clients: { sidecar: 20, balancer: 20 },
+    path: '/',
+    request: REQUEST,
+    async run(clients, signal) {
+      const requests = Buffer.from(REQUEST.repeat(5000))
+      await all(clients, async client => {
+        while (!signal.aborted && !client.closed) await client.write(requests)
+      })
+    },
+  },
+  {
+    name: 'downloads',
+    about: 'each client asks for an endless answer to a plain request and does not read it',
+    clients: { sidecar: 500, balancer: 500 },
+    path: '/',
+    request: 'GET /flood HTTP/1.1\r\nHost: x\r\n\r\n',
+    run: async () => {},
+  },
+  {
+    name: 'uploads',
+    about: 'each client sends an endless body of a plain request, which the app does not read',
+    clients: { sidecar: 500, balancer: 500 },
+    path: '/',
+    request: 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n',
+    run: (clients, signal) => all(clients, client => pour(client, signal)),
   },
   {
     name: 'half-handshakes',

@@ -37,6 +37,14 @@ export class Client {
     return this
   }
 
+  /** Sends a plain request. @throws where it is refused */
+  async ask(request: string): Promise<this> {
+    await once(this.socket, 'connect')
+    if (this.closed) throw new Error('it was cut off')
+    this.socket.write(request)
+    return this
+  }
+
   /** Begins a handshake, as long as it may be, and does not end it. */
   async begin(path: string, bytes: number): Promise<this> {
     await once(this.socket, 'connect')

@@ -17,9 +17,10 @@ export interface ProxyMetrics {
 /**
  * `idle`: closed to make room for another; `full`: not accepted, because all others are in use; `pipelined`:
  * closed, because too many requests came ahead of their answers; `busy`: request refused, because too many are being
- * answered; `slow_body`: the body of a request arrived too slowly.
+ * answered; `slow_body`: the body of a request arrived too slowly; `memory`: memory was full, and the connection held much of
+ * it.
  */
-export type ShedReason = Shed | 'busy' | 'slow_body'
+export type ShedReason = Shed | 'busy' | 'slow_body' | 'memory'
 
 /** Registers a proxy's metrics; gauges read the connections when they are scraped. */
 export function proxyMetrics(
@@ -34,7 +35,7 @@ export function proxyMetrics(
   })
   const shed = metrics.counter(
     'plain_connections_shed_total',
-    'Connections without a WebSocket that were closed or refused, by reason: idle, full, pipelined, busy, slow_body.',
+    'Connections without a WebSocket that were closed or refused, by reason: idle, full, pipelined, busy, slow_body, memory.',
     { labelNames: ['reason'] },
   )
   metrics.gauge('connections', 'Open client connections.', {

@@ -10,6 +10,7 @@ import { FailureLog, type ServiceError } from '../service/log/failure-log.ts'
 import type { Logger } from '../service/log/log.ts'
 import { MemoryBudget } from '../service/memory/budget.ts'
 import { memoryMetrics } from '../service/memory/metrics.ts'
+import { ClientWithoutBridge } from './client-without-bridge.ts'
 import { answerOf, type ErrorSinks } from './error-response.ts'
 import { InFlight } from './in-flight.ts'
 import { PlainRequests } from './plain/plain-requests.ts'
@@ -77,6 +78,7 @@ export class WebSocketProxy<C> implements ServerFront {
       processes: options.processes ?? 1,
       wholeMessages: options.wholeMessages ?? false,
       reads,
+      others: () => this.#withoutBridge(),
       onClosed: (bridge, end) => {
         this.#counters.ended(end.cause)
         options.closed?.(bridge, end)
@@ -98,6 +100,7 @@ export class WebSocketProxy<C> implements ServerFront {
       plan: (request, path) => options.plan(request, path),
       maxRequests: limits.requests,
       requests: () => this.#connections.busy,
+      passed: bytes => this.#bridges.passed(bytes),
       sinks: this.#sinks,
       counters: this.#counters,
     })
@@ -186,6 +189,12 @@ export class WebSocketProxy<C> implements ServerFront {
     app.setNotFoundHandler(() => {
       throw serviceError('UPGRADE_REQUIRED')
     })
+  }
+
+  *#withoutBridge(): Generator<ClientWithoutBridge> {
+    // A refused handshake is among both.
+    for (const client of new Set([...this.#connections.plain(), ...this.#pending.all]))
+      yield new ClientWithoutBridge(client, () => this.#counters.shed('memory'))
   }
 
   #accepted(client: Socket): void {

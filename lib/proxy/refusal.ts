@@ -7,12 +7,23 @@ import { ChunkedBody } from './plain/chunked-body.ts'
 /** Longest time for the rest of a body once the client has ended its side, in milliseconds; it may have left. */
 const LEAVING_MS = 1000
 
+export interface RefusalOptions {
+  /** Longest time for the body, in milliseconds. */
+  readonly timeoutMs: number
+  /** Counts bytes of the body, which the kernel may hold. */
+  readonly passed?: (bytes: number) => void
+}
+
 /**
  * Passes an upstream's refusal to the client: the given head, then the streamed body; then closes both connections.
  *
- * @param timeoutMs longest time for the body
  */
-export function passRefusal(client: Socket, { socket, head, rest }: Answered, answer: Buffer, timeoutMs: number): void {
+export function passRefusal(
+  client: Socket,
+  { socket, head, rest }: Answered,
+  answer: Buffer,
+  { timeoutMs, passed = () => {} }: RefusalOptions,
+): void {
   const within = bodyOf(head)
   let timer = setTimeout(() => end(), timeoutMs)
   let ended = false
@@ -25,6 +36,7 @@ export function passRefusal(client: Socket, { socket, head, rest }: Answered, an
   const pass = (chunk: Buffer) => {
     if (ended) return
     const body = within(chunk)
+    passed(body.bytes)
     // A copy, because the chunk is only lent.
     if (client.writable && !client.write(Buffer.from(chunk.subarray(0, body.bytes)))) socket.pause()
     if (body.ended) end()

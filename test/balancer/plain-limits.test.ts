@@ -3,9 +3,9 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startApp } from '../helpers/app.ts'
 import { connect } from '../helpers/client.ts'
-import { ask, askRaw, startHttp } from '../helpers/plain.ts'
+import { ask, askRaw, startHttp, startTcp } from '../helpers/plain.ts'
 import { type ProgramProcess, startProgram } from '../helpers/process.ts'
-import { startStack } from '../helpers/stack.ts'
+import { membersFile, startBalancer, startStack } from '../helpers/stack.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { echoes } from '../helpers/workers.ts'
 
@@ -144,8 +144,46 @@ for (const program of ['balancer', 'sidecar'] as const) {
 t.test('requests by the thousand ahead of their answers at the admin port: it answers others', async t => {
   const app = await startApp(t)
   const program = await startProgram(t, 'balancer', { MEMBERS: `127.0.0.1:${app.port}`, WORKERS: 1 })
-  const sockets = await open(t, program.adminPort, 10, 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5000))
+  const sockets = await open(t, program.adminPort, 3, 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5000))
   for (const socket of sockets) socket.resume()
   await waitFor(() => sockets.every(socket => socket.destroyed), 'they are ended')
   t.equal(await status(program, '/healthz'), 200)
 })
+
+const HANDSHAKE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+const HOLDERS: [what: string, head: string, answer: string | undefined][] = [
+  ['downloads that are not read', 'GET / HTTP/1.1\r\nHost: x\r\n', 'HTTP/1.1 200 OK\r\n\r\n'],
+  ['refusals that are not read', `GET / HTTP/1.1\r\nHost: x\r\n${HANDSHAKE}`, 'HTTP/1.1 403 No\r\n\r\n'],
+  ['uploads that the app does not read', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n', undefined],
+  ['messages of a handshake that the app does not answer', `GET / HTTP/1.1\r\nHost: x\r\n${HANDSHAKE}`, undefined],
+]
+
+for (const [what, head, answer] of HOLDERS) {
+  t.test(`memory is full: ${what} are ended, idle connections stay`, async t => {
+    const app = await startTcp(t, socket => {
+      socket.removeAllListeners('data').pause()
+      if (answer === undefined) return
+      const pour = () => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
+      }
+      socket.write(answer)
+      socket.on('drain', pour)
+      pour()
+    })
+    const members = await membersFile(`127.0.0.1:${app.port}`)
+    // Two that hold much and eight others fill it, by what each connection counts.
+    const balancer = await startBalancer(t, members, { MEMORY_BUDGET_BYTES: 200_000 })
+    await waitFor(async () => (await balancer.metric('members')) === 1, 'the app is known')
+    const holders = await open(t, balancer.port, 2, `${head}\r\n`)
+    for (const socket of holders) {
+      socket.pause()
+      if (answer === undefined) socket.write(Buffer.alloc(16 << 20))
+    }
+    const idle = await open(t, balancer.port, 8, '')
+    const ended = async () => (await balancer.metric('plain_connections_shed_total', { reason: 'memory' })) > 0
+    await waitFor(ended, 'enough of them are ended')
+    const left = idle.filter(socket => !socket.destroyed).length
+    t.ok(left >= 4, `${left} idle ones are open`)
+  })
+}

@@ -25,6 +25,8 @@ export interface PlainExchangeOptions {
   readonly hidden: ReadonlySet<string>
   /** Called with the upstream's answer before it is passed on. */
   onAnswer(incoming: IncomingMessage): void
+  /** Counts bytes of bodies, which the kernel may hold. */
+  passed(bytes: number): void
 }
 
 /** A kept connection was no longer usable. */
@@ -67,7 +69,7 @@ export class PlainExchange {
     // Unlike `pipeline`, `pipe` keeps the client's socket open if the upstream fails, so that the client still gets
     // an answer.
     if (isRepeatable(request)) outgoing.end()
-    else request.pipe(outgoing)
+    else this.#count(request).pipe(outgoing)
   }
 
   /**
@@ -77,6 +79,10 @@ export class PlainExchange {
    */
   get result(): Promise<PlainResult> {
     return this.#result.promise
+  }
+
+  #count(body: IncomingMessage): IncomingMessage {
+    return body.on('data', (chunk: Buffer) => this.#options.passed(chunk.length))
   }
 
   #onError(error: Error): void {
@@ -110,6 +116,7 @@ export class PlainExchange {
       return
     }
     pipeline(incoming, this.#response, () => {})
+    this.#count(incoming)
   }
 
   #break(why: string): void {

@@ -6,7 +6,7 @@ import { isForeign, mayShare, nameOf, outgoingRequest, type PlainTarget } from '
 import { PlainExchange, type PlainExchangeOptions, type PlainResult, StaleConnection } from './plain-exchange.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
-export type PlainHttpOptions = Pick<PlainExchangeOptions, 'timeoutMs' | 'maxHeadBytes' | 'hidden'>
+export type PlainHttpOptions = Pick<PlainExchangeOptions, 'timeoutMs' | 'maxHeadBytes' | 'hidden' | 'passed'>
 
 /** Passes plain HTTP requests to upstreams; request and response bodies are streamed. */
 export class PlainHttp {

@@ -20,6 +20,8 @@ export interface PlainRequestsOptions<T extends PlainTarget> {
   requests(): number
   /** Upper limit of `requests`. */
   readonly maxRequests: number
+  /** Counts bytes of bodies, which the kernel may hold. */
+  passed(bytes: number): void
   readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
@@ -39,6 +41,7 @@ export class PlainRequests<T extends PlainTarget> {
       timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS,
       maxHeadBytes: config.MAX_HEADER_BYTES,
       hidden: sinks.topology.hidden,
+      passed: options.passed,
     })
     this.#pace = { windowMs: config.PLAIN_HTTP_TIMEOUT_MS, minBytesPerSecond: config.MIN_BODY_BYTES_PER_SECOND }
   }

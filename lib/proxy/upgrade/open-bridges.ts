@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Bridge, type BridgeEnd, type BridgeOptions } from '../../bridge/bridge.ts'
-import { MemoryGuard } from '../../bridge/memory-guard.ts'
+import { type Guarded, MemoryGuard } from '../../bridge/memory-guard.ts'
 import type { Answered } from '../../bridge/socket/dial.ts'
 import type { SocketReads } from '../../bridge/socket/socket-reads.ts'
 import type { MemoryBudget } from '../../service/memory/budget.ts'
@@ -27,6 +27,8 @@ export interface OpenBridgesOptions<C> extends Pick<ProxyOptions<C>, 'config' | 
   /** Whether upstream messages reach the client only when complete, within limits. */
   readonly wholeMessages: boolean
   readonly reads: SocketReads
+  /** Connections without a bridge that use the same memory. */
+  others(): Iterable<Guarded>
   onClosed(bridge: Bridge<C>, end: BridgeEnd): void
 }
 
@@ -45,7 +47,7 @@ export class OpenBridges<C> {
     this.#guard = new MemoryGuard({
       budget: memory,
       maxQueueBytes: config.MAX_QUEUE_BYTES,
-      connections: () => this.#all,
+      connections: () => this.#guarded(options),
       processes,
       read: memoryReader(),
       log,
@@ -82,6 +84,11 @@ export class OpenBridges<C> {
     return bridge
   }
 
+  /** Counts bytes of connections without a bridge, which the kernel may hold. */
+  passed(bytes: number): void {
+    this.#guard.passed(bytes)
+  }
+
   /** Closes every client with 1012. */
   closeAll(): void {
     for (const bridge of this.#all) bridge.close('shutdown', CLOSE.SERVICE_RESTART, RESTART_REASON)
@@ -100,6 +107,11 @@ export class OpenBridges<C> {
   stop(): void {
     clearInterval(this.#sweeping)
     this.#guard.stop()
+  }
+
+  *#guarded({ others }: Pick<OpenBridgesOptions<C>, 'others'>): Generator<Guarded> {
+    yield* this.#all
+    yield* others()
   }
 
   #sweep(): void {

@@ -24,6 +24,10 @@ export class PendingClients {
     this.#clients.add(client)
   }
 
+  get all(): ReadonlySet<Socket> {
+    return this.#clients
+  }
+
   /** Hands a client over to its bridge. */
   release(client: Socket): void {
     client.off('error', ignore)

@@ -118,7 +118,11 @@ export class UpgradeHandler<C> {
 
   #passRefusal(client: Socket, answered: Answered, plan: Plan<C>): void {
     this.#count(client, 'upstream')
-    passRefusal(client, answered, this.#answer(answered, plan), this.#options.config.HANDSHAKE_TIMEOUT_MS)
+    const { config, bridges } = this.#options
+    passRefusal(client, answered, this.#answer(answered, plan), {
+      timeoutMs: config.HANDSHAKE_TIMEOUT_MS,
+      passed: bytes => bridges.passed(bytes),
+    })
   }
 
   #count(client: Socket, refusal: string): void {

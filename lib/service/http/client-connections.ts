@@ -67,6 +67,11 @@ export class ClientConnections {
     return this.#busy
   }
 
+  /** Connections of plain requests, idle ones included. */
+  *plain(): Generator<Socket> {
+    for (const [socket, use] of this.#uses) if (use !== 'upgraded') yield socket
+  }
+
   /**
    * Tracks each connection and each plain request of a server. Node goes on to emit the requests of a chunk whose
    * connection was closed meanwhile: the server's own listener must drop requests of a destroyed socket.

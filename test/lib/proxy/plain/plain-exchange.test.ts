@@ -31,6 +31,7 @@ async function startPasser(
       answer: { 'X-Hop': 'here', 'X-Hidden': 'hop' },
       hidden: new Set(['x-hidden']),
       onAnswer: ({ statusCode }) => statuses.push(statusCode),
+      passed() {},
     })
     exchange.result.then(
       result => results.push(result),
