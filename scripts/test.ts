@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { POISON_READS_VARIABLE } from '../lib/service/names.ts'
 import { readAllowedSkips, unlistedSkips } from './test/allowed-skips.ts'
+import { claim, longFirst, runsAlone } from './test/claims.ts'
 import { belowFloor, raised, readFloor, readSummary, writeFloor } from './test/coverage.ts'
 import { type Run, readTap } from './test/read-tap.ts'
 
@@ -33,6 +34,9 @@ const COVERAGE_SUMMARY = join(root, '.tap/report/coverage-summary.json')
 
 const HELP = `npm test [-- FILTER ...]            type check, lint, docs check and tests; FILTER: only test files whose path contains it
 npm run test:cluster [-- FILTER ...]  tests on the Kubernetes cluster that KUBECONFIG names
+  --share FOLDER                      runs that name one folder, each with its own cluster, divide the test files among them,
+                                      but for those that need the machine for themselves
+  --alone                             only those
 npm run coverage [-- --raise]         the same as npm test, slower: fails where coverage is below test/coverage-floor.json;
                                       --raise lifts the floor to what was measured
 
@@ -43,6 +47,8 @@ With CI=true a skip that test/allowed-skips.json does not list is a failure.
 const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   cluster: { type: 'boolean' },
+  share: { type: 'string' },
+  alone: { type: 'boolean' },
   coverage: { type: 'boolean' },
   raise: { type: 'boolean' },
 } as const
@@ -133,13 +139,24 @@ function kubeconfig(): string {
   return stdout.trim().split('\n').at(-1) ?? ''
 }
 
-async function clusterTests(filters: readonly string[]): Promise<Run[]> {
+/**
+ * @param how.share folder of the runs that divide the files among them
+ * @param how.alone only files that need the machine for themselves
+ */
+async function clusterTests(filters: readonly string[], how: { share?: string; alone?: boolean }): Promise<Run[]> {
   process.env['KUBECONFIG'] = kubeconfig()
   const args = ['--disable-coverage', '--jobs=1', `--timeout=${CLUSTER_TIMEOUT_SECONDS}`]
   const folder = mkdtempSync(join(tmpdir(), 'ws-operator-run-'))
   process.env[RUN_FOLDER_VARIABLE] = folder
+  const files = longFirst(testFiles(true, filters))
+  const { share, alone = false } = how
   try {
-    return [await runTap(testFiles(true, filters), everything, args)]
+    if (share === undefined) return [await runTap(alone ? files.filter(runsAlone) : files, everything, args)]
+    const runs = [NOTHING]
+    for (const file of files) {
+      if (!runsAlone(file) && claim(share, file)) runs.push(await runTap([file], everything, args))
+    }
+    return runs
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -200,7 +217,7 @@ async function main(): Promise<void> {
       return
     }
     const coverage = values.raise ? 'raise' : values.coverage ? 'check' : 'none'
-    runs = await (values.cluster ? clusterTests(positionals) : localTests(positionals, coverage))
+    runs = await (values.cluster ? clusterTests(positionals, values) : localTests(positionals, coverage))
   } catch (error) {
     runs = [failure((error as Error).message)]
   }
