@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
@@ -50,8 +50,9 @@ export interface Bundle {
  * @throws what esbuild throws, after it has printed the place in the source, and what {@link renderLicenses} throws
  */
 export async function buildAll(outDir: string, sources = root): Promise<Bundle[]> {
-  await rm(outDir, { recursive: true, force: true })
   await mkdir(outDir, { recursive: true })
+  // Not the folder itself, which may be a mount.
+  for (const name of await readdir(outDir)) await rm(join(outDir, name), { recursive: true })
   await writeFile(join(outDir, 'package.json'), '{ "type": "module" }\n')
   const bundles = await Promise.all(
     Object.entries(BUNDLES).map(async ([name, entry]) => {
