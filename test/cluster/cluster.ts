@@ -35,7 +35,7 @@ export async function connect(): Promise<Cluster> {
       const name = `ws-operator-test-${randomBytes(4).toString('hex')}`
       const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
       await kubectlApply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
-      undo(() => kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=90s'], { limitMs: 100_000 }))
+      undo(() => deleteNamespace(name))
       return name
     },
     async close() {
@@ -44,6 +44,14 @@ export async function connect(): Promise<Cluster> {
       if (errors.length > 0) throw new AggregateError(errors, `could not undo everything: ${errors.join('; ')}`)
     },
   }
+}
+
+/** Deletes a namespace that no test looks at any more, and waits until it is gone: pods get no time to hand their users over. */
+async function deleteNamespace(name: string): Promise<void> {
+  await kubectl(['delete', 'namespace', name, '--ignore-not-found', '--wait=false'])
+  // A later deletion of a pod may shorten the grace period of an earlier one.
+  await kubectl(['delete', 'pods', '--all', '-n', name, '--grace-period=1', '--wait=false'])
+  await kubectl(['wait', '--for=delete', `namespace/${name}`, '--timeout=90s'], { limitMs: 100_000 })
 }
 
 /** Applies an object as a user would. */
