@@ -145,6 +145,8 @@ t.test('a WebSocketBalancer, as its users see it', async t => {
   })
 
   await step('once settled, nothing is called, and a sync changes nothing', async t => {
+    // Its status changes while its pods get ready.
+    await rolledOut(cluster, namespace, 'edge-balancer')
     await resync()
     await waitFor('it is quiet', async () => {
       const now = await calls('/composite/sync')
