@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bridge } from '../../lib/bridge/bridge.ts'
 import { CLOSE } from '../../lib/websocket/close-codes.ts'
+import { AskSchedule } from './ask-schedule.ts'
 import type { Identity } from './handshake-plan.ts'
 
 /** Share of the time in which every client is asked to move once; the rest is for slow moves. */
@@ -8,9 +9,6 @@ const SHARE = 0.5
 
 /** Minimum number of clients asked per second, even if there is more time. */
 const MIN_PER_SECOND = 500
-
-/** Pause before the remaining clients are asked again, in milliseconds. */
-const AGAIN_MS = 2000
 
 /** Interval of checks whether all clients have left, in milliseconds. */
 const LOOK_MS = 20
@@ -49,30 +47,19 @@ export async function handOverAll({ connections, ask }: DrainOptions, deadline: 
   const start = performance.now()
   const limitMs = deadline - Date.now()
   const spanMs = Math.min(limitMs * SHARE, (total / MIN_PER_SECOND) * 1000)
-  const asked = new WeakMap<Bridge<Identity>, number>()
-  let count = 0
+  const schedule = new AskSchedule<Bridge<Identity>>(total, spanMs, LOOK_MS)
   for (;;) {
     const now = performance.now() - start
-    // Spread evenly over the span, oldest connection first.
-    const due = now < spanMs ? Math.ceil((total * (now + LOOK_MS)) / spanMs) : Number.POSITIVE_INFINITY
-    let left = 0
-    for (const connection of connections()) {
-      left++
-      const before = asked.get(connection)
-      if (before === undefined ? count < due : now - before >= AGAIN_MS) {
-        if (before === undefined) count++
-        asked.set(connection, now)
-        ask(connection)
-      }
-    }
-    if (left === 0) return 0
-    if (now >= limitMs) break
+    const remaining = [...connections()]
+    if (remaining.length === 0) return 0
+    for (const connection of schedule.take(remaining, now)) ask(connection)
+    if (now >= limitMs) return closeAll([...connections()])
     await sleep(Math.min(LOOK_MS, Math.max(1, limitMs - now)))
   }
-  let closed = 0
-  for (const connection of connections()) {
-    connection.close('shutdown', CLOSE.SERVICE_RESTART, 'service restart')
-    closed++
-  }
-  return closed
+}
+
+/** Returns the number of connections. */
+function closeAll(connections: readonly Bridge<Identity>[]): number {
+  for (const connection of connections) connection.close('shutdown', CLOSE.SERVICE_RESTART, 'service restart')
+  return connections.length
 }

@@ -82,7 +82,12 @@ export class MessageReceiver implements Receiver {
 
   #create(): SenderSession {
     const { delivery } = this.#options
-    return new SenderSession(delivery, this.#recent, this.#repeated, bytes => this.#grew(bytes), !this.#forgetful)
+    return new SenderSession(delivery, {
+      most: this.#recent,
+      isWhole: !this.#forgetful,
+      onRepeated: this.#repeated,
+      onGrown: bytes => this.#grew(bytes),
+    })
   }
 
   receive(routed: Omit<RoutedMessage, 'lane' | 'start'>): Answer | Promise<Answer> {

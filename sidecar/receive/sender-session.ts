@@ -1,18 +1,8 @@
-import { ExpiringMap } from '../expiring-map.ts'
 import type { Answer } from '../transport/outcome.ts'
-import { isBefore } from '../transport/serial-numbers.ts'
 import type { IncomingMessage, Session } from '../transport/transport.ts'
+import { DedupWindow, type DedupWindowOptions } from './dedup-window.ts'
 import type { Delivery } from './delivery.ts'
-import { RecentIds } from './recent-ids.ts'
-
-/** Number of lanes remembered per sender: their last starts, and, for a time in milliseconds, the stopped ones. */
-const MAX_STARTS = 4096
-const MAX_STOPPED = 10_000
-const STOPPED_MS = 60_000
-
-/** Approximate memory of one start and one stopped lane, in bytes. */
-const START_BYTES = 64
-const STOPPED_BYTES = 128
+import { IncomingLanes } from './incoming-lanes.ts'
 
 /** Whether the answer says that the message was not delivered and may be tried elsewhere. */
 const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer === 'offline'
@@ -20,128 +10,57 @@ const isMiss = (answer: Answer): boolean => typeof answer !== 'string' || answer
 /** Identity of a message in delivery. The message itself is held by the delivery, which may keep it elsewhere. */
 type MessagePlace = Pick<IncomingMessage, 'id' | 'lane'>
 
-/** State kept for one sending process. */
+/** State kept for one sending process: {@link DedupWindow} keeps messages single, {@link IncomingLanes} in order. */
 export class SenderSession implements Session {
   readonly #delivery: Pick<Delivery, 'deliver'>
-  readonly #most: number
-  readonly #repeated: () => void
-  readonly #grew: (bytes: number) => void
-  /** Whether nothing of this sender was forgotten; otherwise a repeated message may have been delivered before. */
-  #isWhole: boolean
-  /** Recent messages, which may be repeated. */
-  #recent: RecentIds | undefined
-  /** Id of the message that last started each lane; older ones are rejected. Two generations bound the memory. */
-  #starts = new Map<number, number>()
-  #olderStarts = new Map<number, number>()
-  /** Answers of lanes with an undelivered message: later messages of such a lane are not delivered either. */
-  readonly #stopped = new ExpiringMap<number, Answer>({ keepMs: STOPPED_MS, maxEntries: MAX_STOPPED })
-  /** Waiters for the answer to a message that was repeated while its delivery was in progress. */
-  readonly #waiters = new Map<number, ((answer: Answer) => void)[]>()
+  readonly #window: DedupWindow
+  readonly #lanes: IncomingLanes
 
-  /**
-   * @param most number of the sender's messages to remember
-   * @param isWhole whether nothing of this sender was forgotten before
-   */
-  constructor(
-    delivery: Pick<Delivery, 'deliver'>,
-    most: number,
-    repeated: () => void,
-    grew: (bytes: number) => void,
-    isWhole = true,
-  ) {
-    this.#isWhole = isWhole
+  constructor(delivery: Pick<Delivery, 'deliver'>, options: DedupWindowOptions) {
     this.#delivery = delivery
-    this.#most = most
-    this.#repeated = repeated
-    this.#grew = grew
+    this.#window = new DedupWindow(options)
+    this.#lanes = new IncomingLanes(options.onGrown)
   }
 
   /** Approximate memory of this session. */
   get bytes(): number {
-    return (this.#recent?.bytes ?? 0) + this.#laneBytes
-  }
-
-  get #laneBytes(): number {
-    return (this.#starts.size + this.#olderStarts.size) * START_BYTES + this.#stopped.size * STOPPED_BYTES
+    return this.#window.bytes + this.#lanes.bytes
   }
 
   /** Returns the number of bytes freed. */
   forgetLanes(): number {
-    const bytes = this.#laneBytes
-    this.#starts.clear()
-    this.#olderStarts.clear()
-    this.#stopped.clear()
+    const { bytes } = this.#lanes
+    this.#lanes.forget()
     return bytes
   }
 
   /** Forgets all messages too; returns the number of bytes freed. */
   forget(): number {
     const { bytes } = this
-    this.forgetLanes()
-    this.#recent = undefined
-    this.#isWhole = false
+    this.#lanes.forget()
+    this.#window.forget()
     return bytes
   }
 
   receive(incoming: IncomingMessage): Answer | Promise<Answer> {
-    const { id } = incoming
-    const recent = this.#recent ?? this.#remember()
-    let slot: number | undefined
-    if (incoming.repeated) {
-      const known = recent.find(id)
-      if (known === 'forgotten' || (known === 'new' && !this.#isWhole && recent.isEmpty)) return 'timeout'
-      if (known === 'not_delivered') slot = recent.reopen(id)
-      else if (known !== 'new') {
-        this.#repeated()
-        return known === 'pending' ? this.#wait(id) : known
-      }
-    }
-    if (slot === undefined) {
-      const { bytes } = recent
-      slot = recent.add(id)
-      if (recent.bytes > bytes) this.#grew(recent.bytes - bytes)
-    }
+    const { id, lane, repeated } = incoming
+    const entered = repeated ? this.#window.addRepeated(id) : { slot: this.#window.add(id) }
+    if ('answer' in entered) return entered.answer
     const answer = this.#inLane(incoming)
     return answer instanceof Promise
-      ? this.#later({ id, lane: incoming.lane }, slot, answer)
-      : this.#settle(incoming, slot, answer)
-  }
-
-  #remember(): RecentIds {
-    const recent = new RecentIds(this.#most)
-    this.#recent = recent
-    this.#grew(recent.bytes)
-    return recent
+      ? this.#later({ id, lane }, entered.slot, answer)
+      : this.#settle(incoming, entered.slot, answer)
   }
 
   receiveLoose(incoming: IncomingMessage): Answer | Promise<Answer> {
     const { lane, id } = incoming
-    return this.#isOld(lane, id) ? 'rejected' : this.#inLane(incoming)
-  }
-
-  /** Whether the sender has given up this message and gone on in its lane. */
-  #isOld(lane: number, id: number): boolean {
-    const start = this.#starts.get(lane) ?? this.#olderStarts.get(lane)
-    return start !== undefined && isBefore(id, start)
+    return this.#lanes.isOld(lane, id) ? 'rejected' : this.#inLane(incoming)
   }
 
   #inLane(incoming: IncomingMessage): Answer | Promise<Answer> {
     const { lane, id, start } = incoming
-    if (start) {
-      this.#begin(lane, id)
-      this.#stopped.delete(lane)
-    }
-    return this.#stopped.get(lane) ?? this.#delivery.deliver(incoming)
-  }
-
-  #begin(lane: number, id: number): void {
-    if (this.#starts.size >= MAX_STARTS) {
-      this.#olderStarts = this.#starts
-      this.#starts = new Map()
-    }
-    const { size } = this.#starts
-    this.#starts.set(lane, id)
-    if (this.#starts.size > size) this.#grew(START_BYTES)
+    if (start) this.#lanes.start(lane, id)
+    return this.#lanes.stopped(lane) ?? this.#delivery.deliver(incoming)
   }
 
   async #later(incoming: MessagePlace, slot: number, answer: Promise<Answer>): Promise<Answer> {
@@ -156,23 +75,8 @@ export class SenderSession implements Session {
 
   #settle({ id, lane }: MessagePlace, slot: number, answer: Answer): Answer {
     const miss = isMiss(answer)
-    this.#recent?.settle(slot, id, typeof answer === 'string' && !miss ? answer : undefined)
-    if (miss && !this.#isOld(lane, id)) {
-      this.#stopped.set(lane, answer)
-      this.#grew(STOPPED_BYTES)
-    }
-    if (this.#waiters.size > 0) {
-      for (const resolve of this.#waiters.get(id) ?? []) resolve(answer)
-      this.#waiters.delete(id)
-    }
+    this.#window.settle(slot, id, answer, typeof answer === 'string' && !miss ? answer : undefined)
+    if (miss) this.#lanes.stop(lane, id, answer)
     return answer
-  }
-
-  #wait(id: number): Promise<Answer> {
-    return new Promise(resolve => {
-      const waiters = this.#waiters.get(id)
-      if (waiters) waiters.push(resolve)
-      else this.#waiters.set(id, [resolve])
-    })
   }
 }

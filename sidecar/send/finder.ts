@@ -9,8 +9,9 @@ import type { Delivery } from '../receive/delivery.ts'
 import { type Deadline, deadlineIn, orLate } from '../transport/deadline.ts'
 import type { Answer, Outcome } from '../transport/outcome.ts'
 import type { RoutedMessage, Transport } from '../transport/transport.ts'
+import { LeadingSearches } from './leading-searches.ts'
 import type { LocationCache } from './location-cache.ts'
-import { FOLLOW_REASONS, type FollowReason, QUICK_MS, Search, type SearchView } from './search.ts'
+import { type AskStep, FOLLOW_REASONS, QUICK_MS, Search, type SearchView } from './search.ts'
 
 /** How long after a membership change other members may have an older or newer list, in milliseconds. */
 export const UNSETTLED_MS = 30_000
@@ -67,8 +68,7 @@ export class Finder {
   readonly #options: FinderOptions
   readonly #suspects = new ExpiringMap<string, true>({ keepMs: SUSPECT_MS, maxEntries: MAX_SUSPECTS })
   readonly #inVain = new ExpiringMap<string, InVain>({ keepMs: IN_VAIN_MS, maxEntries: MAX_IN_VAIN })
-  /** End of the leading search for each user: the only search that keeps asking. */
-  readonly #searching = new Map<string, Promise<unknown>>()
+  readonly #leaders = new LeadingSearches()
   readonly #followed
 
   constructor(options: FinderOptions) {
@@ -141,51 +141,48 @@ export class Finder {
    */
   async seek(search: Search, routed: RoutedMessage, since: number, until: number): Promise<Outcome> {
     const { user } = routed
-    let end: (() => void) | undefined
+    let endLead: (() => void) | undefined
     try {
       for (;;) {
         const now = performance.now()
-        if (now >= until) return search.verdict
-        if (search.isVague && this.#wasInVain(user, since)) return search.verdict
+        if (now >= until || (search.isVague && this.#wasInVain(user, since))) return search.verdict
         const step = search.next(now - since)
         if ('outcome' in step) {
           this.#gaveUp(user, search, since)
           return step.outcome
         }
         if ('waitMs' in step) {
-          const other = end ? undefined : this.#searching.get(user)
-          if (other) await orLate(other, undefined, deadlineIn(Math.max(1, since + search.limitMs - now)))
-          else {
-            end ??= this.#lead(user)
-            // Timers count whole milliseconds and may fire one early, which would cost a further round.
-            await new Promise(resolve => setTimeout(resolve, Math.ceil(step.waitMs) + 1))
-          }
+          endLead ??= this.#leaders.tryLead(user)
+          const limitMs = Math.max(1, since + search.limitMs - now)
+          await (endLead ? pause(step.waitMs) : orLate(this.#leaders.ended(user), undefined, deadlineIn(limitMs)))
           search.look()
           continue
         }
-        this.#count(step.reason)
-        const target = step.ask === this.#options.self ? 'here' : this.member(step.ask)
-        const limitMs = Math.min(this.#options.timeoutMs, until - now)
-        const answer = await this.askAlone(target, routed, deadlineIn(limitMs))
-        if (isMiss(answer)) this.#missed(search, user, step.ask, answer)
-        else {
-          if (answer === 'delivered') this.#found(user, step.ask)
-          return answer
-        }
+        const outcome = await this.#askNext(search, step, routed, until - now)
+        if (outcome !== undefined) return outcome
       }
     } finally {
-      end?.()
+      endLead?.()
     }
   }
 
-  /** Makes this search the leading one, for which others wait. Returns the function that ends their wait. */
-  #lead(user: string): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#searching.set(user, promise)
-    return () => {
-      this.#searching.delete(user)
-      resolve()
+  /** Asks the next member of a search; returns the outcome unless the search goes on. */
+  async #askNext(
+    search: Search,
+    { ask, reason }: AskStep,
+    routed: RoutedMessage,
+    leftMs: number,
+  ): Promise<Outcome | undefined> {
+    const { self, timeoutMs } = this.#options
+    if (reason !== undefined) this.#followed.inc({ reason })
+    const target = ask === self ? 'here' : this.member(ask)
+    const answer = await this.askAlone(target, routed, deadlineIn(Math.min(timeoutMs, leftMs)))
+    if (isMiss(answer)) {
+      this.#missed(search, routed.user, ask, answer)
+      return undefined
     }
+    if (answer === 'delivered') this.#found(routed.user, ask)
+    return answer
   }
 
   /** Whether all members were asked in vain after the message came, and late enough for news to have arrived. */
@@ -238,10 +235,6 @@ export class Finder {
     else locationCache.set(user, member)
   }
 
-  #count(reason: FollowReason | undefined): void {
-    if (reason !== undefined) this.#followed.inc({ reason })
-  }
-
   /**
    * The member with this name, which may come from another member and be unlisted; `undefined` if it must not be asked.
    */
@@ -249,3 +242,6 @@ export class Finder {
     return this.#options.knownPeers.get(name)
   }
 }
+
+/** Timers count whole milliseconds and may fire one early, which would cost a further round. */
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, Math.ceil(ms) + 1))

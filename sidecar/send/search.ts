@@ -42,11 +42,14 @@ export interface SearchView {
   ranked(limit: number): readonly string[]
 }
 
+/** A member to ask, by name. */
+export interface AskStep {
+  readonly ask: string
+  readonly reason: FollowReason | undefined
+}
+
 /** The next action. */
-export type Step =
-  | { readonly ask: string; readonly reason: FollowReason | undefined }
-  | { readonly waitMs: number }
-  | { readonly outcome: Outcome }
+export type Step = AskStep | { readonly waitMs: number } | { readonly outcome: Outcome }
 
 /**
  * Decides which member is asked next for a user, from the previous answers; it performs no I/O. In settled times the

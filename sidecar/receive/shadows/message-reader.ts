@@ -69,13 +69,18 @@ export class MessageReader {
       if (step === STEP.ERROR) return reader.error
       offset = reader.position
       if (reader.inHeader) return 0
-      const isControl = reader.opcode >= OPCODE.CLOSE
-      if (step === STEP.HEADER || step === STEP.EMPTY) {
-        if (!isControl && reader.opcode !== OPCODE.CONTINUATION) this.#binary = reader.opcode === OPCODE.BINARY
-      } else (isControl ? this.#control : this.#data).append(chunk, before, offset)
-      if (step === STEP.END || step === STEP.EMPTY) this.#end(isControl)
+      this.#take(step, chunk, before, offset)
     }
     return 0
+  }
+
+  /** Takes one step of the frame reader: a header, or payload of the chunk between two offsets. */
+  #take(step: number, chunk: Buffer, start: number, end: number): void {
+    const { opcode } = this.#reader
+    const isControl = opcode >= OPCODE.CLOSE
+    if (step === STEP.MORE || step === STEP.END) (isControl ? this.#control : this.#data).append(chunk, start, end)
+    else if (opcode === OPCODE.TEXT || opcode === OPCODE.BINARY) this.#binary = opcode === OPCODE.BINARY
+    if (step === STEP.END || step === STEP.EMPTY) this.#end(isControl)
   }
 
   #end(isControl: boolean): void {

@@ -4,6 +4,7 @@ import type { Message } from '../../../lib/websocket/message.ts'
 import { deadlineIn } from '../../transport/deadline.ts'
 import { type Answer, OUTCOMES, type Outcome } from '../../transport/outcome.ts'
 import type { RoutedMessage, Transport } from '../../transport/transport.ts'
+import { replyStep } from './reply-step.ts'
 import type { Shadow } from './shadow.ts'
 
 /** Pause before a client that is being moved is looked for again, in milliseconds; it doubles up to the longest. */
@@ -125,13 +126,10 @@ export class Replies {
       const asked = shadow.home
       members.add(asked)
       const answer = await this.#ask(asked, routed)
-      if (typeof answer !== 'string') {
-        verdict = 'offline'
-        if (answer.member === asked) return verdict
-        // The sender's own last message gives a newer location than other members do.
-        if (answer.member !== undefined && shadow.home === asked) shadow.home = answer.member
-      } else if (answer === 'no_owner') verdict = answer
-      else if (answer !== 'offline' || shadow.home === asked) return answer
+      const step = replyStep(answer, asked, shadow.home)
+      if ('outcome' in step) return step.outcome
+      verdict = step.verdict ?? verdict
+      shadow.home = step.location ?? shadow.home
       if (performance.now() - began >= waitMs) return verdict
       // Without a pause, two members that point to each other would be asked in a tight loop.
       if (!members.has(shadow.home)) continue

@@ -160,20 +160,35 @@ export class LinkReceiver {
     if (!binary) this.#fail(CLOSE.PROTOCOL_ERROR, 'a text message')
     else if (this.#unread > Math.max(windowBytes, maxMessageBytes + LONGEST_HEADER_BYTES))
       this.#fail(CLOSE.POLICY_VIOLATION, 'more than the window')
-    else {
-      const frames = this.#decoder.push(data)
-      for (const frame of frames) {
-        if (frame.type === 'deliver') this.#takeMessage(frame)
-        else if (frame.type === 'here') this.#takeAnnouncement(frame)
-        else if (frame.type === 'end') this.#inbox.ended(frame.connection)
-        else {
-          this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
-          return
-        }
-      }
-      if (this.#decoder.problem !== undefined) this.#fail(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
-      else if (!this.#hold(frames.length > 0)) this.#fail(CLOSE.TRY_AGAIN_LATER, 'too much that is not complete')
-      else this.#schedule()
+    else this.#readFrames(data)
+  }
+
+  #readFrames(data: Buffer): void {
+    const frames = this.#decoder.push(data)
+    for (const frame of frames) {
+      if (this.#takeFrame(frame)) continue
+      this.#fail(CLOSE.PROTOCOL_ERROR, `${frame.type} out of place`)
+      return
+    }
+    if (this.#decoder.problem !== undefined) this.#fail(CLOSE.PROTOCOL_ERROR, this.#decoder.problem)
+    else if (!this.#hold(frames.length > 0)) this.#fail(CLOSE.TRY_AGAIN_LATER, 'too much that is not complete')
+    else this.#schedule()
+  }
+
+  /** Returns whether the dialling end may send such a frame. */
+  #takeFrame(frame: LinkFrame): boolean {
+    switch (frame.type) {
+      case 'deliver':
+        this.#takeMessage(frame)
+        return true
+      case 'here':
+        this.#takeAnnouncement(frame)
+        return true
+      case 'end':
+        this.#inbox.ended(frame.connection)
+        return true
+      default:
+        return false
     }
   }
 

@@ -3,14 +3,15 @@ import type { Member } from '../../../lib/routing/members.ts'
 import type { Allotment } from '../../../lib/service/memory/allotment.ts'
 import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import type { Deadline } from '../deadline.ts'
+import { Heartbeat } from '../heartbeat.ts'
 import { type Answer, UNINTRODUCED } from '../outcome.ts'
-import { isBefore } from '../serial-numbers.ts'
 import type { RoutedMessage } from '../transport.ts'
-import { type InFlightHolder, InFlightMessage, type LinkRest } from './in-flight-message.ts'
-import { endsWithin, nextBatch } from './link-batch.ts'
+import type { LinkRest } from './in-flight-message.ts'
+import { endsWithin } from './link-batch.ts'
 import { LinkDecoder } from './link-decoder.ts'
 import { END_BYTES, LINK_VERSION, type LinkFrame, writeEnd } from './link-frames.ts'
 import { closeLink, type DialFailure, dialLink, readLinkVersion, readRefusal, sendBytes } from './link-socket.ts'
+import { OutgoingMessages } from './outgoing-messages.ts'
 
 /**
  * How a link ended: a dial failure; `broken`: it was open; `left`: the other end announced its end; `done`: closed by
@@ -45,32 +46,26 @@ const MAX_ENDS = 1000
 
 /**
  * The dialling end of a link, from dialling to its end; it is never redialled. Messages of one event-loop turn are sent
- * together. A waiting message (for the link to open, or for window) can still be taken back; a sent one cannot, so when
- * the link breaks only the same process can tell its outcome.
+ * together.
  */
-export class LinkSender implements InFlightHolder {
+export class LinkSender {
   readonly #options: LinkSenderOptions
-  readonly #waiting = new Set<InFlightMessage>()
-  readonly #sent = new Map<number, InFlightMessage>()
+  readonly #messages: OutgoingMessages
+  readonly #heartbeat: Heartbeat
   /** Connections whose end is to be reported, after all their messages. */
   readonly #ends: string[] = []
   readonly #decoder = new LinkDecoder(0)
   #socket: WebSocket | undefined
   /** Timer of the delay before dialling, then of the time limit for the hello. */
   #timer: NodeJS.Timeout | undefined
-  #ticker: NodeJS.Timeout | undefined
   /** Frame version that the other end reads. */
   #version = 1
   #hello: Extract<LinkFrame, { type: 'hello' }> | undefined
   #flush: NodeJS.Immediate | undefined
-  /** Number of messages sent on this link, and number of sent bytes that the other end has not acknowledged. */
-  #written = 0
+  /** Number of sent bytes that the other end has not acknowledged. */
   #unread = 0
   /** Bytes waiting to be written. */
   #buffered = 0
-  /** Number of pings since the last received data. */
-  #unanswered = 0
-  #idleMs = 0
   #ended = false
   /** The other end has announced that it reads no more. */
   #left = false
@@ -81,11 +76,15 @@ export class LinkSender implements InFlightHolder {
 
   constructor(options: LinkSenderOptions) {
     this.#options = options
-    for (const inFlight of options.resume?.pendings ?? []) {
-      inFlight.holder = this
-      inFlight.uncertain = inFlight.id !== undefined
-      this.#waiting.add(inFlight)
-    }
+    this.#messages = new OutgoingMessages(options.nextId, options.resume?.pendings)
+    this.#heartbeat = new Heartbeat({
+      pingMs: options.pingMs,
+      idleMs: options.idleMs,
+      busy: () => this.#messages.size > 0,
+      ping: () => this.#socket?.ping(),
+      onDead: () => this.#end('broken'),
+      onIdle: () => this.#end('done', CLOSE.NORMAL, 'idle'),
+    })
     this.#timer = setTimeout(() => this.#dial(), options.delayMs)
   }
 
@@ -98,10 +97,9 @@ export class LinkSender implements InFlightHolder {
   send(content: RoutedMessage | Buffer, deadline: Deadline): Promise<Answer> {
     if (deadline.aborted) return Promise.resolve('timeout')
     if (this.#ended || this.#left) return Promise.resolve('no_owner')
-    return new Promise(resolve => {
-      this.#waiting.add(new InFlightMessage(content, this, deadline, resolve))
-      this.#schedule()
-    })
+    const answer = this.#messages.add(content, deadline)
+    this.#schedule()
+    return answer
   }
 
   /** Tells the other end that a connection has ended; no effect if the link is not open, or is of version 1. */
@@ -109,11 +107,6 @@ export class LinkSender implements InFlightHolder {
     if (!this.open || this.#version < LINK_VERSION || this.#ends.length >= MAX_ENDS) return
     this.#ends.push(connection)
     this.#schedule()
-  }
-
-  forget(inFlight: InFlightMessage): void {
-    this.#waiting.delete(inFlight)
-    if (inFlight.id !== undefined) this.#sent.delete(inFlight.id)
   }
 
   /** Ends the link; messages waiting here get `no_owner`. */
@@ -139,14 +132,12 @@ export class LinkSender implements InFlightHolder {
     // A sidecar sends its hello right after the 101 response, but may end between the two.
     socket.once('close', code => this.#end(this.#hello || code !== CLOSE.ABNORMAL ? this.#failure : 'unreachable'))
     socket.on('message', (data: Buffer, binary: boolean) => this.#receive(data, binary))
-    socket.on('pong', () => {
-      this.#unanswered = 0
-    })
+    socket.on('pong', () => this.#heartbeat.received())
   }
 
   #receive(data: Buffer, binary: boolean): void {
     if (this.#ended) return
-    this.#unanswered = 0
+    this.#heartbeat.received()
     const problem = binary ? this.#read(data) : 'a text message'
     // A server that starts with anything but a hello is no link; it may be an app.
     if (problem !== undefined) this.#end(this.#hello ? 'broken' : 'no_link', CLOSE.PROTOCOL_ERROR, problem)
@@ -154,81 +145,63 @@ export class LinkSender implements InFlightHolder {
 
   #read(data: Buffer): string | undefined {
     for (const frame of this.#decoder.push(data)) {
-      if ((frame.type === 'hello') === (this.#hello !== undefined)) return `${frame.type} out of place`
-      if (frame.type === 'hello') this.#open(frame)
-      else if (frame.type === 'outcome') this.#settle(frame.id, frame.outcome)
-      else if (frame.type === 'moved') this.#settle(frame.id, frame)
-      else if (frame.type === 'introduce') this.#settle(frame.id, UNINTRODUCED)
-      else if (frame.type === 'bye') this.#otherEndLeft(frame.count)
-      else if (frame.type === 'window') {
+      const problem = this.#takeFrame(frame)
+      if (problem !== undefined) return problem
+    }
+    return this.#decoder.problem
+  }
+
+  /** Returns the protocol violation, if any. */
+  #takeFrame(frame: LinkFrame): string | undefined {
+    if ((frame.type === 'hello') === (this.#hello !== undefined)) return `${frame.type} out of place`
+    switch (frame.type) {
+      case 'hello':
+        this.#open(frame)
+        break
+      case 'outcome':
+        this.#settle(frame.id, frame.outcome)
+        break
+      case 'moved':
+        this.#settle(frame.id, frame)
+        break
+      case 'introduce':
+        this.#settle(frame.id, UNINTRODUCED)
+        break
+      case 'bye':
+        this.#left = true
+        this.#failure = 'left'
+        this.#messages.keepRead(frame.count)
+        break
+      case 'window':
         if (frame.bytes > this.#unread) return 'a window for bytes that were not sent'
         this.#unread -= frame.bytes
         this.#schedule()
-      } else return `${frame.type} out of place`
+        break
+      default:
+        return `${frame.type} out of place`
     }
-    return this.#decoder.problem
+    return undefined
   }
 
   #open(hello: Extract<LinkFrame, { type: 'hello' }>): void {
     this.#hello = hello
     this.#failure = 'broken'
     clearTimeout(this.#timer)
-    this.#ticker = setInterval(() => this.#tick(), this.#options.pingMs)
+    this.#heartbeat.start()
     const before = this.#options.resume?.boot
-    if (before && !before.equals(hello.boot)) this.#forgetOtherProcess()
+    if (before && !before.equals(hello.boot)) this.#messages.forgetOtherProcess()
     this.#schedule()
   }
 
-  /** The new process knows neither the messages sent to the previous one nor the lanes stopped there. */
-  #forgetOtherProcess(): void {
-    for (const inFlight of this.#waiting) {
-      if (!inFlight.uncertain && inFlight.startsLane) continue
-      this.#waiting.delete(inFlight)
-      inFlight.settle(inFlight.uncertain ? 'timeout' : 'no_owner')
-    }
-  }
-
-  /** An unknown id belongs to a message whose deadline has passed. */
   #settle(id: number, answer: Answer): void {
-    const inFlight = this.#sent.get(id)
-    this.#sent.delete(id)
     this.proved = true
-    inFlight?.settle(answer)
-  }
-
-  /** The other end reads no more: unread messages can be sent to another member. */
-  #otherEndLeft(count: number): void {
-    this.#left = true
-    this.#failure = 'left'
-    for (const inFlight of [...this.#sent.values(), ...this.#waiting]) {
-      if (this.#isSent(inFlight) && !isBefore(count, inFlight.position)) continue
-      this.forget(inFlight)
-      inFlight.settle(inFlight.uncertain ? 'timeout' : 'no_owner')
-    }
-  }
-
-  #isSent(inFlight: InFlightMessage): boolean {
-    return inFlight.id !== undefined && this.#sent.has(inFlight.id)
-  }
-
-  #tick(): void {
-    const { idleMs, pingMs } = this.#options
-    if (this.#unanswered === 2) {
-      this.#end('broken')
-      return
-    }
-    this.#idleMs = this.#sent.size + this.#waiting.size > 0 ? 0 : this.#idleMs + pingMs
-    if (this.#idleMs >= idleMs) {
-      this.#end('done', CLOSE.NORMAL, 'idle')
-      return
-    }
-    this.#unanswered++
-    this.#socket?.ping()
+    this.#messages.settle(id, answer)
   }
 
   /** Deferred until after the poll phase, so that the input of all connections in this turn leaves in one write. */
   #schedule(): void {
-    if (this.open && this.#waiting.size + this.#ends.length > 0) this.#flush ??= setImmediate(() => this.#write())
+    if (this.open && (this.#messages.hasWaiting || this.#ends.length > 0))
+      this.#flush ??= setImmediate(() => this.#write())
   }
 
   #write(): void {
@@ -236,37 +209,21 @@ export class LinkSender implements InFlightHolder {
     if (!this.open || !this.#hello || !this.#socket) return
     const { memory } = this.#options
     const room = { ...this.#hello, version: this.#version, unread: this.#unread, buffered: this.#buffered, memory }
-    const { messages, refused, messageBytes } = nextBatch(this.#waiting, room)
-    for (const { message, outcome } of refused) {
-      this.#waiting.delete(message)
-      message.settle(outcome)
-    }
-    for (const message of messages) this.#waiting.delete(message)
-    const ends = this.#waiting.size > 0 ? [] : this.#ends.splice(0, endsWithin(room, messageBytes))
+    const { messages, messageBytes } = this.#messages.take(room)
+    const ends = this.#messages.hasWaiting ? [] : this.#ends.splice(0, endsWithin(room, messageBytes))
     const bytes = messageBytes + ends.length * END_BYTES
     if (bytes === 0) return
-    const buffer = this.#encode(messages, ends, bytes)
+    const buffer = Buffer.allocUnsafe(bytes)
+    let offset = this.#messages.write(buffer, messages)
+    for (const connection of ends) offset = writeEnd(buffer, offset, connection)
     this.#unread += bytes
-    this.#idleMs = 0
+    this.#heartbeat.sent()
     this.#buffer(bytes)
     sendBytes(this.#socket, buffer, () => {
       if (this.#ended) return
       this.#buffer(-bytes)
       this.#schedule()
     })
-  }
-
-  #encode(messages: readonly InFlightMessage[], ends: readonly string[], bytes: number): Buffer {
-    const buffer = Buffer.allocUnsafe(bytes)
-    let offset = 0
-    for (const message of messages) {
-      const id = message.id ?? this.#options.nextId()
-      offset = message.write(buffer, offset, id)
-      message.position = ++this.#written
-      this.#sent.set(id, message)
-    }
-    for (const connection of ends) offset = writeEnd(buffer, offset, connection)
-    return buffer
   }
 
   #buffer(bytes: number): void {
@@ -279,7 +236,7 @@ export class LinkSender implements InFlightHolder {
     this.#ended = true
     this.#buffer(-this.#buffered)
     clearTimeout(this.#timer)
-    clearInterval(this.#ticker)
+    this.#heartbeat.stop()
     clearImmediate(this.#flush)
     if (this.#socket) {
       // `terminate` on a dialling socket emits an error, which is ignored by then.
@@ -287,10 +244,6 @@ export class LinkSender implements InFlightHolder {
       else closeLink(this.#socket, code, reason)
     }
     const boot = this.#hello ? this.#hello.boot : this.#options.resume?.boot
-    // Sent messages come first: this is the order in which they are sent again.
-    const pendings = [...this.#sent.values(), ...this.#waiting]
-    this.#sent.clear()
-    this.#waiting.clear()
-    this.#options.onEnd(end, { boot, pendings })
+    this.#options.onEnd(end, { boot, pendings: this.#messages.takeAll() })
   }
 }
