@@ -13,6 +13,9 @@ const say = (line: string) => console.error(line)
 const FINALIZER = `metacontroller.io/decoratorcontroller-ws-operator`
 const GUIDE = 'uninstall.md'
 
+/** Annotation that its owner has written. */
+const OF_THE_EXAMPLE = `${DOMAIN}/rehome`
+
 /** The example app in a namespace of its own, with the sidecar. */
 async function injected(cluster: Cluster, namespace: string) {
   const deployments = await cluster.api.resource('apps/v1', 'deployments')
@@ -30,7 +33,7 @@ function isAsBefore(t: Test, { spec, metadata }: KubeObject, template: object): 
   t.equal(metadata.finalizers, undefined)
   t.equal(metadata.ownerReferences, undefined)
   const ours = Object.keys({ ...metadata.annotations, ...metadata.labels }).filter(
-    key => key.startsWith(`${DOMAIN}/`) || key.startsWith('metacontroller'),
+    key => (key.startsWith(`${DOMAIN}/`) || key.startsWith('metacontroller')) && key !== OF_THE_EXAMPLE,
   )
   t.same(ours, [])
 }
