@@ -1,6 +1,6 @@
 import t from 'tap'
 import { describeEntry } from '../../../hooks/decorator/entry-point.ts'
-import type { ObservedObjects } from '../../../hooks/requests/schemas.ts'
+import type { ObservedObject, ObservedObjects } from '../../../hooks/requests/schemas.ts'
 import { fresh } from '../deployments.ts'
 
 const { object } = fresh()
@@ -16,7 +16,7 @@ const observed = (spec: unknown, conditions: unknown = [], named = name): Observ
       metadata: { name: named, namespace: 'default', uid: 'u' },
       spec,
       status: { conditions },
-    },
+    } as ObservedObject,
   },
 })
 const degraded = (reason: string, status = 'True') => [{ type: 'Degraded', status, reason, message: 'It is bad.' }]
