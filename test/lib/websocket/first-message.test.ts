@@ -65,7 +65,7 @@ t.test('it is the first text message that is recorded, unmasked, in any fragment
         throw new Error(`${first.payload} instead of ${expected}`)
       if (done !== (expected === undefined ? 0 : 1)) throw new Error('it did not say that it is done')
     }),
-    { seed: 51, numRuns: 300 },
+    { seed: 51, numRuns: 150 },
   )
 })
 
