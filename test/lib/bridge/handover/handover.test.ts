@@ -4,17 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import {
-  type App,
-  type Connection,
-  connect,
-  dialAgain,
-  handOver,
-  startApp,
-  startChain,
-  TIMES,
-  until,
-} from '../chain.ts'
+import { type App, type Connection, connect, handOver, startApp, startChain, TIMES, until } from '../chain.ts'
 
 t.test(
   'what was sent before goes to the old upstream, what follows to the new one; the old one sees a clean close',
@@ -81,93 +71,6 @@ t.test('nothing is lost, doubled or reordered while connections are moved again 
   t.ok(moves > 20, `${moves} moves`)
 })
 
-t.test('what the old app still answers comes between the messages of the new one', async t => {
-  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  const chain = await startChain(t, a)
-  const { socket, received } = await connect(t, chain.url)
-  socket.send(`later ${'x'.repeat(200_000)}`)
-  await until(() => a.sockets.size === 1)
-  socket.send('now')
-  await until(() => received.length === 1)
-  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
-  for (let n = 0; n < 50; n++) socket.send(`${n} ${'y'.repeat(20_000)}`)
-  await until(() => received.length === 52)
-  t.strictSame(
-    received.filter(text => text.startsWith('b ')).map(text => Number(text.split(' ')[1])),
-    Array.from({ length: 50 }, (_, n) => n),
-  )
-  t.equal(received.filter(text => text === `a later ${'x'.repeat(200_000)}`).length, 1)
-})
-
-t.test('a message of ours waits for the end of the one that the old upstream is sending', async t => {
-  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  // Larger than what is kept until it is whole.
-  const rest = 'x'.repeat(2000)
-  const chain = await startChain(t, a, false, { MAX_QUEUE_BYTES: '1024' })
-  const { socket, received, closes } = await connect(t, chain.url)
-  const { bridge } = chain.connections[0] as Connection
-  const pings: string[] = []
-  socket.on('ping', data => pings.push(data.toString()))
-  await until(() => a.sockets.size === 1)
-  const [old] = a.sockets
-  const raw = (old as unknown as { _socket: Socket })._socket
-  t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, lingerMs: 20_000 }), 'moved')
-  const frame = encodeFrame(OPCODE.TEXT, Buffer.from(`first${rest}`))
-  const { _socket: end } = socket as unknown as { _socket: Socket }
-  const before = end.bytesRead
-  raw.write(frame.subarray(0, 9))
-  await until(() => end.bytesRead === before + 9)
-  const ours = bridge.send('client', { data: Buffer.from('ours'), binary: false })
-  const ping = bridge.control('client', OPCODE.PING, Buffer.from('here'))
-  socket.send('x')
-  raw.write(frame.subarray(9))
-  t.equal(await ours, 'sent')
-  t.ok(await ping)
-  await until(() => received.length === 3 && pings.length === 1)
-  t.strictSame([received, pings, closes], [[`first${rest}`, 'ours', 'b x'], ['here'], []])
-})
-
-t.test('a pong of the client says nothing of what the upstream has read', async t => {
-  const a = await startApp(t, 'a', { autoPong: false })
-  const chain = await startChain(t, a, false, { CLIENT_PING_SECONDS: '1', CLIENT_IDLE_SECONDS: '60' })
-  const { socket, received } = await connect(t, chain.url)
-  const { bridge } = chain.connections[0] as Connection
-  let over: boolean | undefined
-  void bridge.fence(20_000).then(result => {
-    over = result
-  })
-  let pings = 0
-  socket.on('ping', () => pings++)
-  // Its pong has come through when the app has what the client has sent after it.
-  await until(() => pings > 0)
-  socket.send('x')
-  await until(() => received.length === 1)
-  t.equal(over, undefined, 'the fence stands')
-  for (const upstream of a.sockets) upstream.pong(Buffer.from(a.pings[0] as string, 'latin1'))
-  await until(() => over === true)
-})
-
-t.test(
-  'an upstream that is killed: the client keeps its connection, and what it sends meanwhile goes to the next',
-  async t => {
-    const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-    const chain = await startChain(t, a, true)
-    const { socket, received, closes } = await connect(t, chain.url)
-    socket.send('1')
-    await until(() => received.length === 1)
-    for (const upstream of a.sockets) (upstream as unknown as { _socket: Socket })._socket.resetAndDestroy()
-    await until(() => chain.losses.length === 1)
-    t.strictSame(chain.losses, [{ code: 1006, midMessage: false }])
-    const connection = chain.connections[0] as Connection
-    t.ok(connection.bridge.orphaned)
-    socket.send('2')
-    t.equal(await handOver(connection, b), 'moved')
-    await until(() => received.length === 2)
-    t.strictSame(received, ['a 1', 'b 2'])
-    t.strictSame(closes, [])
-  },
-)
-
 t.test('an upstream that is cut off within a message leaves no part of it with the client, which goes on', async t => {
   const frame = encodeFrame(OPCODE.TEXT, Buffer.from('x'.repeat(2000)))
   for (const [limit, midMessage] of [
@@ -194,52 +97,6 @@ t.test('an upstream that is cut off within a message leaves no part of it with t
     await until(() => received.length === 2)
     t.strictSame([received, closes], [['whole', 'b next'], []])
   }
-})
-
-t.test('a client that floods while it has no upstream is not read: it has to wait, and nothing is lost', async t => {
-  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  const chain = await startChain(t, a, true)
-  const { socket, received, closes } = await connect(t, chain.url)
-  await until(() => a.sockets.size === 1)
-  for (const upstream of a.sockets) upstream.terminate()
-  await until(() => chain.losses.length === 1)
-  const readBefore = chain.accepted[0]?.bytesRead as number
-  const payload = 'x'.repeat(65_536)
-  const count = 320
-  for (let n = 0; n < count; n++) socket.send(`${n} ${payload}`)
-  // 20 MiB are more than kernels keep: the rest waits in the client.
-  let last = -1
-  let unchanged = 0
-  await until(() => {
-    unchanged = socket.bufferedAmount === last ? unchanged + 1 : 0
-    last = socket.bufferedAmount
-    return unchanged === 20
-  })
-  t.ok(last > 0, 'it cannot write any more')
-  const held = (chain.accepted[0]?.bytesRead as number) - readBefore
-  t.ok(held <= 131_072, `what has been read of it is one read at most: ${held} bytes`)
-  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
-  await until(() => received.length === count)
-  t.strictSame(
-    received.map(text => text.slice(0, -payload.length)),
-    Array.from({ length: count }, (_, n) => `b ${n} `),
-  )
-  t.strictSame(closes, [])
-})
-
-t.test('a close frame that is not for the client: the next upstream goes on', async t => {
-  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  const chain = await startChain(t, a, true)
-  const { socket, received, closes } = await connect(t, chain.url)
-  await until(() => a.sockets.size === 1)
-  for (const upstream of a.sockets) upstream.close(1012, 'restart')
-  await until(() => chain.losses.length === 1)
-  t.equal(chain.losses[0]?.code, 1012)
-  t.equal(await handOver(chain.connections[0] as Connection, b), 'moved')
-  socket.send('x')
-  await until(() => received.length === 1)
-  t.strictSame([received, closes], [['b x'], []])
-  await until(() => a.closes.length === 1)
 })
 
 t.test(
@@ -288,9 +145,8 @@ t.test('an app that answers no ping is waited for only so long; what it says lat
   const { socket, received, closes } = await connect(t, chain.url)
   socket.send('later')
   await until(() => a.sockets.size === 1)
-  const began = performance.now()
   t.equal(await handOver(chain.connections[0] as Connection, b, { ...TIMES, fenceMs: 50, lingerMs: 1000 }), 'moved')
-  t.ok(performance.now() - began < 5000, 'not for as long as it goes on')
+  t.strictSame([a.pings, a.closes], [['farewell'], []], 'it has not answered, and is still there')
   socket.send('now')
   await until(() => received.length === 2)
   t.strictSame(received.toSorted(), ['a later', 'b now'])
@@ -300,17 +156,16 @@ t.test('an app that answers no ping is waited for only so long; what it says lat
 })
 
 t.test('an old app that does not answer our close is cut off, and its client knows nothing of it', async t => {
-  let told: number | undefined
-  let cut: number | undefined
+  const seen: string[] = []
   const deaf = createServer().on('upgrade', ({ headers }, stream) => {
     const hash = createHash('sha1').update(`${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
     const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
     stream.write(`${head}Sec-WebSocket-Accept: ${hash.digest('base64')}\r\n\r\n`)
     stream.on('data', (chunk: Buffer) => {
-      if (chunk[0] === 0x88) told = performance.now()
+      if (chunk[0] === 0x88) seen.push('told')
     })
     stream.on('end', () => {
-      cut = performance.now()
+      seen.push('cut off')
       stream.destroy()
     })
   })
@@ -321,66 +176,12 @@ t.test('an old app that does not answer our close is cut off, and its client kno
   const { socket, received, closes } = await connect(t, chain.url)
   const connection = chain.connections[0] as Connection
   t.equal(await handOver(connection, b, { ...TIMES, fenceMs: 50, lingerMs: 50 }), 'moved')
-  await waitFor(() => cut !== undefined, 'it is cut off', 20_000)
-  const waited = (cut as number) - (told as number)
-  t.ok(waited < 9000, `${waited} ms after it was told`)
+  await waitFor(() => seen.length === 2, 'it is cut off', 20_000)
+  t.strictSame(seen, ['told', 'cut off'])
   t.ok(await connection.bridge.whenRetired(0))
   socket.send('x')
   await until(() => received.length === 1)
   t.strictSame([received, closes], [['b x'], []])
-})
-
-t.test('giving up passes on how the upstream ended', async t => {
-  const a = await startApp(t, 'a')
-  for (const kill of [false, true]) {
-    const chain = await startChain(t, a, true)
-    const { closes } = await connect(t, chain.url)
-    await until(() => a.sockets.size === 1)
-    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
-    await until(() => chain.losses.length === 1)
-    const bridge = chain.connections[0]?.bridge
-    const message = { data: Buffer.from('nobody reads this'), binary: false }
-    t.equal(await bridge?.send('upstream', message), 'closed')
-    bridge?.giveUp()
-    t.equal(await bridge?.send('upstream', message), 'closed')
-    await until(() => closes.length === 1)
-    t.strictSame(closes, [kill ? 1006 : 1012])
-    await until(() => chain.ends.length === 1)
-  }
-})
-
-t.test('a client that closes in the middle of a message, while it has no upstream, learns how that ended', async t => {
-  const a = await startApp(t, 'a')
-  for (const kill of [false, true]) {
-    const chain = await startChain(t, a, true)
-    const { socket, closes } = await connect(t, chain.url)
-    await until(() => a.sockets.size === 1)
-    socket.send('half', { fin: false })
-    for (const upstream of a.sockets) kill ? upstream.terminate() : upstream.close(1012, 'restart')
-    await until(() => chain.losses.length === 1)
-    socket.close(4001, 'enough')
-    await until(() => closes.length === 1)
-    t.strictSame(closes, [kill ? 1006 : 1012])
-    await until(() => chain.ends.length === 1)
-    t.match(chain.ends[0], { cause: 'client', code: 4001, reason: 'enough' })
-  }
-})
-
-t.test('a client that leaves while it has no upstream, or while it is moved, ends everything', async t => {
-  const [a, b] = await Promise.all([startApp(t, 'a'), startApp(t, 'b')])
-  const chain = await startChain(t, a, true)
-  const { socket } = await connect(t, chain.url)
-  await until(() => a.sockets.size === 1)
-  for (const upstream of a.sockets) upstream.terminate()
-  await until(() => chain.losses.length === 1)
-  const connection = chain.connections[0] as Connection
-  const next = await dialAgain(connection, b)
-  connection.bridge.terminate()
-  t.equal(await connection.bridge.handOver(next, TIMES), 'gone')
-  await until(() => chain.ends.length === 1)
-  await until(() => b.closes.length === 1)
-  t.strictSame(b.closes, [1001], 'the upstream that was not needed sees a clean close')
-  socket.terminate()
 })
 
 t.test('a client in the middle of a message is moved when the message has ended, or not in time', async t => {
@@ -398,6 +199,7 @@ t.test('a client in the middle of a message is moved when the message has ended,
   await until(() => received.length === 2)
   t.strictSame(received, ['a half and half', 'b next'])
 })
+
 t.test('what apps push by themselves arrives, each message once and whole, up to the close that they see', async t => {
   const pushed = new Map<string, number>()
   const apps = await Promise.all(
