@@ -1,6 +1,6 @@
 import t from 'tap'
-import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
 import { Fence } from '../../../../lib/bridge/handover/fence.ts'
+import { encodeFrame, OPCODE } from '../../../../lib/websocket/frames.ts'
 import type { Scope } from '../../../helpers/stack.ts'
 import { type Connection, connect, startApp, startChain, until } from '../chain.ts'
 import { passingListener, startParts } from '../parts.ts'
