@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { waitFor } from '../helpers/wait.ts'
 
 const root = join(import.meta.dirname, '../..')
 const APART = join(root, '.ci/apart')
@@ -29,6 +30,7 @@ t.test('commands that are kept apart do not meet', { skip }, async t => {
   const both = await Promise.all(
     ['a', 'b'].map(async what => {
       const child = spawn(APART, [name(what), process.execPath, '-e', program, what], { stdio: 'pipe' })
+      t.teardown(() => child.kill())
       const said = text(child.stderr)
       const [line] = await Promise.race([
         once(createInterface({ input: child.stdout }), 'line'),
@@ -48,12 +50,21 @@ t.test('commands that are kept apart do not meet', { skip }, async t => {
   t.throws(() => readFileSync(join(root, '.tap/apart-test')), { code: 'ENOENT' }, 'the repository is as it was')
 })
 
-t.test('what such a command has started ends with it', { skip }, async t => {
-  const child = spawn(APART, [name('ends'), 'sh', '-c', 'setsid sleep 1000 & echo; read _'], { stdio: 'pipe' })
-  await once(createInterface({ input: child.stdout }), 'line')
-  const [procs = ''] = groups('ends').map(group => join(group, 'cgroup.procs'))
-  t.ok(readFileSync(procs, 'utf8').trim().split('\n').length > 2, 'it runs')
-  child.kill()
-  await once(child, 'close')
-  t.same(groups('ends'), [], 'no process is left in its groups, else they would be there')
+t.test('what such a command has started ends with it, also where it is killed', { skip }, async t => {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const what = `ends-${signal}`
+    const child = spawn(APART, [name(what), 'sh', '-c', 'setsid sleep 1000 & echo; read _'], { stdio: 'pipe' })
+    t.teardown(() => child.kill())
+    await once(createInterface({ input: child.stdout }), 'line')
+    const [group = ''] = groups(what)
+    const processes = () => readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)
+    t.ok(processes().length > 1, 'it runs')
+    child.kill(signal)
+    await once(child, 'close')
+    // Killed, it can remove nothing; a group without processes is all that is left.
+    if (signal === 'SIGTERM') t.same(groups(what), [])
+    else await waitFor(() => processes().length === 0, 'its processes have ended')
+    for (const left of groups(what)) rmdirSync(left)
+    t.pass(`${signal}: nothing runs any more`)
+  }
 })
