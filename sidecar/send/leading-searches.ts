@@ -1,4 +1,4 @@
-/** The leading search for each user: the only one that keeps asking, while others for the same user wait for its end. */
+/** The leading search for each user: the only one that keeps asking, while others for that user wait for its end. */
 export class LeadingSearches {
   /** End of the leading search, by user. */
   readonly #ends = new Map<string, Promise<void>>()
