@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Guarded } from '../bridge/memory-guard.ts'
+import type { Guarded } from '../../bridge/memory-guard.ts'
 
 /** A side without a socket of interest: the kernel has no queues for it. */
 const NO_SOCKET: Pick<Socket, 'localPort' | 'remoteAddress' | 'remotePort'> = {
