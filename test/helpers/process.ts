@@ -58,3 +58,16 @@ export async function startProgram(
   if (!ports) throw new Error(`${name} ended with ${child.exitCode}`)
   return { child, port: ports.address.port, adminPort: ports.admin.port, logs, exited }
 }
+
+/** Runs Node with arguments until it ends. */
+export async function command(t: Scope, args: readonly string[], env: Record<string, string | number> = {}) {
+  const own = Object.entries(env).map(([name, value]) => [`WS_OPERATOR_${name}`, String(value)])
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...Object.fromEntries(own) } })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [stdout, stderr, [code]] = await Promise.all([
+    child.stdout.toArray(),
+    child.stderr.toArray(),
+    once(child, 'exit'),
+  ])
+  return { code, stdout: stdout.join(''), stderr: stderr.join('') }
+}

@@ -9,19 +9,22 @@ const load = (env: Record<string, string> = {}) =>
     Object.fromEntries(Object.entries(env).map(([name, value]) => [`WS_OPERATOR_${name}`, value])),
   )
 
-t.test('without settings, clients are moved unnoticed and a first message is not repeated', async t => {
-  t.match(load(), {
-    PORT: 3000,
-    WORKERS: 0,
-    REHOME: 'transparent',
-    REHOME_HELLO: 'none',
-    REHOME_TIMEOUT_MS: 10_000,
-    REHOME_LINGER_MS: 1000,
-    REBALANCE: 'gradual',
-    REBALANCE_DELAY_SECONDS: 10,
-    MAX_MOVES_PER_SECOND: 50,
-  })
-})
+t.test(
+  'without settings, clients are moved where their sessions survive it, and a first message is not repeated',
+  async t => {
+    t.match(load(), {
+      PORT: 3000,
+      WORKERS: 0,
+      REHOME: 'auto',
+      REHOME_HELLO: 'none',
+      REHOME_TIMEOUT_MS: 10_000,
+      REHOME_LINGER_MS: 1000,
+      REBALANCE: 'gradual',
+      REBALANCE_DELAY_SECONDS: 10,
+      MAX_MOVES_PER_SECOND: 50,
+    })
+  },
+)
 
 t.test('without settings, clients are pinged three times before they count as dead, and pods are not', async t => {
   t.match(load(), {
@@ -48,7 +51,7 @@ t.test('a number may reach its limits and not pass them', async t => {
 
 t.test('a policy has the values that the documentation names, and no other', async t => {
   for (const [name, values] of [
-    ['REHOME', ['transparent', 'close']],
+    ['REHOME', ['auto', 'transparent', 'close']],
     ['REHOME_HELLO', ['none', 'first-text']],
     ['REBALANCE', ['gradual', 'on-reconnect', 'off']],
   ] as const) {

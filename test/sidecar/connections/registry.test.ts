@@ -23,14 +23,20 @@ t.test('of two connections with the same key the older one is meant, if it is op
   )
 })
 
-t.test('a room of very many connections is looked at in no time', async t => {
+t.test('in a room of very many connections each is looked at once', async t => {
   const registry = new Registry()
   const count = 30_000
-  for (let n = 0; n < count; n++) registry.add('room', bridge(), `key-${n}`)
-  const began = performance.now()
+  let looks = 0
+  const counted = () =>
+    ({
+      get state() {
+        looks++
+        return 'open'
+      },
+    }) as unknown as Bridge
+  for (let n = 0; n < count; n++) registry.add('room', counted(), `key-${n}`)
   t.equal(registry.connections('room').length, count)
-  const took = performance.now() - began
-  t.ok(took < 1000, `${took} ms`)
+  t.equal(looks, count)
 })
 
 t.test('who waits for a connection that arrives learns that it is taken anew', async t => {
