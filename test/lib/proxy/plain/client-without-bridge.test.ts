@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { ClientWithoutBridge } from '../../../lib/proxy/client-without-bridge.ts'
+import { ClientWithoutBridge } from '../../../../lib/proxy/plain/client-without-bridge.ts'
 
 /** A client connection as the proxy sees it, from a client that does not read. */
 async function start(t: Test) {
