@@ -30,8 +30,8 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
   const suspects = new Suspects({ probe: ({ host, port }) => accepts(host, port), onChange: () => mover.settle() })
   const connections = () => proxy.bridges
   const mover: Mover = new Mover({ config, discovery, suspects, secret, log, metrics, connections })
-  const residents = config.REBALANCE === 'off' ? new UserConnections() : undefined
-  const passOver = new UpstreamFailover(mover.members)
+  const userConnections = config.REBALANCE === 'off' ? new UserConnections() : undefined
+  const failover = new UpstreamFailover(mover.members)
   const proxy = new WebSocketProxy<Placement>({
     log,
     metrics,
@@ -39,12 +39,12 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
     identity: { [PROXY_INSTANCE_HEADER]: instance },
     wholeMessages: true,
     processes: cluster.isWorker ? workerCount(config.WORKERS) : 1,
-    plan: planner({ config, instance, secret, choose: chooser(discovery, mover.members, residents) }),
-    passOver: (plan, code) => passOver.next(plan, code),
+    plan: planner({ config, instance, secret, choose: chooser(discovery, mover.members, userConnections) }),
+    failover: (plan, code) => failover.next(plan, code),
     confirm: confirmed,
     onLost: (connection, loss) => mover.onLost(connection, loss),
     onControl: (connection, payload) => mover.onControl(connection, payload),
-    ...connectionEvents(log, mover, residents),
+    ...connectionEvents(log, mover, userConnections),
   })
   const app = createServer(config, log, proxy)
   await app.register(proxy.plugin)
@@ -75,9 +75,9 @@ export async function buildApp(config: BalancerConfig, deps: Deps & { discovery?
 }
 
 /** Chooses the member for a handshake: the one that holds the user's connections if those stay, else by the key. */
-function chooser(discovery: Discovery, members: Mover['members'], residents: UserConnections | undefined) {
+function chooser(discovery: Discovery, members: Mover['members'], userConnections: UserConnections | undefined) {
   return (key: string, user: string | undefined): Member | undefined => {
-    const home = user === undefined ? undefined : residents?.home(user)
+    const home = user === undefined ? undefined : userConnections?.home(user)
     return (home !== undefined && members.isMember(home) && discovery.members.get(home)) || members.choose(key)
   }
 }
@@ -86,7 +86,7 @@ function chooser(discovery: Discovery, members: Mover['members'], residents: Use
 function connectionEvents(
   log: Logger,
   mover: Mover,
-  residents: UserConnections | undefined,
+  userConnections: UserConnections | undefined,
 ): Required<Pick<ProxyOptions<Placement>, 'opened' | 'closed'>> {
   return {
     opened(connection, { handshake, answer }) {
@@ -94,12 +94,12 @@ function connectionEvents(
       context.handshake = handshake
       context.protocol = fieldOf(answer, 'sec-websocket-protocol')
       context.session = sessionProtocolOf({ target: targetOf(handshake), protocol: context.protocol })
-      residents?.add(connection)
+      userConnections?.add(connection)
       log.debug({ user: context.user, connection: context.id, member: context.member }, 'connected')
     },
     closed(connection, end) {
       mover.forget(connection)
-      residents?.delete(connection)
+      userConnections?.delete(connection)
       const { user, id, member } = connection.context
       log.debug({ user, connection: id, member, ...end }, 'disconnected')
     },

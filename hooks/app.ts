@@ -135,7 +135,7 @@ export async function buildApp(config: HooksConfig, { log, metrics }: Pick<Deps,
 }
 
 /** Statuses that are logged, so that operators find out why a caller is refused. */
-const LOGGED = new Set([401, 411, 413, 429])
+const LOGGED: ReadonlySet<number> = new Set([401, 411, 413, 429])
 
 const OUTCOMES: Readonly<Record<number, string>> = {
   401: 'unauthorized',

@@ -107,3 +107,42 @@ t.test('each folder is small, and says what it is', async t => {
     [],
   )
 })
+
+/** Modules that keep state, and why an object that the app makes would be no better. */
+const STATEFUL: Readonly<Record<string, string>> = {
+  'lib/bridge/socket/read-buffer.ts: fastBuffer': 'one for each event loop: a chunk is valid only during its event',
+  'local/processes/child.ts: running': "the children of this process, for its one 'exit' listener",
+  'sidecar/transport/deadline.ts: last': 'only shares a timer: the results are the same without it',
+}
+
+const COLLECTION = /^new (?:Weak)?(?:Map|Set)\b/
+/** Memory without a value of its own is there to be written. */
+const MEMORY = /^(?:new \w*Array(?:Buffer)?\([\w\s*]+\)|Buffer\.alloc\w*\((?!0\)))/
+const MUTATORS = 'set|add|delete|clear|push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|write\\w*|addSubnet'
+
+/** Whether a source changes a variable of its module, outside comments. */
+function isChanged(text: string, name: string): boolean {
+  const change = `(?:\\.(?:${MUTATORS})\\(|(?:\\[[^\\]]*\\]|\\.\\w+)+ (?:[-+*/|&^?]|\\|\\||\\?\\?)?= |(?:\\.\\w+)*(?:\\+\\+|--))`
+  return new RegExp(`(?<![\\w.#'])${name}${change}`, 'm').test(text.replace(/^ *(?:\/\/|\/?\*).*$/gm, ''))
+}
+
+/** The state of a module: its variables, its memory, and collections that are changed or that another file may change. */
+function stateOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const declared = text.matchAll(/^(?:export )?(let|var|const) (\w+)(?:: ([^=\n]+?))? =\s*(.*)$/gm)
+  const found = [...declared].filter(([, keyword, name = '', type = '', value = '']) => {
+    if (keyword !== 'const' || MEMORY.test(value) || isChanged(text, name)) return true
+    return COLLECTION.test(value) && !/^Readonly(?:Map|Set)\b/.test(type)
+  })
+  const uninitialised = [...text.matchAll(/^(?:export )?(let|var) (\w+)(?:: [^=\n]+)?$/gm)]
+  const statics = [
+    ...text.matchAll(/^ {2}(?:private )?static (?!readonly\b|async\b)(#?\w+)(?:: [^=(\n]+)?(?: =.*)?$/gm),
+  ]
+  const names = [...found, ...uninitialised].map(([, , name]) => name)
+  return [...names, ...statics.map(([, name]) => name)].map(name => `${file}: ${name}`)
+}
+
+t.test('a module has no state: an object that the app makes has it', async t => {
+  const programs = sources.filter(file => /^(?:lib|sidecar|balancer|hooks|local)\/.*\.m?ts$/.test(file))
+  t.strictSame(programs.flatMap(stateOf).sort(), Object.keys(STATEFUL))
+})

@@ -7,7 +7,7 @@ import { encodeControlPing } from '../../lib/rehome/control-pings.ts'
 import type { Member } from '../../lib/routing/members.ts'
 import { ERRORS } from '../../lib/service/http/errors.ts'
 import type { Logger } from '../../lib/service/log/log.ts'
-import { ARRIVING_HEADER, ERROR_HEADER } from '../../lib/service/names.ts'
+import { ERROR_HEADER, PENDING_CLIENT_HEADER } from '../../lib/service/names.ts'
 import { fieldOf, type ResponseHead } from '../../lib/websocket/response-head.ts'
 import type { LiveMembers } from '../placement/live-members.ts'
 import type { Connection, Placement } from '../placement/placement.ts'
@@ -122,7 +122,7 @@ export class Rehome {
     try {
       const handshakeTimeoutMs = Math.max(1, Math.min(attemptMs(dialLimits.handshakeTimeoutMs, timeoutMs), left()))
       const limits = { ...dialLimits, handshakeTimeoutMs }
-      answered = await dial(target.host, target.port, arriving(context.handshake), limits).answered
+      answered = await dial(target.host, target.port, asPending(context.handshake), limits).answered
     } catch (error) {
       // A slow app says nothing about its pod; neither does a pod that was given almost no time.
       if ((error as { code?: string }).code === ERRORS.UPSTREAM_UNREACHABLE.code && left() > 0)
@@ -158,7 +158,7 @@ export class Rehome {
 }
 
 /** The client's handshake, for a member that may not count on the client yet. */
-const arriving = (handshake: Buffer): Buffer => withField(handshake, ARRIVING_HEADER, 'true')
+const asPending = (handshake: Buffer): Buffer => withField(handshake, PENDING_CLIENT_HEADER, 'true')
 
 /** Statuses of an app that may accept the same handshake later (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4). */
 const TEMPORARY: ReadonlySet<number> = new Set([408, 425, 429])

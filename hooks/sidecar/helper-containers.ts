@@ -2,7 +2,7 @@ import type { Container, PodSpec } from '../requests/schemas.ts'
 import { record } from '../requests/untyped.ts'
 
 /** Names of containers or images that are helpers and not the app. */
-const HELPERS = new Set([
+const HELPERS: ReadonlySet<string> = new Set([
   'cloud-sql-proxy',
   'cloudsql-proxy',
   'cloud_sql_proxy',

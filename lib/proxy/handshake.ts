@@ -9,7 +9,7 @@ type Request = Pick<IncomingMessage, 'method' | 'headers' | 'rawHeaders'>
 export type Fields = Readonly<Record<string, string>>
 
 /** Fields of a single connection, not of the message (RFC 9110 §7.6.1). */
-const PER_CONNECTION = new Set([
+const PER_CONNECTION: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',

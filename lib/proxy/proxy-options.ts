@@ -31,7 +31,7 @@ export interface UpgradeHooks<C> {
    *
    * @param code of the error table
    */
-  passOver?(plan: Plan<C>, code: string): Plan<C> | undefined
+  failover?(plan: Plan<C>, code: string): Plan<C> | undefined
   /**
    * Checks an upstream's acceptance before the client gets it.
    *

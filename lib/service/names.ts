@@ -86,7 +86,7 @@ export const CONTROL_HEADER = 'x-ws-operator-control'
 /**
  * Request header of a balancer that repeats a client's handshake to another pod; the pod serves it only once told to.
  */
-export const ARRIVING_HEADER = 'x-ws-operator-arriving'
+export const PENDING_CLIENT_HEADER = 'x-ws-operator-arriving'
 
 /** Request header between sidecars: the destination of a message at the recipient's pod. */
 export const DELIVER_HEADER = 'x-ws-operator-deliver'
@@ -181,7 +181,7 @@ export const HOP_HEADERS: ReadonlySet<string> = new Set([
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
   CONTROL_HEADER,
-  ARRIVING_HEADER,
+  PENDING_CLIENT_HEADER,
   SHADOW_HEADER,
   TARGET_HEADER,
 ])

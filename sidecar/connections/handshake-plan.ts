@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import { confirmedUser, userOf } from '../../lib/proxy/handshake-user.ts'
 import type { Plan } from '../../lib/proxy/plan.ts'
-import { parseSecret } from '../../lib/rehome/control-pings.ts'
 import { createConnectionId, isConnectionId } from '../../lib/routing/connection-id.ts'
 import { encodeKeyHeader, parseRoutingKey } from '../../lib/routing/key/routing-key.ts'
 import {
-  ARRIVING_HEADER,
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
   CONTROL_HEADER,
   HOP_HEADERS,
   INSTANCE_HEADER,
+  PENDING_CLIENT_HEADER,
   USER_HEADER,
 } from '../../lib/service/names.ts'
 import type { ResponseHead } from '../../lib/websocket/response-head.ts'
 import type { SidecarConfig } from '../config.ts'
+import { SecretCache } from './secret-cache.ts'
 import { assertTarget } from './target.ts'
 
 /** The sidecar's state of a connection. */
@@ -33,21 +33,6 @@ export interface Identity {
   readonly pending: boolean
 }
 
-/** Secrets of the balancers, shared by their connections; there is one per balancer process. */
-const secrets = new Map<string, Buffer>()
-const MAX_SECRETS = 1000
-
-function secretOf(text: string | undefined): Buffer | undefined {
-  if (text === undefined) return undefined
-  const known = secrets.get(text)
-  if (known) return known
-  const secret = parseSecret(text)
-  if (!secret) return undefined
-  if (secrets.size >= MAX_SECRETS) secrets.clear()
-  secrets.set(text, secret)
-  return secret
-}
-
 /**
  * Creates the function that plans handshakes and plain requests to the pod's own app. The user is the one that the
  * balancer and the routing key name. Any client can claim to come through a balancer, so the balancer's word is checked
@@ -59,13 +44,14 @@ export function planner(
   config: Pick<SidecarConfig, 'ROUTING_KEY' | 'ON_MISSING_KEY' | 'APP_HOST' | 'APP_PORT' | 'TARGET'>,
   instance: string,
 ): (request: IncomingMessage, path: string) => Plan<Identity> {
+  const secrets = new SecretCache()
   const behindBalancer = parseRoutingKey(`header:${USER_HEADER},${config.ROUTING_KEY.text}`)
   return ({ headers, rawHeaders }, path) => {
     assertTarget(config.TARGET, headers)
     const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : behindBalancer
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
-    const secret = secretOf([headers[CONTROL_HEADER]].flat()[0])
-    const pending = secret !== undefined && headers[ARRIVING_HEADER] !== undefined
+    const secret = secrets.get([headers[CONTROL_HEADER]].flat()[0])
+    const pending = secret !== undefined && headers[PENDING_CLIENT_HEADER] !== undefined
     // Accepted from a balancer only: a client's own header is no id.
     const given = secret && connectionIdOf(headers[CONNECTION_HEADER])
     const id = given ?? createConnectionId()

@@ -50,16 +50,16 @@ export interface Handing {
 export async function handOver(parts: Handing, next: Answered, times: HandOver): Promise<HandedOver> {
   const { inbound, outbound } = parts
   const { movePing, stayPing, takePing, fenceMs, boundaryMs, lingerMs } = times
-  const arriving = next.socket
-  arriving.on('error', ignore)
+  const { socket } = next
+  socket.on('error', ignore)
   const abort = (result: HandedOver): HandedOver => {
-    closeUpstream(arriving)
+    closeUpstream(socket)
     return result
   }
   try {
     inbound.stop()
     await parts.until(() => inbound.stopped, boundaryMs)
-    const left = () => arriving.closed || arriving.readableEnded
+    const left = () => socket.closed || socket.readableEnded
     const told = movePing !== undefined && !parts.isLost() && inbound.stopped && !left()
     if (told) await parts.fence(fenceMs, movePing)
     if (!parts.isLost()) outbound.stop()
@@ -80,7 +80,7 @@ export async function handOver(parts: Handing, next: Answered, times: HandOver):
     parts.change(next, lingerMs, takePing)
     return 'moved'
   } finally {
-    arriving.off('error', ignore)
+    socket.off('error', ignore)
   }
 }
 

@@ -20,10 +20,10 @@ import type { Plan } from '../plan.ts'
 import type { ProxyMetrics } from '../proxy-metrics.ts'
 import type { UpgradeHooks } from '../proxy-options.ts'
 import { connectionLimit, dialLimitsOf, type WireConfig } from '../proxy-settings.ts'
-import { passRefusal } from '../refusal.ts'
 import type { ConnectionMemory } from './connection-memory.ts'
 import type { OpenBridges } from './open-bridges.ts'
 import type { PendingClients } from './pending-clients.ts'
+import { passRefusal } from './refusal.ts'
 import { UpstreamDialler } from './upstream-dialler.ts'
 
 export interface UpgradeHandlerOptions<C> {
@@ -53,7 +53,7 @@ export class UpgradeHandler<C> {
     this.#options = options
     const { config, hooks, reads } = options
     const limits = { ...dialLimitsOf(config), reads }
-    this.#dialler = new UpstreamDialler(limits, (plan, code) => hooks.passOver?.(plan, code))
+    this.#dialler = new UpstreamDialler(limits, (plan, code) => hooks.failover?.(plan, code))
     this.#maxConnections = connectionLimit(config)
   }
 

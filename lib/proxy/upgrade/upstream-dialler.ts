@@ -19,13 +19,13 @@ export type NextPlan<C> = (plan: Plan<C>, code: string) => Plan<C> | undefined
 /** Dials upstreams for handshakes, one after another, until one of them answers without being passed over. */
 export class UpstreamDialler<C> {
   readonly #limits: DialLimits
-  readonly #passOver: NextPlan<C>
+  readonly #failover: NextPlan<C>
   readonly #dialling = new Set<Dialling>()
   #stopped = false
 
-  constructor(limits: DialLimits, passOver: NextPlan<C>) {
+  constructor(limits: DialLimits, failover: NextPlan<C>) {
     this.#limits = limits
-    this.#passOver = passOver
+    this.#failover = failover
   }
 
   /** Number of unanswered handshakes. */
@@ -59,13 +59,13 @@ export class UpstreamDialler<C> {
     try {
       answered = await this.#dial(plan, handshake, client)
     } catch (error) {
-      const mayPassOver = !client.destroyed && !this.#stopped
-      const next = mayPassOver ? this.#passOver(plan, (error as ServiceError).code ?? '') : undefined
+      const mayFailOver = !client.destroyed && !this.#stopped
+      const next = mayFailOver ? this.#failover(plan, (error as ServiceError).code ?? '') : undefined
       if (!next) throw error
       return { next }
     }
     const refusal = isAccepted(answered.head) ? undefined : fieldOf(answered.head, ERROR_HEADER)
-    const next = refusal === undefined ? undefined : this.#passOver(plan, refusal)
+    const next = refusal === undefined ? undefined : this.#failover(plan, refusal)
     if (!next) return { plan, answered }
     answered.socket.destroy()
     return { next }

@@ -147,7 +147,7 @@ export class MemberWatch implements Discovery {
     if (this.#abort.signal.aborted) return
     this.#synced = true
     this.#empty = members.length === 0
-    if (members.length === 0) this.#nobody(leaving, unready)
+    if (members.length === 0) this.#noMembers(leaving, unready)
     else {
       this.#stay()
       if (this.#problem !== undefined) this.#log.info({ after: this.#problem }, 'discovery works again')
@@ -158,7 +158,7 @@ export class MemberWatch implements Discovery {
   }
 
   /** The source reports no member that accepts users. */
-  #nobody(leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void {
+  #noMembers(leaving?: ReadonlySet<string>, unready?: ReadonlySet<string>): void {
     const isThere = ({ name }: Member) => leaving?.has(name) === true || unready?.has(name) === true
     // Members that were leaving and are no longer listed have gone.
     const hasGone = (member: Member) => leaving !== undefined && this.#leaving.has(member.name) && !isThere(member)

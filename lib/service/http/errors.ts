@@ -164,7 +164,7 @@ export function serviceError(
   return new constructors[name](...args)
 }
 
-const TOLD = new Map<string, string>(
+const TOLD: ReadonlyMap<string, string> = new Map(
   Object.values(ERRORS).flatMap(entry => ('told' in entry ? [[entry.code, entry.told] as const] : [])),
 )
 

@@ -22,7 +22,7 @@ t.test('every header that an app would trust is a hop header: clients cannot set
       names.CLIENT_REQUEST_HEADER,
       names.CONNECTION_HEADER,
       names.CONTROL_HEADER,
-      names.ARRIVING_HEADER,
+      names.PENDING_CLIENT_HEADER,
       names.SHADOW_HEADER,
       names.TARGET_HEADER,
     ].sort(),

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { startTcp } from '../../helpers/plain.ts'
-import { startStack } from '../../helpers/stack.ts'
-import { waitFor } from '../../helpers/wait.ts'
+import { startTcp } from '../../../helpers/plain.ts'
+import { startStack } from '../../../helpers/stack.ts'
+import { waitFor } from '../../../helpers/wait.ts'
 
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import type { Answered } from '../bridge/socket/dial.ts'
-import { fieldOf, type ResponseHead } from '../websocket/response-head.ts'
-import { endSoon } from './error-response.ts'
-import { ChunkedBody } from './plain/chunked-body.ts'
+import type { Answered } from '../../bridge/socket/dial.ts'
+import { fieldOf, type ResponseHead } from '../../websocket/response-head.ts'
+import { endSoon } from '../error-response.ts'
+import { ChunkedBody } from '../plain/chunked-body.ts'
 
 /** Longest time for the rest of a body once the client has ended its side, in milliseconds; it may have left. */
 const LEAVING_MS = 1000
