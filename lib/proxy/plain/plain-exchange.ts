@@ -87,7 +87,9 @@ export class PlainExchange {
 
   #onError(error: Error): void {
     const { upstream, maxHeadBytes } = this.#options
-    this.#fail(this.#outgoing.reusedSocket ? new StaleConnection() : upstreamFault(error, upstream, maxHeadBytes))
+    // The answer is whole: the fault is in bytes after it, such as the body that some apps send for HEAD.
+    if (!this.#incoming?.complete)
+      this.#fail(this.#outgoing.reusedSocket ? new StaleConnection() : upstreamFault(error, upstream, maxHeadBytes))
   }
 
   #onInterim(): void {

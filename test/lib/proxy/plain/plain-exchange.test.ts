@@ -145,3 +145,16 @@ t.test('a kept connection that fails is stale', async t => {
   t.equal((await ask(passer.port)).status, 599)
   t.strictSame(passer.results, ['passed', 'stale'])
 })
+
+t.test('a whole answer passes, whatever comes behind it in the same write', async t => {
+  const upstream = await startTcp(t, (socket, chunk) => {
+    const isHead = String(chunk).startsWith('HEAD')
+    // Some apps answer HEAD with the body of GET.
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${isHead ? 'ok' : 'oksurplus'}`)
+  })
+  const passer = await startPasser(t, upstream.port)
+  t.match(await ask(passer.port, { method: 'HEAD' }), { status: 200, headers: { 'content-length': '2' }, body: '' })
+  t.match(await ask(passer.port), { status: 200, body: 'ok' })
+  await waitFor(() => passer.results.length === 2, 'both have ended')
+  t.strictSame(passer.results, ['passed', 'passed'])
+})
