@@ -163,15 +163,14 @@ const asPending = (handshake: Buffer): Buffer => withField(handshake, PENDING_CL
 /** Statuses of an app that may accept the same handshake later (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4). */
 const TEMPORARY: ReadonlySet<number> = new Set([408, 425, 429])
 
-/** Whether a member that has answered with this status would answer so again. */
-const isFinal = (status: number): boolean => status < 500 && !TEMPORARY.has(status)
+/** Codes of our refusals that are caused by what app and client report about the user. */
+const ABOUT_THE_USER: ReadonlySet<string> = new Set([ERRORS.BAD_USER.code, ERRORS.AMBIGUOUS_USER.code])
 
-/** Codes of refusals by the app, or caused by what app and client report about the user: every member would refuse. */
-const OF_OTHERS: ReadonlySet<string | undefined> = new Set([
-  undefined,
-  ERRORS.BAD_USER.code,
-  ERRORS.AMBIGUOUS_USER.code,
-])
+/** Whether every member would refuse the same handshake, now and later. */
+function isFinal(head: ResponseHead): boolean {
+  const code = fieldOf(head, ERROR_HEADER)
+  return code === undefined ? head.status < 500 && !TEMPORARY.has(head.status) : ABOUT_THE_USER.has(code)
+}
 
 /**
  * Whether another upstream's response matches the first one's. A refusal by ws-operator says nothing about the app; a
@@ -181,8 +180,7 @@ function judge(
   head: ResponseHead,
   { protocol, claimed, user }: Placement,
 ): 'good' | 'unavailable' | 'refused' | 'differs' {
-  if (!isAccepted(head))
-    return OF_OTHERS.has(fieldOf(head, ERROR_HEADER)) && isFinal(head.status) ? 'refused' : 'unavailable'
+  if (!isAccepted(head)) return isFinal(head) ? 'refused' : 'unavailable'
   const same =
     fieldOf(head, 'sec-websocket-protocol') === protocol &&
     fieldOf(head, 'sec-websocket-extensions') === undefined &&
