@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { buildAll } from '../../scripts/build.ts'
-import { startProgram } from '../helpers/process.ts'
+import { command, startProgram } from '../helpers/process.ts'
 import { connectAll, echoes, startWorkers, users } from '../helpers/workers.ts'
 
 t.test('not ready, with the reason, while no worker is', async t => {
@@ -21,17 +20,8 @@ t.test('not ready, with the reason, while no worker is', async t => {
 /** Runs a balancer that cannot start until it has ended. */
 async function failing(t: Test, env: Record<string, string>) {
   const main = fileURLToPath(new URL('../../balancer/main.ts', import.meta.url))
-  const own = Object.entries({ WORKERS: '2', ADMIN_PORT: '0', HOST: '127.0.0.1', MEMBERS: '127.0.0.1:1', ...env })
-  const child = spawn(process.execPath, [main], {
-    env: { ...process.env, ...Object.fromEntries(own.map(([name, value]) => [`WS_OPERATOR_${name}`, value])) },
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const [stdout, stderr, [code]] = await Promise.all([
-    child.stdout.toArray(),
-    child.stderr.toArray(),
-    once(child, 'exit'),
-  ])
-  return { code, stdout: stdout.join(''), stderr: stderr.join('') }
+  const own = { WORKERS: '2', ADMIN_PORT: '0', HOST: '127.0.0.1', MEMBERS: '127.0.0.1:1', ...env }
+  return command(t, [main], own)
 }
 
 t.test('a bad configuration: each problem once, exit code 2', async t => {

@@ -3,7 +3,8 @@ import { kubeClient } from '../../../../lib/routing/discovery/kube/client.ts'
 import { kubernetesSource } from '../../../../lib/routing/discovery/kubernetes.ts'
 import { waitFor } from '../../../helpers/wait.ts'
 import { FakeTiming } from './fake-timing.ts'
-import { type Call, StandInApi } from './kube/stand-in-api.ts'
+import { expectList, list, watchFrom } from './kube/expected-calls.ts'
+import { StandInApi } from './kube/stand-in-api.ts'
 import { record } from './recording-sink.ts'
 
 const slice = (name: string, version: number, ...addresses: string[]) => ({
@@ -12,8 +13,6 @@ const slice = (name: string, version: number, ...addresses: string[]) => ({
   ports: [{ name: 'ws-proxy', port: 3000 }],
   endpoints: addresses.map(address => ({ addresses: [address], conditions: { ready: true } })),
 })
-
-const list = (version: number, ...items: unknown[]) => ({ metadata: { resourceVersion: String(version) }, items })
 
 /** A source that follows a stand-in API server. */
 async function follow(t: Test) {
@@ -28,20 +27,6 @@ async function follow(t: Test) {
     answered: (text: string) => waitFor(() => answers.at(-1) === text, `members ${text}, now ${answers.at(-1)}`),
     failed: (count: number) => waitFor(() => failures.length >= count, `${count} failures`),
   }
-}
-
-/** The next request, which must be a watch from this version. */
-async function watchFrom(t: Test, api: StandInApi, version: number): Promise<Call> {
-  const call = await api.next()
-  t.equal(call.query.get('watch'), 'true')
-  t.equal(call.query.get('resourceVersion'), String(version), 'the watch goes on from the last version')
-  return call
-}
-
-async function expectList(t: Test, api: StandInApi): Promise<Call> {
-  const call = await api.next()
-  t.equal(call.query.get('watch'), null, 'a list')
-  return call
 }
 
 t.test('it lists, then watches: events change the members', async t => {

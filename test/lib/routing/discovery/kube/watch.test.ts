@@ -3,7 +3,8 @@ import { kubeClient } from '../../../../../lib/routing/discovery/kube/client.ts'
 import { CollectionWatch, type KubeObject } from '../../../../../lib/routing/discovery/kube/watch.ts'
 import { waitFor } from '../../../../helpers/wait.ts'
 import { FakeTiming } from '../fake-timing.ts'
-import { type Call, StandInApi } from './stand-in-api.ts'
+import { expectList, list, watchFrom } from './expected-calls.ts'
+import { StandInApi } from './stand-in-api.ts'
 
 interface Item extends KubeObject {
   readonly values: readonly string[]
@@ -14,7 +15,6 @@ const item = (name: string, version: number, ...values: string[]): Item => ({
   values,
 })
 
-const list = (version: number, ...items: unknown[]) => ({ metadata: { resourceVersion: String(version) }, items })
 const bookmark = (version: number) => ({ metadata: { name: '', resourceVersion: String(version) } })
 
 /** Follows a stand-in API server; an answer is the values of all items. `check` runs with each. */
@@ -53,20 +53,6 @@ async function follow(t: Test, { idleTimeoutMs = 60_000, check = (_text: string)
     answered: (text: string) => waitFor(() => answers.at(-1) === text, `items ${text}, now ${answers.at(-1)}`),
     failed: (count: number) => waitFor(() => failures.length >= count, `${count} failures`),
   }
-}
-
-/** The next request, which must be a watch from this version. */
-async function watchFrom(t: Test, api: StandInApi, version: number): Promise<Call> {
-  const call = await api.next()
-  t.equal(call.query.get('watch'), 'true')
-  t.equal(call.query.get('resourceVersion'), String(version), 'the watch goes on from the last version')
-  return call
-}
-
-async function expectList(t: Test, api: StandInApi): Promise<Call> {
-  const call = await api.next()
-  t.equal(call.query.get('watch'), null, 'a list')
-  return call
 }
 
 t.test('it lists all items of the selector, then watches: each event changes the copy', async t => {
