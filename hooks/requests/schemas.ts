@@ -103,7 +103,9 @@ export const compositeRequest = open({
 })
 
 /** Body of both customize hooks. */
-export const customizeRequest = open({ parent: open({ metadata, spec: Type.Optional(Type.Unknown()) }) })
+export const customizeRequest = open({
+  parent: open({ kind: Type.Optional(Type.String()), metadata, spec: Type.Optional(Type.Unknown()) }),
+})
 
 export type Container = Static<typeof container>
 export type PodSpec = Static<typeof podSpec>

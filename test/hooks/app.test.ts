@@ -23,6 +23,11 @@ t.test('a request that is no request of Metacontroller: 400 that names the field
     ],
     ['/composite/sync', mergePatch(recorded('composite-sync-first'), { children: null }), /'children'/],
     ['/composite/customize', { parent: 3 }, /parent must be object/],
+    [
+      '/composite/customize',
+      mergePatch(recorded('composite-customize'), { parent: { kind: { toString: 1 } } }),
+      /parent\/kind must be string/,
+    ],
   ]
   for (const [url, payload, message] of cases) {
     const response = await app.inject({ method: 'POST', url, payload: payload as object })
