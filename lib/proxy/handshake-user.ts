@@ -1,4 +1,4 @@
-import { decodeKeyHeader, type HandshakeRequest, keyOf, type RoutingKey } from '../routing/key/routing-key.ts'
+import { decodeKeyHeader, type HandshakeRequest, keyOfTrusted, type RoutingKey } from '../routing/key/routing-key.ts'
 import type { MISSING_KEY_POLICIES } from '../routing/routing-settings.ts'
 import { serviceError } from '../service/http/errors.ts'
 import { USER_HEADER } from '../service/names.ts'
@@ -32,7 +32,7 @@ export function confirmedUser({ fields }: Pick<ResponseHead, 'fields'>): string 
   const users = new Set<string>()
   for (const [name, value] of fields) {
     if (name.toLowerCase() !== USER_HEADER) continue
-    const user = keyOf(decodeKeyHeader(value))
+    const user = keyOfTrusted(decodeKeyHeader(value))
     if (user === undefined) throw serviceError('BAD_USER', 'its value is no user')
     users.add(user)
   }

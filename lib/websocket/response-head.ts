@@ -1,3 +1,5 @@
+import { trimBlanks } from '../service/http/field-value.ts'
+
 /**
  * Limit of 1xx answers before the final one (RFC 9110 §15.2); without it an upstream could keep its client waiting
  * forever.
@@ -34,16 +36,6 @@ export function parseResponseHead(text: string): ResponseHead | undefined {
   }
   return { status: Number(status), statusLine, fields }
 }
-
-/** Removes only space and tab around a value (RFC 9110 §5.6.3); other blanks are bytes of the value's characters. */
-function trimBlanks(value: string): string {
-  let [start, end] = [0, value.length]
-  while (isBlank(value[start])) start++
-  while (end > start && isBlank(value[end - 1])) end--
-  return value.slice(start, end)
-}
-
-const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
 /** The first value of a field; `name` in lower case. */
 export function fieldOf({ fields }: Pick<ResponseHead, 'fields'>, name: string): string | undefined {

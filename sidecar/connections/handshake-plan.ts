@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { confirmedUser, userOf } from '../../lib/proxy/handshake-user.ts'
 import type { Plan } from '../../lib/proxy/plan.ts'
 import { createConnectionId, isConnectionId } from '../../lib/routing/connection-id.ts'
-import { encodeKeyHeader, parseRoutingKey } from '../../lib/routing/key/routing-key.ts'
+import { behindBalancer, encodeKeyHeader } from '../../lib/routing/key/routing-key.ts'
 import {
   CLIENT_REQUEST_HEADER,
   CONNECTION_HEADER,
@@ -45,10 +45,10 @@ export function planner(
   instance: string,
 ): (request: IncomingMessage, path: string) => Plan<Identity> {
   const secrets = new SecretCache()
-  const behindBalancer = parseRoutingKey(`header:${USER_HEADER},${config.ROUTING_KEY.text}`)
+  const withBalancer = behindBalancer(config.ROUTING_KEY)
   return ({ headers, rawHeaders }, path) => {
     assertTarget(config.TARGET, headers)
-    const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : behindBalancer
+    const routingKey = headers[CLIENT_REQUEST_HEADER] === undefined ? config.ROUTING_KEY : withBalancer
     const user = userOf(routingKey, config.ON_MISSING_KEY, { url: path, rawHeaders })
     const secret = secrets.get([headers[CONTROL_HEADER]].flat()[0])
     const pending = secret !== undefined && headers[PENDING_CLIENT_HEADER] !== undefined

@@ -1,6 +1,7 @@
+import { trimBlanks } from '../../service/http/field-value.ts'
 import { decodeKeyHeader, percentDecode } from './key-text.ts'
 import { parsePathExpression } from './path-expression.ts'
-import { tokenClaims } from './token-claims.ts'
+import { claimText } from './token-claims.ts'
 
 /**
  * The parts of a request that can name its user: target and header lines (names and values alternating, as in Node).
@@ -37,7 +38,7 @@ const places = {
     return ({ rawHeaders }) =>
       headerValues(rawHeaders, 'sec-websocket-protocol')
         .flatMap(line => line.split(','))
-        .map(item => item.trim())
+        .map(trimBlanks)
         .filter(item => item.startsWith(prefix) && item.length > prefix.length)
         .map(item => percentDecode(item.slice(prefix.length)))
   },
@@ -61,7 +62,7 @@ export const keySources = {
     const [, claim = argument, place, name = ''] = TOKEN_PLACE.exec(argument) ?? []
     if (place !== undefined && name === '') throw new Error(`it does not say which ${place} has the token`)
     const read = place === undefined ? bearerTokens : places[place as keyof typeof places](name)
-    return request => read(request).flatMap(text => claimOf(text, claim))
+    return request => read(request).flatMap(text => claimText(text, claim) ?? [])
   },
 
   path(source) {
@@ -84,13 +85,6 @@ function token(text: string, what: string): string {
 /** Every word of the header may be the token, because apps differ in what they accept around it. */
 const bearerTokens: KeyReader = ({ rawHeaders }) =>
   headerValues(rawHeaders, 'authorization').flatMap(value => value.split(/[\s,]+/))
-
-/** A string or number claim in the payload of a token, as text. */
-function claimOf(token: string, claim: string): string | [] {
-  const claims = tokenClaims(token)
-  const value = claims && Object.hasOwn(claims, claim) ? claims[claim] : undefined
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : []
-}
 
 /**
  * The values of all lines of a header. Names with `_` for `-` count too, because CGI-style apps treat both as one name
@@ -141,8 +135,8 @@ function cookieValues(header: string, name: string): string[] {
   const values: string[] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
-    const value = pair.slice(equals + 1).trim()
+    if (equals < 0 || trimBlanks(pair.slice(0, equals)) !== name) continue
+    const value = trimBlanks(pair.slice(equals + 1))
     values.push(percentDecode(decodeKeyHeader(/^".*"$/.test(value) ? value.slice(1, -1) : value)))
   }
   return values

@@ -27,11 +27,23 @@ function formProblem(key: string): string | undefined {
   return key.isWellFormed() ? undefined : 'it has half of a surrogate pair, which UTF-8 cannot carry'
 }
 
+/** The key of a long name. */
+const HASHED = /^sha256:[0-9a-f]{64}$/
+
 /**
  * Converts a user's name to a routing key: the name itself or, above {@link MAX_KEY_BYTES} bytes, `sha256:` and the
- * SHA-256 of its UTF-8 in lower-case hexadecimal. `undefined` if the text is not a valid name.
+ * SHA-256 of its UTF-8 in lower-case hexadecimal. `undefined` if the text is not a valid name; a text in the form of
+ * such a key is none, because a client could choose it as its name and would share the key of the long name.
  */
-export function keyOf(name: string): string | undefined {
+export const keyOf = (name: string): string | undefined => (HASHED.test(name) ? undefined : keyOfName(name))
+
+/**
+ * Like {@link keyOf}, for a text of the app or another program of this system, which may name the user by name or by
+ * key.
+ */
+export const keyOfTrusted = (text: string): string | undefined => (HASHED.test(text) ? text : keyOfName(text))
+
+function keyOfName(name: string): string | undefined {
   if (name.length <= MAX_KEY_BYTES && PLAIN.test(name)) return name
   if (formProblem(name) !== undefined) return undefined
   return Buffer.byteLength(name) > MAX_KEY_BYTES ? `sha256:${createHash('sha256').update(name).digest('hex')}` : name

@@ -1,8 +1,9 @@
+import { USER_HEADER } from '../../service/names.ts'
 import { type HandshakeRequest, type KeyReader, keySources } from './key-sources.ts'
-import { hasControlCharacter, keyOf } from './key-text.ts'
+import { hasControlCharacter, keyOf, keyOfTrusted } from './key-text.ts'
 
 export type { HandshakeRequest } from './key-sources.ts'
-export { decodeKeyHeader, encodeKeyHeader, keyOf, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
+export { decodeKeyHeader, encodeKeyHeader, keyOf, keyOfTrusted, keyProblem, MAX_KEY_BYTES } from './key-text.ts'
 
 /** The places of a handshake that name its user. */
 export interface RoutingKey {
@@ -52,6 +53,20 @@ export function parseRoutingKey(text: string): RoutingKey {
     },
   }
 }
+
+const readBalancerUser = keySources.header(USER_HEADER)
+
+/**
+ * The same routing key for requests that came through a balancer, whose word counts as one more place. It is a key, so
+ * that of a long name is one here.
+ */
+export const behindBalancer = ({ text, find }: RoutingKey): RoutingKey => ({
+  text: `header:${USER_HEADER},${text}`,
+  find: request => {
+    const named = readBalancerUser(request).flatMap(key => keyOfTrusted(key) ?? [])
+    return [...new Set([...named, ...find(request)])]
+  },
+})
 
 function parseItem(item: string): KeyReader {
   const colon = item.indexOf(':')

@@ -118,3 +118,13 @@ t.test('an argument that can name nothing is refused, and quoted', async t => {
   ] as const)
     t.throws(() => keySources[source](argument), { message }, `${source}:${argument}`)
 })
+
+t.test('bytes of a character that look like a blank are part of the name', async t => {
+  for (const name of ['à', 'Ã', 'a\u00a0', '\ufeffa', 'a\u3000'].map(sent)) {
+    const text = Buffer.from(name, 'latin1').toString()
+    t.equal(find('cookie:uid', { cookie: `x=1; uid=${name} ; y=2` }), text, `cookie ${JSON.stringify(text)}`)
+    t.equal(find('header:x', { x: name }), text)
+  }
+  for (const name of ['a\u00a0', '\u00a0a'])
+    t.equal(find('protocol:u.', { 'sec-websocket-protocol': `v1, u.${name} , v2` }), `${name}`)
+})

@@ -1,7 +1,7 @@
 import { decodeJwt, UnsecuredJWT } from 'jose'
 import t from 'tap'
 import { parseRoutingKey } from '../../../../lib/routing/key/routing-key.ts'
-import { tokenClaims } from '../../../../lib/routing/key/token-claims.ts'
+import { claimText, tokenClaims } from '../../../../lib/routing/key/token-claims.ts'
 
 const encode = (payload: string | Buffer) => `a.${Buffer.from(payload).toString('base64url')}.c`
 
@@ -41,4 +41,21 @@ t.test('the words of a long header that are no tokens cost no exception each', a
   for (const word of ['a', 'a.b.c', '...', encode('x'), encode('[1]')])
     t.strictSame(find({ url: '/', rawHeaders: ['Authorization', `${word},`.repeat(2000)] }), [])
   t.equal(parsed().length, 0)
+})
+
+t.test('numbers that one double stands for are different users', async t => {
+  for (const [payload, text] of [
+    ['{"sub":12345678901234567890}', '12345678901234567890'],
+    ['{"sub":12345678901234567891}', '12345678901234567891'],
+    ['{"a":{"sub":1},"sub":12345678901234567891,"b":[{"sub":2}]}', '12345678901234567891'],
+    ['{"sub":12345678901234567890,"sub":12345678901234567891}', '12345678901234567891'],
+    ['{"sub":1e400}', '1e400'],
+    ['{"sub":42.0}', '42'],
+    ['{"sub":-7}', '-7'],
+    ['{"sub":"42"}', '42'],
+    ['{"sub":true}', undefined],
+    ['{"a":{"sub":12345678901234567891}}', undefined],
+    ['{', undefined],
+  ] as const)
+    t.equal(claimText(encode(payload), 'sub'), text, payload)
 })
