@@ -5,7 +5,7 @@ import { MemoryBudget } from '../../../lib/service/memory/budget.ts'
 import { Metrics } from '../../../lib/service/metrics.ts'
 import { MessageReceiver } from '../../../sidecar/receive/message-receiver.ts'
 import { SMALLEST_DELIVER_BYTES } from '../../../sidecar/transport/link/link-frames.ts'
-import { A_MOMENT_AGO, type Answer } from '../../../sidecar/transport/outcome.ts'
+import type { Answer } from '../../../sidecar/transport/outcome.ts'
 import type { IncomingMessage } from '../../../sidecar/transport/transport.ts'
 
 /** An receiver whose deliveries a test decides on. */
@@ -50,105 +50,16 @@ const incoming = (id: number, more: Partial<IncomingMessage> = {}): IncomingMess
   ...more,
 })
 
-t.test('a message that comes again is answered as before, and delivered once', async t => {
-  let finish = (_: Answer) => {}
-  const { from, delivered, duplicates } = start(text =>
-    text === '2'
-      ? new Promise(resolve => {
-          finish = resolve
-        })
-      : 'slow_consumer',
-  )
-  t.equal(await from().receive(incoming(1)), 'slow_consumer')
-  const first = from().receive(incoming(2))
-  const again = [1, 2].map(() => from().receive(incoming(2, { repeated: true })))
-  t.equal(await from().receive(incoming(1, { repeated: true })), 'slow_consumer')
-  finish('delivered')
-  t.strictSame(await Promise.all([first, ...again]), ['delivered', 'delivered', 'delivered'])
-  t.equal(await from().receive(incoming(2, { repeated: true })), 'delivered')
-  t.strictSame(delivered, ['1', '2'])
-  t.equal(await duplicates(), 4)
-  t.equal(await from('pod-b').receive(incoming(1, { repeated: true })), 'slow_consumer', 'somebody else’s is another')
-  t.equal(delivered.length, 3)
-})
-
-t.test(
-  'a message that comes again and never came is delivered; one that may have come too long ago is not',
-  async t => {
-    const { from, delivered } = start()
-    t.equal(await from().receive(incoming(1, { repeated: true })), 'delivered')
-    for (let id = 2; id <= 16_000; id++) await from().receive(incoming(id))
-    t.equal(await from().receive(incoming(1, { repeated: true })), 'timeout')
-    t.equal(delivered.length, 16_000)
-  },
-)
-
-t.test('a message that was not delivered can still be, when it comes again', async t => {
-  let here = false
-  const { from } = start(() => (here ? 'delivered' : 'offline'))
+t.test('each sender has a session of its own, and repetitions are counted', async t => {
+  const { from, delivered, duplicates } = start(text => (text === '1' ? 'offline' : 'delivered'))
   t.equal(await from().receive(incoming(1)), 'offline')
-  here = true
-  t.equal(await from().receive(incoming(1, { repeated: true })), 'delivered')
-  t.equal(await from().receive(incoming(1, { repeated: true })), 'delivered')
-})
-
-t.test('a lane stops at a message that was not delivered, until it starts again; other lanes go on', async t => {
-  for (const miss of ['offline', A_MOMENT_AGO, { member: 'b:1' }] as const) {
-    let here = false
-    const { from, delivered } = start(() => (here ? 'delivered' : miss))
-    t.equal(await from().receive(incoming(1)), miss)
-    here = true
-    t.equal(await from().receive(incoming(2, { start: false })), miss, 'the same answer')
-    t.equal(await from().receive(incoming(3, { start: false, repeated: true })), miss)
-    t.equal(await from().receive(incoming(4, { start: false, lane: 2 })), 'delivered')
-    t.equal(await from('pod-b').receive(incoming(4, { start: false })), 'delivered', 'and other senders')
-    t.equal(await from().receive(incoming(5)), 'delivered')
-    t.equal(await from().receive(incoming(6, { start: false })), 'delivered')
-    t.strictSame(delivered, ['1', '4', '4', '5', '6'])
-  }
-})
-
-t.test('also at one that is found late not to be delivered, unless the lane has started again', async t => {
-  const finish = new Map<string, (answer: Answer) => void>()
-  const { from } = start(text => new Promise(resolve => finish.set(text, resolve)))
-  const late = from().receive(incoming(1))
-  finish.get('1')?.('offline')
-  t.equal(await late, 'offline')
-  t.equal(await from().receive(incoming(2, { start: false })), 'offline')
-  const given = from().receive(incoming(3))
-  const next = from().receive(incoming(4))
-  finish.get('3')?.('offline')
-  t.equal(await given, 'offline')
-  const follows = from().receive(incoming(5, { start: false }))
-  finish.get('4')?.('delivered')
-  finish.get('5')?.('delivered')
-  t.equal(await next, 'delivered')
-  t.equal(await follows, 'delivered')
-})
-
-t.test('too slow, too large and the like do not stop a lane', async t => {
-  const { from } = start(text => (text === '1' ? 'slow_consumer' : 'delivered'))
-  t.equal(await from().receive(incoming(1)), 'slow_consumer')
-  t.equal(await from().receive(incoming(2, { start: false })), 'delivered')
-})
-
-t.test('what comes by itself: one that is older than what came after it in its lane is not delivered', async t => {
-  const { from, delivered } = start()
-  t.equal(await from().receiveLoose(incoming(2)), 'delivered')
-  t.equal(await from().receiveLoose(incoming(1)), 'rejected')
-  t.equal(await from().receiveLoose(incoming(1, { lane: 2 })), 'delivered')
-  t.equal(await from().receive(incoming(7)), 'delivered')
-  t.equal(await from().receiveLoose(incoming(6)), 'rejected', 'also after a link')
-  // Many other lanes do not make it forget at once.
-  for (let lane = 10; lane < 4000; lane++) await from().receive(incoming(lane, { lane }))
-  t.equal(await from().receiveLoose(incoming(6)), 'rejected')
-  t.equal(delivered.filter(text => text === '6' || text === '1').length, 1)
-})
-
-t.test('a delivery that fails is told so, and leaves nothing behind', async t => {
-  const { from } = start(() => Promise.reject(new Error('broken')))
-  await t.rejects(Promise.resolve(from().receive(incoming(1))), { message: 'broken' })
-  t.equal(await from().receive(incoming(1, { repeated: true })), 'rejected')
+  t.equal(await from().receive(incoming(2, { start: false })), 'offline', 'its lane has stopped')
+  t.equal(await from('pod-b').receive(incoming(2, { start: false })), 'delivered', 'not that of another sender')
+  t.equal(await from('pod-c').receive(incoming(2, { repeated: true })), 'delivered', 'nor is it a repetition there')
+  t.equal(await duplicates(), 0)
+  t.equal(await from('pod-c').receive(incoming(2, { repeated: true })), 'delivered')
+  t.equal(await duplicates(), 1)
+  t.strictSame(delivered, ['1', '2', '2'])
 })
 
 t.test('every process has another boot, and announcements are passed on', async t => {
@@ -159,20 +70,6 @@ t.test('every process has another boot, and announcements are passed on', async 
   receiver.announced('b:1', ['ann', 'bob'])
   t.strictSame(announced, ['verified b:1', 'b:1', 'ann', 'bob'])
 })
-
-t.test(
-  'a message that was not delivered at first and comes a third time while the second is being delivered: once',
-  async t => {
-    const { promise, resolve } = Promise.withResolvers<Answer>()
-    const answers: (Answer | Promise<Answer>)[] = ['offline', promise]
-    const { from, delivered } = start(() => answers.shift() ?? 'rejected')
-    t.equal(await from().receive(incoming(1)), 'offline')
-    const again = [1, 2].map(() => from().receive(incoming(1, { repeated: true })))
-    resolve('delivered')
-    t.strictSame(await Promise.all(again), ['delivered', 'delivered'])
-    t.strictSame(delivered, ['1', '1'])
-  },
-)
 
 t.test('all that a window can hold of the smallest messages is remembered when it comes again', async t => {
   const small = 20_000
