@@ -65,7 +65,7 @@ export class PlainExchange {
     outgoing.once('response', incoming => this.#onAnswer(incoming))
     // Precedes the pipeline's abort if the client left, and follows it if the answer broke off.
     // So it can tell the two cases apart.
-    response.once('close', () => this.#end())
+    response.once('close', this.#onClose)
     // Unlike `pipeline`, `pipe` keeps the client's socket open if the upstream fails, so that the client still gets
     // an answer.
     if (isRepeatable(request)) outgoing.end()
@@ -131,10 +131,14 @@ export class PlainExchange {
     this.#failed = true
     this.#outgoing.destroy()
     if (this.#response.headersSent) this.#response.destroy()
-    else this.#result.reject(error)
+    else {
+      // The response may serve another exchange.
+      this.#response.off('close', this.#onClose)
+      this.#result.reject(error)
+    }
   }
 
-  #end(): void {
+  readonly #onClose = (): void => {
     this.#outgoing.destroy()
     const isBroken = this.#failed || this.#incoming?.errored
     this.#result.resolve(this.#response.writableFinished ? 'passed' : isBroken ? 'failed' : 'left')

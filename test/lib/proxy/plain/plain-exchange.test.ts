@@ -16,6 +16,7 @@ async function startPasser(
 ) {
   const results: (PlainResult | string | undefined)[] = []
   const statuses: (number | undefined)[] = []
+  const listenersLeft: number[] = []
   const passer = await startHttp(t, (request, response) => {
     const outgoing = httpRequest({
       port: upstreamPort,
@@ -24,6 +25,7 @@ async function startPasser(
       timeout: timeoutMs,
       maxHeaderSize: 1000,
     })
+    const before = response.listenerCount('close')
     const exchange = new PlainExchange(request, outgoing, response, {
       upstream: 'upstream:1',
       timeoutMs,
@@ -37,11 +39,12 @@ async function startPasser(
       result => results.push(result),
       error => {
         results.push(error instanceof StaleConnection ? 'stale' : error.code)
+        listenersLeft.push(response.listenerCount('close') - before)
         response.writeHead(599).end()
       },
     )
   })
-  return { port: passer.port, results, statuses }
+  return { port: passer.port, results, statuses, listenersLeft }
 }
 
 /** The result of one request to an upstream that writes these bytes. */
@@ -144,6 +147,7 @@ t.test('a kept connection that fails is stale', async t => {
   await waitFor(() => Object.keys(agent.freeSockets).length > 0, 'the connection is kept')
   t.equal((await ask(passer.port)).status, 599)
   t.strictSame(passer.results, ['passed', 'stale'])
+  t.strictSame(passer.listenersLeft, [0], 'the response is left as it was for the next exchange')
 })
 
 t.test('a whole answer passes, whatever comes behind it in the same write', async t => {
