@@ -17,9 +17,10 @@ const say = (line: string) => console.error(line)
 const rendering = loadHooksConfig({ WS_OPERATOR_IMAGE: DEFAULT_IMAGE })
 const chat = parse(readFileSync(join(MANIFESTS, 'examples/chat.yaml'), 'utf8'))
 
-/** The example app, labelled, with its pod changed. */
+/** The example app, labelled, with its pod changed; without its annotations, which alone leave it to the hooks. */
 function labelled(change: (pod: Manifest, deployment: Manifest) => void = () => {}): Manifest {
   const copy = structuredClone(chat)
+  delete copy.metadata.annotations
   copy.metadata.labels[ENABLE_LABEL] = 'true'
   change(copy.spec.template.spec, copy)
   return copy
