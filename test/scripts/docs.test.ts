@@ -30,26 +30,3 @@ t.test('what is written by hand names the Kubernetes from which native sidecars 
     t.strictSame([...new Set(versions)], [NATIVE_SINCE], page)
   }
 })
-
-t.test('each variable of sidecar and balancer says what sets it in a cluster', async t => {
-  const [, sidecar = '', balancer = ''] = readFileSync(join(root, 'docs/configuration.md'), 'utf8').split(/^## .*$/m)
-  const rows = `${sidecar}${balancer}`.split('\n').filter(line => line.startsWith('| `WS_OPERATOR_'))
-  t.ok(rows.length > 60)
-  for (const row of rows) {
-    t.match(row, /\| (the hooks|environment only|(`(ws\.operator\/|spec\.)[\w.-]+`(, )?)+) \|$/, row.slice(0, 60))
-  }
-})
-
-t.test('tables survive bars in their cells', async t => {
-  const dir = t.testdir()
-  await writeDocs(dir)
-  for (const page of ['annotations', 'balancer', 'configuration', 'errors', 'logs', 'metrics']) {
-    const text = readFileSync(join(dir, `docs/${page}.md`), 'utf8')
-    const widths = text.split('\n').flatMap(line => (line.startsWith('|') ? [line.split(/(?<!\\)\|/).length] : []))
-    t.ok(widths.length > 20)
-    t.ok(
-      widths.every(width => width >= 4 && width <= 7),
-      page,
-    )
-  }
-})
