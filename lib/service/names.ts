@@ -105,6 +105,12 @@ export const CONNECTION_HEADER = 'x-ws-operator-connection'
  */
 export const SHADOW_HEADER = 'x-ws-operator-shadow'
 
+/**
+ * Field of a handshake that one sidecar sends to another: the user of the connection, empty if unknown. The other
+ * pod's app must take the connection for the same user.
+ */
+export const SENDER_USER_HEADER = 'x-ws-operator-sender-user'
+
 /** Request header between sidecars: number of bytes at the start of the body that are the sender's handshake. */
 export const HANDSHAKE_BYTES_HEADER = 'x-ws-operator-handshake-bytes'
 
@@ -182,6 +188,7 @@ export const HOP_HEADERS: ReadonlySet<string> = new Set([
   CONNECTION_HEADER,
   CONTROL_HEADER,
   PENDING_CLIENT_HEADER,
+  SENDER_USER_HEADER,
   SHADOW_HEADER,
   TARGET_HEADER,
 ])

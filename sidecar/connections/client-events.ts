@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/service/log/log.ts'
 import type { Direction, Message } from '../../lib/websocket/message.ts'
 import type { SidecarConfig } from '../config.ts'
 import type { Messaging } from '../messaging.ts'
+import { introduce } from '../receive/shadows/introduction.ts'
 import type { Sender } from '../send/router.ts'
 import type { Identity } from './handshake-plan.ts'
 
@@ -30,7 +31,7 @@ export class ClientEvents {
   opened(connection: Connection, opening: Opening): void {
     const { messaging, log } = this.#options
     const { id, user, key, pending } = connection.context
-    const handshake = this.#keepsHandshakes ? opening.handshake : undefined
+    const handshake = this.#keepsHandshakes ? introduce(opening.handshake, user) : undefined
     messaging.connections.add(connection, { id, handshake }, pending)
     if (user !== undefined) messaging.users[pending ? 'pending' : 'connected'](user, connection, key)
     log.debug({ user, connection: id, arriving: pending }, 'connected')

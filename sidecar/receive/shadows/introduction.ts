@@ -1,10 +1,13 @@
-import { decodeKeyHeader, keyProblem } from '../../../lib/routing/key/routing-key.ts'
-import { USER_HEADER } from '../../../lib/service/names.ts'
+import { withField } from '../../../lib/proxy/handshake.ts'
+import { decodeKeyHeader, encodeKeyHeader, keyProblem } from '../../../lib/routing/key/routing-key.ts'
+import { SENDER_USER_HEADER, SHADOW_HEADER, USER_HEADER } from '../../../lib/service/names.ts'
 
 /** Facts about a client from its opening handshake. */
 export interface Introduction {
   /** `undefined`: unknown. */
   readonly user: string | undefined
+  /** User that the client's own app takes it for, empty if unknown; `undefined`: an older sidecar does not say. */
+  readonly expected: string | undefined
 }
 
 const END_OF_HEAD = '\r\n\r\n'
@@ -32,8 +35,26 @@ export function readIntroduction(handshake: Buffer, maxBytes: number): Introduct
     fields.set(name.toLowerCase(), value)
   }
   if (fields.get('upgrade')?.toLowerCase() !== 'websocket' || !fields.has('sec-websocket-key')) return undefined
-  const user = fields.get(USER_HEADER)
-  if (user === undefined) return { user }
-  const name = decodeKeyHeader(user)
-  return keyProblem(name) === undefined ? { user: name } : undefined
+  return usersOf(fields)
+}
+
+function usersOf(fields: ReadonlyMap<string, string>): Introduction | undefined {
+  const [user, expected] = [USER_HEADER, SENDER_USER_HEADER].map(name => fields.get(name)).map(decoded)
+  const isValid = (user === undefined || isKey(user)) && (!expected || isKey(expected))
+  return isValid ? { user, expected } : undefined
+}
+
+const decoded = (value: string | undefined): string | undefined => value && decodeKeyHeader(value)
+const isKey = (user: string): boolean => keyProblem(user) === undefined
+
+/** The handshake of a client for other sidecars, with the user that the app takes it for. */
+export const introduce = (handshake: Buffer, user: string | undefined): Buffer =>
+  withField(handshake, SENDER_USER_HEADER, user === undefined ? '' : encodeKeyHeader(user))
+
+const EXPECTED_FIELD = new RegExp(`\\r\\n${SENDER_USER_HEADER}:[^\\r\\n]*`, 'i')
+
+/** The handshake that the app gets: marked as a shadow's, without what is between sidecars. */
+export function shadowHandshake(handshake: Buffer): Buffer {
+  const bare = Buffer.from(handshake.toString('latin1').replace(EXPECTED_FIELD, ''), 'latin1')
+  return withField(bare, SHADOW_HEADER, 'true')
 }

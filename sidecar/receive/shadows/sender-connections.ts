@@ -188,7 +188,7 @@ export class SenderConnections {
     }
     if (this.#shadows.size >= maxShadows && !this.#evict()) return A_MOMENT_AGO
     const handshake = Buffer.from(origin.handshake)
-    const { user } = introduction
+    const { user, expected } = introduction
     const shadow: Shadow = new Shadow(
       { id: origin.id, handshake },
       user,
@@ -200,6 +200,8 @@ export class SenderConnections {
       },
       async () => {
         this.#index(shadow)
+        // The app would take the messages for those of another user: its session has changed since.
+        if (expected !== undefined && expected !== (shadow.user ?? '')) throw new Error('another user')
         // Otherwise messages just written to another device of the same user would come back on this shadow.
         if (shadow.user !== undefined) await this.writers.settle(shadow.user, READY_MS)
       },

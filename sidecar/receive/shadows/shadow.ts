@@ -2,15 +2,15 @@ import type { Socket } from 'node:net'
 import type { SendResult, Side } from '../../../lib/bridge/bridge.ts'
 import { type Answered, type Dialling, dial } from '../../../lib/bridge/socket/dial.ts'
 import { attach, type SocketHandler } from '../../../lib/bridge/socket/socket-handler.ts'
-import { isAccepted, withField } from '../../../lib/proxy/handshake.ts'
+import { isAccepted } from '../../../lib/proxy/handshake.ts'
 import { confirmedUser } from '../../../lib/proxy/handshake-user.ts'
 import { serviceError } from '../../../lib/service/http/errors.ts'
-import { SHADOW_HEADER } from '../../../lib/service/names.ts'
 import { CLOSE } from '../../../lib/websocket/close-codes.ts'
 import { encodeClose, encodeFrame, OPCODE } from '../../../lib/websocket/frames.ts'
 import { encodeMask, nextMask } from '../../../lib/websocket/mask.ts'
 import type { Message } from '../../../lib/websocket/message.ts'
 import type { Origin } from '../../transport/transport.ts'
+import { shadowHandshake } from './introduction.ts'
 import { MessageReader, type StreamListener } from './message-reader.ts'
 import { PingFences } from './ping-fences.ts'
 import type { ShadowEnd, ShadowTarget } from './shadow-types.ts'
@@ -88,7 +88,7 @@ export class Shadow implements SocketHandler, StreamListener {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.whenGone = promise
     this.#resolveGone = resolve
-    this.#dialling = dial(target.host, target.port, withField(origin.handshake, SHADOW_HEADER, 'true'), target)
+    this.#dialling = dial(target.host, target.port, shadowHandshake(origin.handshake), target)
     this.opened = this.#open(ready)
   }
 

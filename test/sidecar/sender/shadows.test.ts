@@ -237,3 +237,34 @@ t.test('what the app addresses on a shadow goes to that user, where the route is
   t.strictSame(textsOf(device), ['by way of outbound'])
   t.strictSame(alice.texts, [])
 })
+
+t.test('an app that takes a sender for another user than its own pod did does not get its messages', async t => {
+  const sessions = new Map<string, string>()
+  const userOf = ({ headers }: IncomingMessage) => sessions.get(headers.cookie ?? '') ?? ''
+  const seen: string[] = []
+  const apps = await Promise.all(
+    [0, 1].map(async () => {
+      const app = await startApp(t, {
+        onConnection: (socket, request) => {
+          const user = userOf(request)
+          t.equal(request.headers['x-ws-operator-sender-user'], undefined, 'what is between sidecars')
+          socket.on('message', data => seen.push(`${user}: ${data}`))
+        },
+      })
+      app.server.on('headers', (lines, request) => lines.push(`ws-user-id: ${userOf(request)}`))
+      return app
+    }),
+  )
+  const { balancer, sidecars, ownerOf } = await startStack(t, apps)
+  const [ann, bob] = [userOn(ownerOf, 0, 'ann'), userOn(ownerOf, 1, 'bob')]
+  sessions.set('s=1', ann).set('s=2', bob)
+  const sender = await connect(t, balancer.port, { user: userOn(ownerOf, 0, 'claimed'), headers: { cookie: 's=1' } })
+  await connect(t, balancer.port, { user: bob, headers: { cookie: 's=2' } })
+  sessions.set('s=1', 'eve')
+  sender.send(JSON.stringify({ recipientId: bob }))
+  await waitFor(
+    async () => (await sidecars[0]?.metric('messages_routed_total', { outcome: 'rejected' })) === 1,
+    'rejected',
+  )
+  t.strictSame(seen, [])
+})
