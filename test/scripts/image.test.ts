@@ -1,9 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { fullReference } from '../../scripts/image/archive.ts'
 import { sharedLibraries } from '../../scripts/image/rootfs.ts'
 import { IMAGE, makeImage } from '../../scripts/image.ts'
 
@@ -23,27 +21,8 @@ t.test('a packed image', { skip: process.platform !== 'linux' && 'an image can b
   const config = json(blob(manifest.config.digest))
   const layer = manifest.layers[0]
 
-  t.test('is an OCI layout whose digests and sizes are right', async t => {
-    t.same(json('oci-layout'), { imageLayoutVersion: '1.0.0' })
+  t.test('has the name and the settings that were asked for', async t => {
     t.equal(entry.annotations['io.containerd.image.name'], 'docker.io/library/ws-operator:test')
-    for (const { digest, size } of [entry, manifest.config, layer]) {
-      const path = join(archive, blob(digest))
-      t.equal(`sha256:${createHash('sha256').update(readFileSync(path)).digest('hex')}`, digest)
-      t.equal(statSync(path).size, size)
-    }
-    t.same(config.rootfs.diff_ids, [layer.digest])
-  })
-
-  t.test('is what docker load takes as well', async t => {
-    const expected = {
-      Config: blob(manifest.config.digest),
-      RepoTags: ['ws-operator:test'],
-      Layers: [blob(layer.digest)],
-    }
-    t.same(json('manifest.json'), [expected])
-  })
-
-  t.test('runs as the Dockerfile says', async t => {
     t.match(config, {
       os: 'linux',
       config: { User: '65532:65532', Entrypoint: ['node'], Cmd: ['/app/sidecar.js'], WorkingDir: '/app' },
@@ -69,13 +48,6 @@ t.test('a packed image', { skip: process.platform !== 'linux' && 'an image can b
       t.match(result, { status: 0, stdout: new RegExp(`^${program}: `) })
     }
   })
-})
-
-t.test('names are stored as container runtimes look them up', async t => {
-  t.equal(fullReference('ws-operator:1'), 'docker.io/library/ws-operator:1')
-  t.equal(fullReference('team/ws-operator:1'), 'docker.io/team/ws-operator:1')
-  t.equal(fullReference('registry.example.org/ws-operator:1'), 'registry.example.org/ws-operator:1')
-  t.equal(fullReference('localhost:5000/ws-operator:1'), 'localhost:5000/ws-operator:1')
 })
 
 t.test('the command', async t => {
