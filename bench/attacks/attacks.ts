@@ -225,6 +225,8 @@ export const ATTACKS: readonly Attack[] = [
     clients: { sidecar: 500, balancer: 500 },
     path: '/',
     request: 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n',
+    // Their requests end with this time limit, whether they have left or not: the app takes no byte of them.
+    settings: { PLAIN_HTTP_TIMEOUT_MS: '10000' },
     run: (clients, signal) => all(clients, client => pour(client, signal)),
   },
   {

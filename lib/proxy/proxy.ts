@@ -100,7 +100,7 @@ export class WebSocketProxy<C> implements ServerFront {
       plan: (request, path) => options.plan(request, path),
       maxRequests: limits.requests,
       requests: () => this.#connections.busy,
-      passed: bytes => this.#bridges.passed(bytes),
+      memory: this.#bridges.memory,
       sinks: this.#sinks,
       counters: this.#counters,
     })
@@ -194,7 +194,7 @@ export class WebSocketProxy<C> implements ServerFront {
   *#withoutBridge(): Generator<ClientWithoutBridge> {
     // A refused handshake is among both.
     for (const client of new Set([...this.#connections.plain(), ...this.#pending.all]))
-      yield new ClientWithoutBridge(client, () => this.#counters.shed('memory'))
+      yield* ClientWithoutBridge.of(client, this.#plain.exchanges(client), () => this.#counters.shed('memory'))
   }
 
   #accepted(client: Socket): void {

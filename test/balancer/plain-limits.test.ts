@@ -173,7 +173,9 @@ for (const [what, head, answer] of HOLDERS) {
     })
     const members = await membersFile(`127.0.0.1:${app.port}`)
     // Two that hold much and eight others fill it, by what each connection counts.
-    const balancer = await startBalancer(t, members, { MEMORY_BUDGET_BYTES: 200_000 })
+    const isUpload = head.startsWith('POST')
+    // What a body queues counts too.
+    const balancer = await startBalancer(t, members, { MEMORY_BUDGET_BYTES: isUpload ? 300_000 : 200_000 })
     await waitFor(async () => (await balancer.metric('members')) === 1, 'the app is known')
     const holders = await open(t, balancer.port, 2, `${head}\r\n`)
     for (const socket of holders) {

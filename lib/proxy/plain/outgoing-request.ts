@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type Fields, passedFields } from '../handshake.ts'
+import { hasBody } from './slow-body.ts'
 
 /** The destination of a request, and the fields that this hop changes. */
 export interface PlainTarget {
@@ -14,8 +15,7 @@ export interface PlainTarget {
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Whether a request may be sent twice: a kept connection may close just when it is reused. */
-export const isRepeatable = ({ method = '', headers }: IncomingMessage): boolean =>
-  SAFE.has(method) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+export const isRepeatable = (request: IncomingMessage): boolean => SAFE.has(request.method ?? '') && !hasBody(request)
 
 /**
  * Whether a request may use a kept connection. HEAD may not: an app that wrongly sends a body would corrupt the next

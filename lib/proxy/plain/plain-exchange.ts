@@ -1,10 +1,13 @@
 import { type ClientRequest, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream'
+import type { FlowMemory } from '../../bridge/bridge-options.ts'
 import { upstreamError, upstreamFault } from '../../bridge/socket/upstream-errors.ts'
+import { LEAST_HOLDING_BYTES } from '../../service/memory/policy.ts'
 import { MAX_INTERIM_ANSWERS } from '../../websocket/response-head.ts'
 import { type Fields, passedFields, shownFields } from '../handshake.ts'
 import { isRepeatable } from './outgoing-request.ts'
+import { Upload } from './upload.ts'
 
 /**
  * Result of a request. `passed`: complete. `failed`: the answer broke off, or we answered because the body was too
@@ -25,8 +28,8 @@ export interface PlainExchangeOptions {
   readonly hidden: ReadonlySet<string>
   /** Called with the upstream's answer before it is passed on. */
   onAnswer(incoming: IncomingMessage): void
-  /** Counts bytes of bodies, which the kernel may hold. */
-  passed(bytes: number): void
+  /** The memory budget of the process, which both bodies use. */
+  readonly memory: FlowMemory
 }
 
 /** A kept connection was no longer usable. */
@@ -37,6 +40,7 @@ export class PlainExchange {
   readonly #outgoing: ClientRequest
   readonly #response: ServerResponse
   readonly #options: PlainExchangeOptions
+  readonly #upload: Upload | undefined
   readonly #result = Promise.withResolvers<PlainResult>()
   #incoming: IncomingMessage | undefined
   #interim = 0
@@ -66,10 +70,8 @@ export class PlainExchange {
     // Precedes the pipeline's abort if the client left, and follows it if the answer broke off.
     // So it can tell the two cases apart.
     response.once('close', this.#onClose)
-    // Unlike `pipeline`, `pipe` keeps the client's socket open if the upstream fails, so that the client still gets
-    // an answer.
     if (isRepeatable(request)) outgoing.end()
-    else this.#count(request).pipe(outgoing)
+    else this.#upload = new Upload(request, outgoing, options.memory)
   }
 
   /**
@@ -81,8 +83,32 @@ export class PlainExchange {
     return this.#result.promise
   }
 
-  #count(body: IncomingMessage): IncomingMessage {
-    return body.on('data', (chunk: Buffer) => this.#options.passed(chunk.length))
+  /** The connection to the upstream, once there is one. */
+  get upstream(): Socket | undefined {
+    return this.#outgoing.socket ?? undefined
+  }
+
+  /** Bytes of the request's body that wait in this process. */
+  get heldBytes(): number {
+    return this.#upload?.heldBytes ?? 0
+  }
+
+  /** As `Bridge.restrain`, for the request's body. @param unsent bytes that the kernel holds for the upstream */
+  restrain(unsent: number): void {
+    this.#upload?.restrain(unsent)
+  }
+
+  /**
+   * Ends the upstream's side to free memory now; must be followed by the end of the client's connection.
+   *
+   * @param inKernel bytes that the kernel holds for the upstream
+   */
+  evict(inKernel: number): void {
+    // The upstream is not to blame.
+    this.#failed = true
+    // Without a reset the kernel would keep its buffers for an upstream that does not read.
+    if (this.heldBytes + inKernel >= LEAST_HOLDING_BYTES) this.upstream?.resetAndDestroy()
+    this.#outgoing.destroy()
   }
 
   #onError(error: Error): void {
@@ -118,7 +144,7 @@ export class PlainExchange {
       return
     }
     pipeline(incoming, this.#response, () => {})
-    this.#count(incoming)
+    incoming.on('data', (chunk: Buffer) => this.#options.memory.passed(chunk.length))
   }
 
   #break(why: string): void {

@@ -6,7 +6,7 @@ import { isForeign, mayShare, nameOf, outgoingRequest, type PlainTarget } from '
 import { PlainExchange, type PlainExchangeOptions, type PlainResult, StaleConnection } from './plain-exchange.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
-export type PlainHttpOptions = Pick<PlainExchangeOptions, 'timeoutMs' | 'maxHeadBytes' | 'hidden' | 'passed'>
+export type PlainHttpOptions = Pick<PlainExchangeOptions, 'timeoutMs' | 'maxHeadBytes' | 'hidden' | 'memory'>
 
 /** Passes plain HTTP requests to upstreams; request and response bodies are streamed. */
 export class PlainHttp {
@@ -14,6 +14,8 @@ export class PlainHttp {
   /** Keys for clients without a user, one per connection. */
   readonly #anonymous = new WeakMap<Socket, string>()
   #lastAnonymous = 0
+  /** Requests under way by client connection, oldest first; more than one with pipelining. */
+  readonly #exchanges = new Map<Socket, Set<PlainExchange>>()
   readonly #options: PlainHttpOptions
 
   constructor(options: PlainHttpOptions) {
@@ -59,7 +61,23 @@ export class PlainHttp {
       answer: target.answer,
       onAnswer: incoming => this.#connections.answered(incoming),
     })
-    return exchange.result
+    return this.#track(request.socket, exchange)
+  }
+
+  /** Requests of a client connection that are under way, oldest first. */
+  exchanges(client: Socket): ReadonlySet<PlainExchange> | undefined {
+    return this.#exchanges.get(client)
+  }
+
+  async #track(client: Socket, exchange: PlainExchange): Promise<PlainResult> {
+    const all = this.#exchanges.get(client) ?? new Set()
+    this.#exchanges.set(client, all.add(exchange))
+    try {
+      return await exchange.result
+    } finally {
+      all.delete(exchange)
+      if (all.size === 0) this.#exchanges.delete(client)
+    }
   }
 
   close(): void {

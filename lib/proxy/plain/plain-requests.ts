@@ -1,4 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FlowMemory } from '../../bridge/bridge-options.ts'
 import { serviceError } from '../../service/http/errors.ts'
 import type { ServiceError } from '../../service/log/failure-log.ts'
 import { answerOf, type ErrorSinks } from '../error-response.ts'
@@ -6,9 +8,9 @@ import { hasTwoHosts } from '../handshake.ts'
 import type { ProxyMetrics } from '../proxy-metrics.ts'
 import type { WireConfig } from '../proxy-settings.ts'
 import type { PlainTarget } from './outgoing-request.ts'
-import type { PlainResult } from './plain-exchange.ts'
+import type { PlainExchange, PlainResult } from './plain-exchange.ts'
 import { PlainHttp } from './plain-http.ts'
-import { type BodyPace, watchBody } from './slow-body.ts'
+import { type BodyPace, hasBody, watchBody } from './slow-body.ts'
 
 export interface PlainRequestsOptions<T extends PlainTarget> {
   readonly config: WireConfig
@@ -20,8 +22,8 @@ export interface PlainRequestsOptions<T extends PlainTarget> {
   requests(): number
   /** Upper limit of `requests`. */
   readonly maxRequests: number
-  /** Counts bytes of bodies, which the kernel may hold. */
-  passed(bytes: number): void
+  /** The memory budget of the process. */
+  readonly memory: FlowMemory
   readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
@@ -41,19 +43,24 @@ export class PlainRequests<T extends PlainTarget> {
       timeoutMs: config.PLAIN_HTTP_TIMEOUT_MS,
       maxHeadBytes: config.MAX_HEADER_BYTES,
       hidden: sinks.topology.hidden,
-      passed: options.passed,
+      memory: options.memory,
     })
     this.#pace = { windowMs: config.PLAIN_HTTP_TIMEOUT_MS, minBytesPerSecond: config.MIN_BODY_BYTES_PER_SECOND }
   }
 
   /** Takes a request; `false` leaves it to the program's own routes. */
   take(request: IncomingMessage, response: ServerResponse): boolean {
-    const { config, counters, maxRequests } = this.#options
+    const { config, counters, maxRequests, memory } = this.#options
     const path = request.url ?? '/'
     const refuse = (error: ServiceError) => this.#refuse(response, path, error)
     if (this.#options.requests() > maxRequests) {
       counters.shed('busy')
       refuse(serviceError('FULL', maxRequests))
+      return true
+    }
+    if (memory.isFull && hasBody(request)) {
+      counters.shed('memory')
+      refuse(serviceError('NO_MEMORY'))
       return true
     }
     let isTooSlow = false
@@ -78,6 +85,11 @@ export class PlainRequests<T extends PlainTarget> {
       refuse(error)
     })
     return true
+  }
+
+  /** Requests of a client connection that are under way, oldest first. */
+  exchanges(client: Socket): ReadonlySet<PlainExchange> | undefined {
+    return this.#http.exchanges(client)
   }
 
   close(): void {

@@ -7,6 +7,10 @@ export interface BodyPace {
   readonly minBytesPerSecond: number
 }
 
+/** Whether a request has a body (RFC 9112 §6.3). */
+export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+
 /**
  * Detects a request whose body arrives too slowly, so that a trickle of bytes cannot hold a connection forever. Windows
  * in which the upstream does not read are not counted.
@@ -14,9 +18,8 @@ export interface BodyPace {
  * @param slow called at most once
  */
 export function watchBody(request: IncomingMessage, { windowMs, minBytesPerSecond }: BodyPace, slow: () => void): void {
-  const { headers, socket } = request
-  const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
-  if (!hasBody || minBytesPerSecond === 0) return
+  const { socket } = request
+  if (!hasBody(request) || minBytesPerSecond === 0) return
   const least = (minBytesPerSecond * windowMs) / 1000
   let before = socket.bytesRead
   const timer = setInterval(() => {

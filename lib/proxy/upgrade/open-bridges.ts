@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { Bridge, type BridgeEnd, type BridgeOptions } from '../../bridge/bridge.ts'
+import { Bridge, type BridgeEnd, type BridgeOptions, type FlowMemory } from '../../bridge/bridge.ts'
 import { type Guarded, MemoryGuard } from '../../bridge/memory-guard.ts'
 import type { Answered } from '../../bridge/socket/dial.ts'
 import type { SocketReads } from '../../bridge/socket/socket-reads.ts'
@@ -84,9 +84,9 @@ export class OpenBridges<C> {
     return bridge
   }
 
-  /** Counts bytes of connections without a bridge, which the kernel may hold. */
-  passed(bytes: number): void {
-    this.#guard.passed(bytes)
+  /** The memory budget of the process, for connections without a bridge. */
+  get memory(): FlowMemory {
+    return this.#guard
   }
 
   /** Closes every client with 1012. */

@@ -121,7 +121,7 @@ export class UpgradeHandler<C> {
     const { config, bridges } = this.#options
     passRefusal(client, answered, this.#answer(answered, plan), {
       timeoutMs: config.HANDSHAKE_TIMEOUT_MS,
-      passed: bytes => bridges.passed(bytes),
+      passed: bytes => bridges.memory.passed(bytes),
     })
   }
 
