@@ -101,6 +101,7 @@ export class WebSocketProxy<C> implements ServerFront {
       maxRequests: limits.requests,
       requests: () => this.#connections.busy,
       memory: this.#bridges.memory,
+      budgetBytes: memory.bytes,
       sinks: this.#sinks,
       counters: this.#counters,
     })

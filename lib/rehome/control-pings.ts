@@ -17,6 +17,9 @@ export type ControlPing =
 /** Bytes of the secret. */
 const SECRET_BYTES = 16
 
+/** The secret as text: exactly as many base64url characters as it takes. */
+const SECRET_TEXT = /^[\w-]{22}$/
+
 /** Largest payload of a ping. */
 const MAX_PAYLOAD_BYTES = 125
 
@@ -30,8 +33,9 @@ export const formatSecret = (secret: Buffer): string => secret.toString('base64u
 
 /** @returns `undefined` if the text is not a secret */
 export function parseSecret(text: string | undefined): Buffer | undefined {
-  const secret = Buffer.from(text ?? '', 'base64url')
-  return secret.length === SECRET_BYTES ? secret : undefined
+  // Buffer ignores characters that are not base64url, and all that follow.
+  if (text === undefined || !SECRET_TEXT.test(text)) return undefined
+  return Buffer.from(text, 'base64url')
 }
 
 /** Encodes the payload of a control ping. A member name that does not fit is omitted. */

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream'
 import type { FlowMemory } from '../../bridge/bridge-options.ts'
 import { upstreamError, upstreamFault } from '../../bridge/socket/upstream-errors.ts'
 import { LEAST_HOLDING_BYTES } from '../../service/memory/policy.ts'
+import type { YoungGarbage } from '../../service/memory/young-garbage.ts'
 import { MAX_INTERIM_ANSWERS } from '../../websocket/response-head.ts'
 import { type Fields, passedFields, shownFields } from '../handshake.ts'
 import { isRepeatable } from './outgoing-request.ts'
@@ -30,6 +31,8 @@ export interface PlainExchangeOptions {
   onAnswer(incoming: IncomingMessage): void
   /** The memory budget of the process, which both bodies use. */
   readonly memory: FlowMemory
+  /** Collects the buffers of bodies. */
+  readonly garbage: Pick<YoungGarbage, 'add'>
 }
 
 /** A kept connection was no longer usable. */
@@ -71,7 +74,7 @@ export class PlainExchange {
     // So it can tell the two cases apart.
     response.once('close', this.#onClose)
     if (isRepeatable(request)) outgoing.end()
-    else this.#upload = new Upload(request, outgoing, options.memory)
+    else this.#upload = new Upload(request, outgoing, options.memory, options.garbage)
   }
 
   /**
@@ -144,7 +147,10 @@ export class PlainExchange {
       return
     }
     pipeline(incoming, this.#response, () => {})
-    incoming.on('data', (chunk: Buffer) => this.#options.memory.passed(chunk.length))
+    incoming.on('data', ({ length }: Buffer) => {
+      this.#options.garbage.add(length)
+      this.#options.memory.passed(length)
+    })
   }
 
   #break(why: string): void {

@@ -6,7 +6,10 @@ import { isForeign, mayShare, nameOf, outgoingRequest, type PlainTarget } from '
 import { PlainExchange, type PlainExchangeOptions, type PlainResult, StaleConnection } from './plain-exchange.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
-export type PlainHttpOptions = Pick<PlainExchangeOptions, 'timeoutMs' | 'maxHeadBytes' | 'hidden' | 'memory'>
+export type PlainHttpOptions = Pick<
+  PlainExchangeOptions,
+  'timeoutMs' | 'maxHeadBytes' | 'hidden' | 'memory' | 'garbage'
+>
 
 /** Passes plain HTTP requests to upstreams; request and response bodies are streamed. */
 export class PlainHttp {
@@ -15,7 +18,7 @@ export class PlainHttp {
   readonly #anonymous = new WeakMap<Socket, string>()
   #lastAnonymous = 0
   /** Requests under way by client connection, oldest first; more than one with pipelining. */
-  readonly #exchanges = new Map<Socket, Set<PlainExchange>>()
+  readonly #exchanges = new WeakMap<Socket, Set<PlainExchange>>()
   readonly #options: PlainHttpOptions
 
   constructor(options: PlainHttpOptions) {
@@ -76,7 +79,6 @@ export class PlainHttp {
       return await exchange.result
     } finally {
       all.delete(exchange)
-      if (all.size === 0) this.#exchanges.delete(client)
     }
   }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FlowMemory } from '../../bridge/bridge-options.ts'
 import { serviceError } from '../../service/http/errors.ts'
 import type { ServiceError } from '../../service/log/failure-log.ts'
+import { YoungGarbage } from '../../service/memory/young-garbage.ts'
 import { answerOf, type ErrorSinks } from '../error-response.ts'
 import { hasTwoHosts } from '../handshake.ts'
 import type { ProxyMetrics } from '../proxy-metrics.ts'
@@ -24,6 +25,8 @@ export interface PlainRequestsOptions<T extends PlainTarget> {
   readonly maxRequests: number
   /** The memory budget of the process. */
   readonly memory: FlowMemory
+  /** Memory budget of the process, in bytes; may be infinite. */
+  readonly budgetBytes: number
   readonly sinks: ErrorSinks
   readonly counters: ProxyMetrics
 }
@@ -44,6 +47,7 @@ export class PlainRequests<T extends PlainTarget> {
       maxHeadBytes: config.MAX_HEADER_BYTES,
       hidden: sinks.topology.hidden,
       memory: options.memory,
+      garbage: new YoungGarbage(options.budgetBytes),
     })
     this.#pace = { windowMs: config.PLAIN_HTTP_TIMEOUT_MS, minBytesPerSecond: config.MIN_BODY_BYTES_PER_SECOND }
   }

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { FlowMemory } from '../../bridge/bridge-options.ts'
+import type { YoungGarbage } from '../../service/memory/young-garbage.ts'
 
 /**
  * Bytes of a body after which the next ones are read a turn of the event loop later: with more at once, the kernel
@@ -15,6 +16,7 @@ export class Upload {
   readonly #request: IncomingMessage
   readonly #outgoing: ClientRequest
   readonly #memory: FlowMemory
+  readonly #garbage: Pick<YoungGarbage, 'add'>
   /** Bytes passed since the socket was last left alone for a turn. */
   #inTurn = 0
   #yields: NodeJS.Immediate | undefined
@@ -27,10 +29,16 @@ export class Upload {
   #stopped = false
   #ended = false
 
-  constructor(request: IncomingMessage, outgoing: ClientRequest, memory: FlowMemory) {
+  constructor(
+    request: IncomingMessage,
+    outgoing: ClientRequest,
+    memory: FlowMemory,
+    garbage: Pick<YoungGarbage, 'add'>,
+  ) {
     this.#request = request
     this.#outgoing = outgoing
     this.#memory = memory
+    this.#garbage = garbage
     request.on('data', this.#receive).once('end', this.#complete).once('close', this.#end)
     outgoing.on('drain', this.#regulate).once('finish', this.#count).once('close', this.#end).once('close', this.#count)
   }
@@ -62,6 +70,7 @@ export class Upload {
     if (this.#inTurn >= TURN_BYTES) this.#yields ??= setImmediate(this.#nextTurn)
     this.#count()
     this.#regulate()
+    this.#garbage.add(length)
     // Must come last, because it may close this connection.
     this.#memory.passed(length)
   }
@@ -96,7 +105,10 @@ export class Upload {
 
   /** A request resumes its socket by itself whenever its buffer has room. */
   readonly #stayStopped = (): void => {
-    this.#request.socket.pause()
+    const { socket } = this.#request
+    // If it was paused since the call of `resume`, Node reads on and `pause` does nothing; the event stops the reading.
+    if (socket.isPaused()) socket.emit('pause')
+    else socket.pause()
   }
 
   readonly #count = (): void => {

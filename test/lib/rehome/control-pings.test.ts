@@ -15,6 +15,9 @@ t.test('a secret goes through a header', async t => {
   t.strictSame(parseSecret(formatSecret(secret)), secret)
   t.notSame(controlSecret(), secret)
   for (const text of [undefined, '', 'short', 'x'.repeat(100)]) t.equal(parseSecret(text), undefined)
+  const text = formatSecret(secret)
+  for (const padded of [`${text}=`, `${text}${'!'.repeat(16_000)}`, ` ${text}`, `${text}\n`, `${text.slice(1)}+`])
+    t.equal(parseSecret(padded), undefined, `${padded.length} characters`)
 })
 
 t.test('what is said is understood by who knows the secret, and fits a ping', async t => {

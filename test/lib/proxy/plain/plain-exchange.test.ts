@@ -37,6 +37,7 @@ async function startPasser(
       hidden: new Set(['x-hidden']),
       onAnswer: ({ statusCode }) => statuses.push(statusCode),
       memory: { queueLimit: 262_144, tight: false, isFull: false, queues, messages: queues, passed() {} },
+      garbage: { add() {} },
     })
     exchange.result.then(
       result => results.push(result),
