@@ -1,4 +1,5 @@
 import { loadBalancerConfig } from '../../../balancer/config.ts'
+import type { FlowMemory } from '../../../lib/bridge/bridge-options.ts'
 import type { ErrorSinks } from '../../../lib/proxy/error-response.ts'
 import type { Plan } from '../../../lib/proxy/plan.ts'
 import type { ProxyMetrics } from '../../../lib/proxy/proxy-metrics.ts'
@@ -6,7 +7,14 @@ import type { WireConfig } from '../../../lib/proxy/proxy-settings.ts'
 import { topologyOf } from '../../../lib/proxy/topology.ts'
 import { FailureLog } from '../../../lib/service/log/failure-log.ts'
 import { createLogger } from '../../../lib/service/log/log.ts'
+import { MemoryBudget } from '../../../lib/service/memory/budget.ts'
 import { INSTANCE_HEADER } from '../../../lib/service/names.ts'
+
+/** A memory budget with room. @param passed called with the bytes of bodies */
+export function memoryOf(passed: (bytes: number) => void = () => {}): FlowMemory {
+  const { queues } = new MemoryBudget(1 << 30).accounts
+  return { queueLimit: 262_144, tight: false, isFull: false, queues, messages: queues, passed }
+}
 
 export const configOf = (settings: Partial<WireConfig> = {}): WireConfig => ({
   ...loadBalancerConfig({ WS_OPERATOR_MEMBERS: '127.0.0.1:1' }),

@@ -2,14 +2,12 @@ import { Agent, request as httpRequest } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { PlainExchange, type PlainResult, StaleConnection } from '../../../../lib/proxy/plain/plain-exchange.ts'
-import { MemoryBudget } from '../../../../lib/service/memory/budget.ts'
 import { MAX_INTERIM_ANSWERS } from '../../../../lib/websocket/response-head.ts'
 import { ask, askRaw, startHttp, startTcp } from '../../../helpers/plain.ts'
 import { waitFor } from '../../../helpers/wait.ts'
+import { memoryOf } from '../fixtures.ts'
 
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'
-
-const queues = new MemoryBudget(1 << 30).accounts.queues
 
 /** A server that passes each request to an upstream, and lists the results and error codes. */
 async function startPasser(
@@ -36,7 +34,7 @@ async function startPasser(
       answer: { 'X-Hop': 'here', 'X-Hidden': 'hop' },
       hidden: new Set(['x-hidden']),
       onAnswer: ({ statusCode }) => statuses.push(statusCode),
-      memory: { queueLimit: 262_144, tight: false, isFull: false, queues, messages: queues, passed() {} },
+      memory: memoryOf(),
       garbage: { add() {} },
     })
     exchange.result.then(

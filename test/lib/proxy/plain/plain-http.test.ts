@@ -7,6 +7,7 @@ import { PlainHttp } from '../../../../lib/proxy/plain/plain-http.ts'
 import { ask, askRaw, startHttp, startTcp } from '../../../helpers/plain.ts'
 import { freePort, type Scope } from '../../../helpers/stack.ts'
 import { waitFor } from '../../../helpers/wait.ts'
+import { memoryOf } from '../fixtures.ts'
 
 /** A server that passes each request to an app, and what became of them: a result, or the code of an error. */
 async function start(t: Scope, app: { port: number }, more: Partial<PlainTarget> & { timeoutMs?: number } = {}) {
@@ -15,7 +16,9 @@ async function start(t: Scope, app: { port: number }, more: Partial<PlainTarget>
   const passed = (length: number) => {
     bytes.passed += length
   }
-  const plain = new PlainHttp({ timeoutMs, maxHeadBytes: 16_384, hidden: new Set(['x-hidden']), passed })
+  const memory = memoryOf(passed)
+  const garbage = { add() {} }
+  const plain = new PlainHttp({ timeoutMs, maxHeadBytes: 16_384, hidden: new Set(['x-hidden']), memory, garbage })
   t.teardown(() => plain.close())
   const results: (PlainResult | string)[] = []
   const to = { host: '127.0.0.1', port: app.port, drop: new Set<string>(), set: {}, answer: {}, ...target }

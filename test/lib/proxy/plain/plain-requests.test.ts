@@ -5,7 +5,7 @@ import { serviceError } from '../../../../lib/service/http/errors.ts'
 import { ask, askRaw, startHttp } from '../../../helpers/plain.ts'
 import { freePort, type Scope } from '../../../helpers/stack.ts'
 import { waitFor } from '../../../helpers/wait.ts'
-import { configOf, countersOf, planTo, sinksOf } from '../fixtures.ts'
+import { configOf, countersOf, memoryOf, planTo, sinksOf } from '../fixtures.ts'
 
 /** A server whose plain requests go to an app that says `app`, but for those to `/own`. */
 async function start(t: Scope, settings: Partial<WireConfig> = {}, appPort?: number) {
@@ -23,7 +23,8 @@ async function start(t: Scope, settings: Partial<WireConfig> = {}, appPort?: num
     maxRequests: 3,
     sinks: sinksOf(),
     counters,
-    passed() {},
+    memory: memoryOf(),
+    budgetBytes: Number.POSITIVE_INFINITY,
   })
   t.teardown(() => plain.close())
   const { port } = await startHttp(t, (request, response) => {
