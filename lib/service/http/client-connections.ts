@@ -78,8 +78,15 @@ export class ClientConnections {
    */
   attach(server: Server): void {
     server.on('connection', socket => this.accepted(socket))
+    const unanswered = new WeakMap<Socket, Set<ServerResponse>>()
     server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      if (this.begin(socket)) response.once('close', () => this.end(socket))
+      if (!this.begin(socket)) return
+      const responses = unanswered.get(socket) ?? closedWith(socket)
+      unanswered.set(socket, responses.add(response))
+      response.once('close', () => {
+        responses.delete(response)
+        this.end(socket)
+      })
     })
   }
 
@@ -178,4 +185,16 @@ export class ClientConnections {
     this.#idle.delete(socket)
     this.#busy -= this.requests(socket)
   }
+}
+
+/**
+ * Responses that close with their connection. Node closes only the one that is being written, not those that wait behind
+ * it (pipelining), so whoever waits for their end would keep them and their requests.
+ */
+function closedWith(socket: Socket): Set<ServerResponse> {
+  const responses = new Set<ServerResponse>()
+  socket.once('close', () => {
+    for (const response of responses) if (!response.closed) response.destroy().emit('close')
+  })
+  return responses
 }

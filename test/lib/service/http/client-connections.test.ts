@@ -1,7 +1,9 @@
-import { EventEmitter } from 'node:events'
-import type { Socket } from 'node:net'
+import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import t from 'tap'
 import { ClientConnections, type Shed } from '../../../../lib/service/http/client-connections.ts'
+import { waitFor } from '../../../helpers/wait.ts'
 
 /** As much of a socket as is needed. */
 class FakeSocket extends EventEmitter {
@@ -111,4 +113,21 @@ t.test('one that becomes a WebSocket is not spared from the count until it is fo
   pass(5000)
   accept()
   t.strictSame([taken.destroyed, refused.destroyed], [false, true])
+})
+
+t.test('a client that leaves ends all its requests, also those whose answers wait behind another', async t => {
+  const { connections } = make(100)
+  const closed: string[] = []
+  const server = createServer((request, response) => {
+    response.once('close', () => closed.push(request.url ?? ''))
+    if (request.url === '/3') client.destroy()
+  })
+  connections.attach(server)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  for (const n of [1, 2, 3]) client.write(`GET /${n} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await waitFor(() => closed.length === 3, 'each has ended')
+  t.strictSame(closed, ['/1', '/2', '/3'])
+  t.equal(connections.busy, 0)
 })
