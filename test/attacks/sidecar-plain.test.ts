@@ -1,4 +1,4 @@
 import t from 'tap'
 import { attackedTests } from './attacked.ts'
 
-attackedTests(t, 'sidecar', ['pipelined', 'downloads', 'uploads'])
+attackedTests(t, 'sidecar', ['downloads', 'uploads'])
