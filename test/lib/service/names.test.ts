@@ -23,6 +23,7 @@ t.test('every header that an app would trust is a hop header: clients cannot set
       names.CONNECTION_HEADER,
       names.CONTROL_HEADER,
       names.PENDING_CLIENT_HEADER,
+      names.SENDER_USER_HEADER,
       names.SHADOW_HEADER,
       names.TARGET_HEADER,
     ].sort(),
